@@ -1,0 +1,83 @@
+/** What the API sees of commands: the registry, a command, and a reader of its log. */
+
+import type { Frame } from '../protocol/frames.ts'
+import type { CommandInfo, KillReply, RunRequest, SignalTarget } from '../protocol/schemas.ts'
+
+export interface Commands {
+  /**
+   * Runs a command, or finds the one that the same `id` and body already started.
+   *
+   * Resolves once the launch succeeded or failed (a failed launch is a command too, with cause
+   * `spawn`). A request with an id that is still launching waits for that launch.
+   *
+   * @throws GuestdError `cwd_not_found`, `cwd_not_directory`, `user_unknown`, `user_not_allowed`,
+   * `limit_unavailable`, `id_conflict`, `too_many_commands`, `stopping`, `workspace_unavailable`:
+   * nothing was started.
+   */
+  run(request: RunRequest): Promise<{ readonly command: Command; readonly created: boolean }>
+  /** @throws GuestdError `command_not_found` */
+  get(id: string): Command
+  /** Oldest first. */
+  list(): readonly Command[]
+  readonly counts: { readonly running: number; readonly ended: number }
+}
+
+export interface Command {
+  readonly id: string
+  readonly state: 'running' | 'ended'
+  readonly request: { readonly detach: boolean; readonly onDisconnect: 'keep' | 'kill' }
+  info(): CommandInfo
+  /** @throws GuestdError `cursor_out_of_range` */
+  attach(options: AttachOptions): FrameReader
+  readonly stdin: CommandStdin
+  /** @throws GuestdError `command_ended`; `invalid_request` (field `signal`) for a name the kernel lacks. */
+  signal(signal: string, target: SignalTarget): void
+  /** SIGKILLs all of the cgroup, again and again until it is empty. Resolves only then. */
+  kill(): Promise<KillReply>
+}
+
+export interface AttachOptions {
+  /** Position in the log to begin after, in bytes; 0 is the beginning. */
+  readonly cursor: number
+  /** Go on until the end; else the reader is done at the present end of the log. */
+  readonly follow: boolean
+  /** Take the starter's role: a slow read makes the command wait, an early close starts the grace. */
+  readonly hold: boolean
+}
+
+/**
+ * A reader pulls: nothing is buffered for it but its place in the log. `start` comes first, `exit`
+ * and `end` last. A reader that falls behind what the log still holds gets a `gap`.
+ */
+export interface FrameReader {
+  /**
+   * The next frame, or `null` when there is none at present: then `onReadable` will be called once
+   * there is one, or once `done` is true.
+   *
+   * @param maxBytes most bytes in an output frame
+   */
+  read(maxBytes: number): Frame | null
+  /** No frame will follow. */
+  readonly done: boolean
+  /** The cursor of the last frame read. */
+  readonly cursor: number
+  onReadable: (() => void) | null
+  /** Gives up the place. Before `done` this is a cut: see `reattachGraceMs` and `onDisconnect`. Idempotent. */
+  close(): void
+}
+
+export interface CommandStdin {
+  /** Bytes accepted so far: the offset of the next byte. */
+  readonly acceptedBytes: number
+  /**
+   * Writes a chunk at an offset; bytes before `acceptedBytes` are taken as repeated and not
+   * written again. Resolves when the pipe took all of it (back-pressure).
+   *
+   * @throws GuestdError `stdin_closed`, `offset_out_of_range`
+   */
+  write(offset: number, chunk: Uint8Array): Promise<void>
+  /** Closes the pipe after what was accepted. Idempotent. */
+  end(): void
+  /** Runs one writer at a time, in the order of the calls. */
+  exclusive<T>(writer: () => Promise<T>): Promise<T>
+}

@@ -1,0 +1,111 @@
+/**
+ * The closed set of failures that guestd tells a client about, in one table:
+ * code → HTTP status, title, and the exit code that guestctl ends with.
+ *
+ * The wire form is `application/problem+json` (RFC 9457).
+ */
+
+/** guestctl's exit code for guestd's or guestctl's own errors, as docker run has it. */
+const OWN_ERROR = 125
+
+interface ErrorRow {
+  /** HTTP status code. */
+  readonly status: number
+  /** RFC 9457 `title`: the same for every occurrence of the code. */
+  readonly title: string
+  /** The exit code of guestctl when a request ends with this code. */
+  readonly exitCode: number
+}
+
+const row = (status: number, title: string, exitCode = OWN_ERROR): ErrorRow => ({
+  status,
+  title,
+  exitCode,
+})
+
+export const errorTable = {
+  invalid_request: row(400, 'The request is not valid'),
+  invalid_json: row(400, 'The body is not valid JSON'),
+  not_found: row(404, 'There is no such route'),
+  command_not_found: row(404, 'There is no command with this id'),
+  method_not_allowed: row(405, 'The route does not have this method'),
+  not_acceptable: row(406, 'None of the accepted media types can be served'),
+  request_timeout: row(408, 'The request did not arrive in time'),
+  id_conflict: row(409, 'The id belongs to a command with another body'),
+  command_ended: row(409, 'The command has ended'),
+  stdin_closed: row(409, 'Nobody reads the standard input of the command'),
+  too_large: row(413, 'The request is larger than the limit'),
+  unsupported_media_type: row(415, 'The media type of the body is not supported'),
+  cursor_out_of_range: row(416, 'The cursor is past the end of the output'),
+  offset_out_of_range: row(416, 'The offset is past the bytes accepted so far'),
+  cwd_not_found: row(422, 'The working directory does not exist'),
+  cwd_not_directory: row(422, 'The working directory is not a directory'),
+  user_unknown: row(422, 'There is no such user'),
+  user_not_allowed: row(422, 'Commands may not run as this user'),
+  limit_unavailable: row(422, 'This machine cannot enforce the limit'),
+  too_many_commands: row(429, 'Too many commands run at once'),
+  headers_too_large: row(431, 'The request header fields are larger than the limit'),
+  internal: row(500, 'guestd failed'),
+  starting: row(503, 'guestd is starting'),
+  stopping: row(503, 'guestd is stopping'),
+  stopped: row(503, 'guestd has stopped'),
+  workspace_unavailable: row(503, 'The workspace is not there'),
+  workspace_full: row(507, 'The workspace is full'),
+} as const satisfies Record<string, ErrorRow>
+
+export type ErrorCode = keyof typeof errorTable
+
+/** What goes over the wire: RFC 9457 members, with guestd's `code` and, where one is to blame, `field`. */
+export interface Problem {
+  readonly type: string
+  readonly title: string
+  readonly status: number
+  readonly detail: string
+  readonly code: ErrorCode
+  readonly field?: string
+}
+
+/** The one error class of guestd: a code from the table, a sentence, and the field to blame. */
+export class GuestdError extends Error {
+  override readonly name = 'GuestdError'
+  readonly code: ErrorCode
+  readonly field: string | undefined
+
+  constructor(code: ErrorCode, detail: string, options: { field?: string; cause?: unknown } = {}) {
+    super(detail, options.cause === undefined ? undefined : { cause: options.cause })
+    this.code = code
+    this.field = options.field
+  }
+
+  get status(): number {
+    return errorTable[this.code].status
+  }
+
+  get exitCode(): number {
+    return errorTable[this.code].exitCode
+  }
+
+  toProblem(): Problem {
+    const { status, title } = errorTable[this.code]
+    return {
+      type: `urn:guestd:error:${this.code}`,
+      title,
+      status,
+      detail: this.message,
+      code: this.code,
+      ...(this.field === undefined ? {} : { field: this.field }),
+    }
+  }
+
+  /** Whatever was thrown, as a GuestdError: the unknown becomes `internal` with its cause kept. */
+  static from(thrown: unknown): GuestdError {
+    if (thrown instanceof GuestdError) return thrown
+    const message = thrown instanceof Error ? thrown.message : String(thrown)
+    return new GuestdError('internal', message, { cause: thrown })
+  }
+}
+
+/** Whether a string received from a peer is one of the table's codes. */
+export function isErrorCode(code: unknown): code is ErrorCode {
+  return typeof code === 'string' && Object.hasOwn(errorTable, code)
+}
