@@ -1,0 +1,34 @@
+/**
+ * The native API in JSON Schema, each name both a schema and the type of what it describes. The
+ * OpenAPI document is made from these: descriptions give units, limits and defaults.
+ */
+
+export { checkRunRequest } from './schemas/check-run-request.ts'
+export {
+  CommandInfo,
+  CommandList,
+  CommandSummary,
+  CommandUsage,
+  KillReply,
+  RunAccepted,
+  StdinReply,
+} from './schemas/commands.ts'
+export {
+  COMMAND_LINE_CHARACTERS,
+  ID_PATTERN,
+  MAX_ARG_BYTES,
+  MAX_COMMAND_BYTES,
+  MAX_TIMEOUT_MS,
+  SUMMARY_STREAM_BYTES,
+} from './schemas/parts.ts'
+export {
+  CommandLimits,
+  CommandParams,
+  ListQuery,
+  OutputQuery,
+  RunRequest,
+  SignalRequest,
+  SignalTarget,
+  StdinQuery,
+} from './schemas/requests.ts'
+export { API_VERSION, Problem, SessionInfo } from './schemas/session.ts'

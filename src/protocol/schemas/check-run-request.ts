@@ -1,0 +1,62 @@
+/** The rules of a run request that JSON Schema cannot say. */
+
+import { GuestdError } from '../../errors.ts'
+import { MAX_ARG_BYTES, MAX_COMMAND_BYTES } from './parts.ts'
+import type { RunRequest } from './requests.ts'
+
+/**
+ * Checks a body that already has the shape of {@link RunRequest}.
+ *
+ * Exactly one of `command` and `argv`; a program that is not empty; no NUL in anything that becomes
+ * a C string; names that an environment can hold; at most 1 MiB of script and 128 KiB less one byte
+ * of any one argument or `NAME=value` (execve(2), MAX_ARG_STRLEN), in bytes of UTF-8.
+ *
+ * @throws GuestdError `invalid_request` with the field, nested ones with dots (`argv.1`, `env.PATH`)
+ */
+export function checkRunRequest(body: RunRequest): void {
+  if ((body.command === undefined) === (body.argv === undefined)) {
+    throw refuse('command', 'exactly one of command and argv is required')
+  }
+  if (body.command !== undefined) checkCommand(body.command)
+  if (body.argv !== undefined) checkArgv(body.argv)
+  if (body.env !== undefined) checkEnv(body.env)
+  if (body.cwd !== undefined) checkCString('cwd', body.cwd)
+  if (typeof body.user === 'string') checkCString('user', body.user)
+}
+
+function checkCommand(command: string): void {
+  if (command === '') throw refuse('command', 'command is empty')
+  checkCString('command', command)
+  checkBytes('command', command, MAX_COMMAND_BYTES)
+}
+
+function checkArgv(argv: readonly string[]): void {
+  if (argv.length === 0 || argv[0] === '') throw refuse('argv', 'argv names no program')
+  for (const [index, argument] of argv.entries()) {
+    checkCString(`argv.${index}`, argument)
+    checkBytes(`argv.${index}`, argument, MAX_ARG_BYTES)
+  }
+}
+
+function checkEnv(env: Readonly<Record<string, string>>): void {
+  for (const [name, value] of Object.entries(env)) {
+    if (name === '') throw refuse('env', 'the name of a variable is empty')
+    if (name.includes('=')) throw refuse('env', 'the name of a variable has "=" in it')
+    checkCString('env', name)
+    checkCString(`env.${name}`, value)
+    checkBytes(`env.${name}`, `${name}=${value}`, MAX_ARG_BYTES)
+  }
+}
+
+function checkCString(field: string, text: string): void {
+  if (text.includes('\0')) throw refuse(field, `${field} has a NUL byte in it`)
+}
+
+function checkBytes(field: string, text: string, max: number): void {
+  const bytes = Buffer.byteLength(text)
+  if (bytes > max) throw refuse(field, `${field} has ${bytes} bytes; at most ${max} are allowed`)
+}
+
+function refuse(field: string, detail: string): GuestdError {
+  return new GuestdError('invalid_request', detail, { field })
+}

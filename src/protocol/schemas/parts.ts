@@ -1,0 +1,70 @@
+/** Pieces that several schemas of the API share, and the numbers they state. */
+
+import { type TSchema, Type } from 'typebox'
+import { causes } from '../frames.ts'
+
+/** Longest script, in bytes of UTF-8. A longer one is a file's job. */
+export const MAX_COMMAND_BYTES = 1024 * 1024
+
+/** Longest string of argv or env (`NAME=value`), in bytes: MAX_ARG_STRLEN of execve(2) less its NUL. */
+export const MAX_ARG_BYTES = 128 * 1024 - 1
+
+/** Bytes of each stream that the `application/json` reply keeps: the last ones. */
+export const SUMMARY_STREAM_BYTES = 1024 * 1024
+
+/** Characters of a command's text that listings show. */
+export const COMMAND_LINE_CHARACTERS = 1024
+
+/** Longest time limit, in milliseconds (24.8 days): the longest that a timer of Node takes. */
+export const MAX_TIMEOUT_MS = 2 ** 31 - 1
+
+/** What a command's id looks like. */
+export const ID_PATTERN = '^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$'
+
+/** Text that the kernel can take as a C string. */
+export const NO_NUL_PATTERN = '^[^\\u0000]*$'
+
+export const nullable = <T extends TSchema>(schema: T, description: string) =>
+  Type.Union([schema, Type.Null()], { description })
+
+/** A whole number from 0 that a JSON number carries exactly. */
+export const count = (description: string) =>
+  Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description })
+
+export const nullableCount = (description: string) =>
+  nullable(Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }), description)
+
+/** The id of a command. */
+export const commandId = (description: string) =>
+  Type.String({ pattern: ID_PATTERN, maxLength: 128, description })
+
+/** The fields of the `exit` frame, `null` while the command runs. */
+export const exitFields = {
+  exitCode: nullable(
+    Type.Integer({ minimum: 0, maximum: 255 }),
+    'Exit code; null while the command runs, where a signal ended it, and where nothing ran',
+  ),
+  signal: nullable(Type.String(), 'Name of the signal that ended it, such as "SIGKILL", or null'),
+  cause: nullable(
+    Type.Enum([...causes]),
+    'Why the command ended: the first cause wins. Null while it runs',
+  ),
+  stage: nullable(
+    Type.String(),
+    'With cause "spawn": the step of the launch that failed, such as "chdir" or "exec"; else null',
+  ),
+  errno: nullable(
+    Type.String(),
+    'With cause "spawn": name of the error, such as "ENOENT"; else null',
+  ),
+  workspaceFull: nullable(
+    Type.Enum(['bytes', 'inodes']),
+    'What of the workspace was seen full while the command ran, or null',
+  ),
+  durationMs: nullableCount('Milliseconds from launch to exit; null while the command runs'),
+  cpuMs: nullable(
+    Type.Number({ minimum: 0 }),
+    'User and system time in milliseconds of the process and the children it waited for; null: unknown',
+  ),
+  maxRssBytes: nullableCount('Largest resident set of any one of them, in bytes; null: unknown'),
+}

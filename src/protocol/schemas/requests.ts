@@ -1,0 +1,221 @@
+/** What a host sends: bodies, queries and path parameters of the native API. */
+
+import { type Static, Type } from 'typebox'
+import {
+  commandId,
+  count,
+  MAX_ARG_BYTES,
+  MAX_COMMAND_BYTES,
+  MAX_TIMEOUT_MS,
+  NO_NUL_PATTERN,
+} from './parts.ts'
+
+const closed = { additionalProperties: false } as const
+
+/** Highest uid: 2^32 - 1 means "no change" to setresuid(2). */
+const MAX_UID = 2 ** 32 - 2
+
+/** Limits of one command; what is left out is as configured. */
+export const CommandLimits = Type.Object(
+  {
+    memoryBytes: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: Number.MAX_SAFE_INTEGER,
+        description:
+          'Memory of the whole cgroup, in bytes; past it the command ends with cause "oom"',
+      }),
+    ),
+    pids: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 2 ** 22,
+        description: 'Processes and threads in the cgroup, the command itself included',
+      }),
+    ),
+    cpus: Type.Optional(
+      Type.Number({
+        exclusiveMinimum: 0,
+        maximum: 4096,
+        description: 'Processor time per time: 0.5 is half of one processor',
+      }),
+    ),
+    nofile: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 2 ** 20,
+        description: 'Open files of each process (RLIMIT_NOFILE, soft and hard)',
+      }),
+    ),
+  },
+  {
+    ...closed,
+    description:
+      'Limits of this command. One that the machine cannot enforce is 422 "limit_unavailable". Default: as configured',
+  },
+)
+export type CommandLimits = Static<typeof CommandLimits>
+
+/**
+ * A command to run. The defaults are applied by code, and {@link checkRunRequest} holds the rules
+ * that JSON Schema cannot say.
+ */
+export const RunRequest = Type.Object(
+  {
+    id: Type.Optional(
+      commandId(
+        'Makes the request idempotent: the same id and body attaches to the command that it already started; another body is 409 "id_conflict". Default: made',
+      ),
+    ),
+    command: Type.Optional(
+      Type.String({
+        minLength: 1,
+        maxLength: MAX_COMMAND_BYTES,
+        pattern: NO_NUL_PATTERN,
+        description: `A script, run as bash -c; at most ${MAX_COMMAND_BYTES} bytes of UTF-8, without NUL. Exactly one of command and argv is required`,
+      }),
+    ),
+    argv: Type.Optional(
+      Type.Array(
+        Type.String({
+          pattern: NO_NUL_PATTERN,
+          maxLength: MAX_ARG_BYTES,
+          description: `At most ${MAX_ARG_BYTES} bytes of UTF-8, without NUL`,
+        }),
+        {
+          minItems: 1,
+          description:
+            'A program and its arguments, run with no shell; the first is not empty. Exactly one of command and argv is required',
+        },
+      ),
+    ),
+    cwd: Type.Optional(
+      Type.String({
+        minLength: 1,
+        pattern: NO_NUL_PATTERN,
+        description:
+          'Working directory; a relative path begins at the workspace. Default: the workspace',
+      }),
+    ),
+    env: Type.Optional(
+      Type.Unsafe<Record<string, string>>({
+        type: 'object',
+        additionalProperties: { type: 'string', pattern: NO_NUL_PATTERN },
+        description: `Added to the image's base environment. Names are not empty and have neither "=" nor NUL; NAME=value has at most ${MAX_ARG_BYTES} bytes. Default: none`,
+      }),
+    ),
+    user: Type.Optional(
+      Type.Union(
+        [
+          Type.String({ minLength: 1, pattern: NO_NUL_PATTERN }),
+          Type.Integer({ minimum: 0, maximum: MAX_UID }),
+        ],
+        {
+          description:
+            'Name or uid to run as, with its groups. Default: as configured, else the user of guestd itself',
+        },
+      ),
+    ),
+    timeoutMs: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        maximum: MAX_TIMEOUT_MS,
+        description:
+          'Milliseconds until the command is ended with cause "timeout": TERM, a grace, then its cgroup is killed; 0: no limit. Default: 300000, with detach 0',
+      }),
+    ),
+    stdin: Type.Optional(
+      Type.Enum(['null', 'open'], {
+        description:
+          'What standard input is: "null" /dev/null, "open" a pipe that POST …/stdin writes to. Default: "null"',
+      }),
+    ),
+    limits: Type.Optional(CommandLimits),
+    detach: Type.Optional(
+      Type.Boolean({
+        description: 'Answer 202 with the id at once and run without a reader. Default: false',
+      }),
+    ),
+    onDisconnect: Type.Optional(
+      Type.Enum(['keep', 'kill'], {
+        description:
+          'When the stream that started the command is cut: keep it, or kill it with cause "disconnected". Default: "keep"',
+      }),
+    ),
+    background: Type.Optional(
+      Type.Enum(['keep', 'kill'], {
+        description:
+          'Children that outlive the command: keep them, or kill them at its exit. Default: "keep"',
+      }),
+    ),
+  },
+  { ...closed, description: 'A command to run' },
+)
+export type RunRequest = Static<typeof RunRequest>
+
+export const SignalTarget = Type.Enum(['process', 'group', 'cgroup'], {
+  description:
+    'Who gets the signal: the process alone, its process group, or all of its cgroup. Default: "group"',
+})
+export type SignalTarget = Static<typeof SignalTarget>
+
+export const SignalRequest = Type.Object(
+  {
+    signal: Type.String({
+      pattern: '^SIG[A-Z0-9]{1,12}([+-][0-9]{1,2})?$',
+      description: 'Name of the signal, such as "SIGTERM"',
+    }),
+    target: Type.Optional(SignalTarget),
+  },
+  { ...closed, description: 'A signal to send' },
+)
+export type SignalRequest = Static<typeof SignalRequest>
+
+export const OutputQuery = Type.Object(
+  {
+    cursor: Type.Optional(
+      count('Position in the log to begin after, in bytes. Default: 0, the beginning'),
+    ),
+    follow: Type.Optional(
+      Type.Boolean({
+        description: 'Go on until the end; else the answer stops at the present. Default: false',
+      }),
+    ),
+    hold: Type.Optional(
+      Type.Boolean({
+        description:
+          "Take over the starter's role: the command waits while this stream is read slowly. Default: false",
+      }),
+    ),
+  },
+  closed,
+)
+export type OutputQuery = Static<typeof OutputQuery>
+
+export const StdinQuery = Type.Object(
+  {
+    offset: Type.Optional(
+      count(
+        'Position of the first byte of the body in all of the standard input; bytes already accepted are not written twice. Default: after the bytes accepted so far',
+      ),
+    ),
+    eof: Type.Optional(
+      Type.Boolean({ description: 'Close standard input after the body. Default: false' }),
+    ),
+  },
+  closed,
+)
+export type StdinQuery = Static<typeof StdinQuery>
+
+export const ListQuery = Type.Object(
+  {
+    state: Type.Optional(
+      Type.Enum(['running', 'ended'], { description: 'Only those. Default: all' }),
+    ),
+  },
+  closed,
+)
+export type ListQuery = Static<typeof ListQuery>
+
+export const CommandParams = Type.Object({ id: commandId('Id of the command') }, closed)
+export type CommandParams = Static<typeof CommandParams>

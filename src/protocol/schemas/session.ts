@@ -1,0 +1,81 @@
+/** What guestd answers about the session, and how it refuses. */
+
+import { type Static, Type } from 'typebox'
+import { type ErrorCode, errorTable } from '../../errors.ts'
+import { count, nullable, nullableCount } from './parts.ts'
+
+/** The version of the API that every path's prefix names. */
+export const API_VERSION = '1'
+
+export const SessionInfo = Type.Object(
+  {
+    id: nullable(Type.String(), 'Id of the session; null until the host hands it over'),
+    generation: nullableCount('How many times the workspace has been started; null: unknown'),
+    state: Type.Enum(['starting', 'ready', 'stopping', 'stopped'], {
+      description: 'Where in its life guestd is',
+    }),
+    resumed: Type.Boolean({ description: 'The workspace has been used by an earlier boot' }),
+    workspace: Type.Object({
+      path: Type.String({ description: 'Where it is in the guest' }),
+      ok: Type.Boolean({ description: 'It can be used' }),
+      reason: nullable(Type.String(), 'Why it cannot be used, or null'),
+    }),
+    cgroup: Type.Object({
+      mode: Type.Enum(['cgroup2', 'group'], {
+        description: 'How commands are contained: a cgroup each, or only a process group',
+      }),
+      path: nullable(Type.String(), 'The cgroup that holds those of the commands, or null'),
+      limits: Type.Array(Type.Enum(['memory', 'pids', 'cpu']), {
+        description: 'The limits that can be enforced here',
+      }),
+    }),
+    limits: Type.Object(
+      {
+        maxCommands: count('Commands that may run at once'),
+        memoryBytes: nullableCount('Memory, in bytes; null: none'),
+        pids: nullableCount('Processes and threads; null: none'),
+        cpus: nullable(Type.Number({ minimum: 0 }), 'Processors; null: none'),
+        nofile: nullableCount('Open files of each process; null: none'),
+      },
+      {
+        description: 'Commands at once, and the limits of a command that does not ask for its own',
+      },
+    ),
+    commands: Type.Object({
+      running: count('Commands that run'),
+      ended: count('Ended commands that can still be read'),
+    }),
+    bootId: Type.String({ description: "The kernel's id of this boot" }),
+    startedAt: Type.String({
+      format: 'date-time',
+      description: 'When guestd started; ISO 8601, UTC',
+    }),
+    version: Type.String({ description: 'Version of guestd' }),
+    apiVersion: Type.String({ description: `Version of the API: "${API_VERSION}"` }),
+  },
+  { description: 'The session' },
+)
+export type SessionInfo = Static<typeof SessionInfo>
+
+const codes = Object.keys(errorTable) as ErrorCode[]
+
+const codeTable = codes
+  .map(code => `| ${code} | ${errorTable[code].status} | ${errorTable[code].exitCode} |`)
+  .join('\n')
+
+export const Problem = Type.Object(
+  {
+    type: Type.String({ description: 'URN of the code' }),
+    title: Type.String({ description: 'The same for every occurrence of the code' }),
+    status: Type.Integer({ minimum: 400, maximum: 599, description: 'HTTP status code' }),
+    detail: Type.String({ description: 'What happened this time' }),
+    code: Type.Enum(codes, {
+      description: `Stable name of the failure.\n\n| code | status | exit code of guestctl |\n|---|---|---|\n${codeTable}`,
+    }),
+    field: Type.Optional(
+      Type.String({ description: 'The field to blame, such as "command" or "limits.pids"' }),
+    ),
+  },
+  { description: 'A failure, as RFC 9457 has it (application/problem+json)' },
+)
+export type Problem = Static<typeof Problem>
