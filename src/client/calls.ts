@@ -1,0 +1,57 @@
+/** The calls with one reply. */
+
+import type { CommandInfo, CommandList, KillReply, SessionInfo } from '../protocol/schemas.ts'
+import type { GuestdClient } from './client.ts'
+import { ConnectError } from './connect-error.ts'
+import { commandPath } from './request.ts'
+import { CLIENT_API_VERSION, type Transport } from './transport.ts'
+
+export type Calls = Pick<
+  GuestdClient,
+  'list' | 'inspect' | 'kill' | 'signal' | 'session' | 'health'
+>
+
+/** What `/readyz` answers, with 200 or 503. */
+interface Readiness {
+  readonly reasons?: readonly string[]
+}
+
+export function createCalls(transport: Transport): Calls {
+  const get = async <T>(path: string, signal: AbortSignal | undefined): Promise<T> =>
+    await transport.json<T>({ method: 'GET', path, signal })
+
+  return {
+    list: async ({ state, signal } = {}) => {
+      const query = state === undefined ? '' : `?state=${state}`
+      return (await get<CommandList>(`/v1/commands${query}`, signal)).commands
+    },
+    inspect: async (id, { signal } = {}) => await get<CommandInfo>(commandPath(id), signal),
+    kill: async (id, { signal } = {}) =>
+      await transport.json<KillReply>({ method: 'DELETE', path: commandPath(id), signal }),
+    signal: async (id, name, target = 'group', { signal } = {}) =>
+      await transport.json<void>({
+        method: 'POST',
+        path: commandPath(id, '/signal'),
+        body: { type: 'application/json', bytes: JSON.stringify({ signal: name, target }) },
+        signal,
+        fresh: true,
+      }),
+    session: async ({ signal } = {}) => {
+      const session = await get<SessionInfo>('/v1/session', signal)
+      if (session.apiVersion === CLIENT_API_VERSION) return session
+      throw new ConnectError('version_mismatch', transport.at, {
+        detail: `guestd ${session.version} has API version ${session.apiVersion}, this client ${CLIENT_API_VERSION}`,
+      })
+    },
+    health: async ({ signal } = {}) => {
+      const readiness = await transport.json<Readiness>({
+        method: 'GET',
+        path: '/readyz',
+        signal,
+        alsoFine: [503],
+      })
+      const reasons = readiness.reasons ?? []
+      return { alive: true, ready: reasons.length === 0, reasons }
+    },
+  }
+}

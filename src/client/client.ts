@@ -1,0 +1,107 @@
+/** The host's view of one guest. */
+
+import type { GuestdError } from '../errors.ts'
+import type { Frame } from '../protocol/frames.ts'
+import type { CommandInfo, KillReply, SessionInfo, SignalTarget } from '../protocol/schemas.ts'
+import { type Address, parseAddress } from './address.ts'
+import { createCalls } from './calls.ts'
+import { createCommands } from './commands.ts'
+import type { ConnectError } from './connect-error.ts'
+import type { RunRequest } from './request.ts'
+import type { RunningCommand } from './run.ts'
+import type { StdinWriter } from './stdin.ts'
+import { createTransport } from './transport.ts'
+
+/** Longest that a lost connection is tried again: as long as guestd holds a cut command. */
+const REATTACH_LIMIT_MS = 30_000
+
+/** A guest under load takes long to accept; a paused one never does. */
+const CONNECT_TIMEOUT_MS = 10_000
+
+export interface ClientOptions {
+  /** `unix:PATH`, `firecracker:UDS_PATH:PORT`, `vsock:CID:PORT` or `tcp:HOST:PORT`. */
+  readonly connect: string | Address
+  /** Longest time without anything new, in milliseconds; 0: never re-attach. Default: 30,000. */
+  readonly reattachLimitMs?: number
+  /** Limit for opening one connection, in milliseconds. Default: 10,000. */
+  readonly connectTimeoutMs?: number
+  /** Sent with every request, such as `traceparent`. */
+  readonly headers?: Readonly<Record<string, string>>
+  /** Told of each loss before the next attempt. */
+  readonly onLost?: (error: ConnectError | GuestdError) => void
+}
+
+export interface CallOptions {
+  /** Closes the connection; the call then rejects with the signal's reason. */
+  readonly signal?: AbortSignal
+}
+
+export interface OutputOptions extends CallOptions {
+  /** Position in the log to begin after, in bytes. Default: 0. */
+  readonly cursor?: number
+  /** Go on until the end of the command, over lost connections too. Default: false. */
+  readonly follow?: boolean
+}
+
+export interface AttachOptions extends CallOptions {
+  /** Position in the log to begin after, in bytes. Default: 0. */
+  readonly cursor?: number
+}
+
+export interface Health {
+  readonly alive: boolean
+  readonly ready: boolean
+  /** Why it is not ready. */
+  readonly reasons: readonly string[]
+}
+
+/**
+ * Every call rejects with a GuestdError where guestd refuses (its `code` is of `errorTable`), with a
+ * ConnectError where guestd cannot be reached, or with the reason of an aborted signal.
+ */
+export interface GuestdClient {
+  /** Starts a command at once, and reads its frames as they are asked for. */
+  run(request: RunRequest, options?: CallOptions): RunningCommand
+  /** Starts a command that needs no reader. The default of `timeoutMs` is then 0: no limit. */
+  start(request: RunRequest, options?: CallOptions): Promise<{ readonly id: string }>
+  /** Takes over a command from whoever started it: a slow read makes it wait. */
+  attach(id: string, options?: AttachOptions): RunningCommand
+  /** Reads a command's frames without a hold on it: who reads too slowly gets a `gap`. */
+  output(id: string, options?: OutputOptions): AsyncIterable<Frame>
+  /** Writes to the standard input of a command, after what it has been given already. */
+  stdin(id: string, options?: CallOptions): StdinWriter
+  list(
+    options?: CallOptions & { readonly state?: 'running' | 'ended' },
+  ): Promise<readonly CommandInfo[]>
+  inspect(id: string, options?: CallOptions): Promise<CommandInfo>
+  /** Kills all of a command's processes; resolves once none is left. */
+  kill(id: string, options?: CallOptions): Promise<KillReply>
+  /** @param target default `group`. Sent at most once, so a loss is told, not mended. */
+  signal(id: string, signal: string, target?: SignalTarget, options?: CallOptions): Promise<void>
+  session(options?: CallOptions): Promise<SessionInfo>
+  health(options?: CallOptions): Promise<Health>
+  /** Closes idle connections; commands that are being read go on. */
+  close(): void
+}
+
+/**
+ * Connects to nothing yet: the first call does.
+ *
+ * @throws ConnectError `bad_address`
+ */
+export function createClient(options: ClientOptions): GuestdClient {
+  const address =
+    typeof options.connect === 'string' ? parseAddress(options.connect) : options.connect
+  const transport = createTransport(address, {
+    connectTimeoutMs: options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS,
+    headers: options.headers ?? {},
+  })
+  const calls = createCalls(transport)
+  const commands = createCommands({
+    transport,
+    calls,
+    reattachLimitMs: options.reattachLimitMs ?? REATTACH_LIMIT_MS,
+    onLost: options.onLost,
+  })
+  return { ...calls, ...commands, close: transport.close }
+}

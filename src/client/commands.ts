@@ -1,0 +1,168 @@
+/** The calls that stream: run, attach, read, write; and their ways back after a loss. */
+
+import { randomUUID } from 'node:crypto'
+import type { IncomingMessage } from 'node:http'
+import { GuestdError } from '../errors.ts'
+import type { MediaType } from '../protocol/negotiate.ts'
+import type { RunAccepted, StdinReply } from '../protocol/schemas.ts'
+import type { Calls } from './calls.ts'
+import type { ClientOptions, GuestdClient } from './client.ts'
+import { followFrames } from './follow.ts'
+import { createPatience, type Patience } from './patience.ts'
+import { commandPath, type RunRequest } from './request.ts'
+import { createRunningCommand } from './run.ts'
+import { createStdinWriter, type StdinWriter } from './stdin.ts'
+import { type Exchange, isLoss, type Transport } from './transport.ts'
+
+/** Frames with raw bytes. */
+const FRAMES: MediaType = 'application/vnd.amazon.eventstream'
+
+export type Commands = Pick<GuestdClient, 'run' | 'start' | 'attach' | 'output' | 'stdin'>
+
+export interface CommandsOptions {
+  readonly transport: Transport
+  readonly calls: Calls
+  readonly reattachLimitMs: number
+  readonly onLost: ClientOptions['onLost'] | undefined
+}
+
+export function createCommands(options: CommandsOptions): Commands {
+  const { transport, calls } = options
+
+  const newPatience = (): Patience =>
+    createPatience({
+      limitMs: options.reattachLimitMs,
+      isProven: () => transport.proven,
+      onLost: options.onLost,
+    })
+
+  const openOutput = (id: string, query: string, signal: AbortSignal | undefined) =>
+    transport.send({
+      method: 'GET',
+      path: commandPath(id, `/output?${query}`),
+      accept: FRAMES,
+      signal,
+    })
+
+  const takeOver = (id: string, cursor: number, signal: AbortSignal | undefined) =>
+    openOutput(id, `cursor=${cursor}&follow=true&hold=true`, signal)
+
+  const newStdin = (
+    id: string,
+    offset: () => Promise<number>,
+    signal: AbortSignal | undefined,
+  ): StdinWriter => createStdinWriter({ transport, id, offset, patience: newPatience(), signal })
+
+  const acceptedBytes = async (id: string, signal: AbortSignal | undefined): Promise<number> => {
+    const body = { type: 'application/octet-stream', bytes: '' }
+    const path = commandPath(id, '/stdin')
+    const reply = await transport.json<StdinReply>({ method: 'POST', path, body, signal })
+    return reply.acceptedBytes
+  }
+
+  /** The command whose frames `open` reads; the first connection is opened at once. */
+  const running = (
+    id: string,
+    cursor: number,
+    stdinOffset: () => Promise<number>,
+    signal: AbortSignal | undefined,
+    open: (cursor: number, isAccepted: boolean) => Promise<IncomingMessage>,
+  ) => {
+    const accepted = Promise.withResolvers<void>()
+    let isAccepted = false
+    const opened = async (at: number): Promise<IncomingMessage> => {
+      const reply = await open(at, isAccepted)
+      isAccepted = true
+      accepted.resolve()
+      return reply
+    }
+    let first: Promise<IncomingMessage> | null = opened(cursor)
+    first.catch(error => {
+      if (!isLoss(error)) accepted.reject(error)
+    })
+    const frames = followFrames({
+      at: transport.at,
+      cursor,
+      follow: true,
+      patience: newPatience(),
+      signal,
+      open: async at => {
+        const reply = first ?? opened(at)
+        first = null
+        return await reply
+      },
+    })
+    const stdin = newStdin(id, () => accepted.promise.then(stdinOffset), signal)
+    return createRunningCommand({
+      id,
+      accepted,
+      frames,
+      stdin,
+      kill: () => calls.kill(id),
+      signal: (name, target) => calls.signal(id, name, target),
+    })
+  }
+
+  return {
+    run: (request, { signal } = {}) => {
+      const id = request.id ?? randomUUID()
+      const body = toBody({ ...request, id }, false)
+      return running(
+        id,
+        0,
+        async () => 0,
+        signal,
+        (cursor, isAccepted) =>
+          isAccepted
+            ? takeOver(id, cursor, signal)
+            : transport.send({
+                method: 'POST',
+                path: '/v1/commands',
+                accept: FRAMES,
+                body,
+                signal,
+              }),
+      )
+    },
+    start: async (request, { signal } = {}) => {
+      const id = request.id ?? randomUUID()
+      const body = toBody({ ...request, id }, true)
+      const patience = newPatience()
+      for (;;) {
+        try {
+          const exchange = { method: 'POST', path: '/v1/commands', body, signal } as const
+          return await transport.json<RunAccepted>(exchange)
+        } catch (error) {
+          await patience.wait(error, signal)
+        }
+      }
+    },
+    attach: (id, { cursor = 0, signal } = {}) =>
+      running(
+        id,
+        cursor,
+        () => acceptedBytes(id, signal),
+        signal,
+        at => takeOver(id, at, signal),
+      ),
+    output: (id, { cursor = 0, follow = false, signal } = {}) =>
+      followFrames({
+        at: transport.at,
+        cursor,
+        follow,
+        patience: newPatience(),
+        signal,
+        open: at => openOutput(id, `cursor=${at}&follow=${follow}`, signal),
+      }),
+    stdin: (id, { signal } = {}) => newStdin(id, () => acceptedBytes(id, signal), signal),
+  }
+}
+
+/** Made once, so that a repeated request has the same body to the byte. */
+function toBody(request: RunRequest, detach: boolean): NonNullable<Exchange['body']> {
+  if ('detach' in request) {
+    throw new GuestdError('invalid_request', 'detach is what start() does', { field: 'detach' })
+  }
+  const bytes = JSON.stringify(detach ? { ...request, detach } : request)
+  return { type: 'application/json', bytes }
+}

@@ -1,0 +1,75 @@
+/**
+ * The handshake of the Unix socket in front of a VM's vsock device, as Firecracker, Cloud
+ * Hypervisor and vhost-device-vsock have it: the host writes `CONNECT <port>\n`, and reads
+ * `OK <host port>\n` once somebody in the guest accepted. No listener: closed without a reply.
+ */
+
+import type net from 'node:net'
+import { ConnectError } from './connect-error.ts'
+
+/** Longest answer in bytes: `OK `, a 32-bit number and a newline are 14. */
+const MAX_LINE_BYTES = 32
+
+/**
+ * Asks for the port and returns the same socket, at the first byte after the handshake.
+ *
+ * @param at the address, for errors
+ * @throws ConnectError `no_guest_listener`, `wrong_socket`; the socket is destroyed
+ */
+export async function shakeHands(
+  socket: net.Socket,
+  port: number,
+  at: string,
+): Promise<net.Socket> {
+  socket.write(`CONNECT ${port}\n`)
+  try {
+    const line = await readLine(socket, at)
+    if (!/^OK \d{1,10}$/.test(line)) throw wrongSocket(at, line)
+    return socket
+  } catch (error) {
+    socket.destroy()
+    throw error
+  }
+}
+
+/** Reads one line; bytes behind it go back to the socket. */
+function readLine(socket: net.Socket, at: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let seen = Buffer.alloc(0)
+    const onReadable = () => {
+      const chunk: Buffer | null = socket.read()
+      if (chunk === null) return
+      seen = Buffer.concat([seen, chunk])
+      const newline = seen.subarray(0, MAX_LINE_BYTES).indexOf('\n')
+      if (newline >= 0) {
+        settle()
+        if (newline + 1 < seen.length) socket.unshift(seen.subarray(newline + 1))
+        resolve(seen.toString('latin1', 0, newline))
+      } else if (seen.length >= MAX_LINE_BYTES) {
+        settle()
+        reject(wrongSocket(at, seen.toString('latin1')))
+      }
+    }
+    const onClosed = () => {
+      settle()
+      reject(new ConnectError('no_guest_listener', at))
+    }
+    const settle = () => {
+      socket.off('readable', onReadable)
+      socket.off('end', onClosed)
+      socket.off('close', onClosed)
+      socket.off('error', onClosed)
+    }
+    socket.on('readable', onReadable)
+    socket.on('end', onClosed)
+    socket.on('close', onClosed)
+    socket.on('error', onClosed)
+  })
+}
+
+function wrongSocket(at: string, answer: string): ConnectError {
+  const shown = answer.slice(0, MAX_LINE_BYTES).split(/[\r\n]/)[0]
+  return new ConnectError('wrong_socket', at, {
+    detail: `it answered ${JSON.stringify(shown)} to CONNECT`,
+  })
+}

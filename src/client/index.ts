@@ -1,0 +1,37 @@
+/** guestd/client: what a control plane uses to run commands in a guest. */
+
+export { type ErrorCode, GuestdError } from '../errors.ts'
+export type {
+  Cause,
+  EndFrame,
+  ErrorFrame,
+  ExitFrame,
+  Frame,
+  GapFrame,
+  KeepaliveFrame,
+  OutputFrame,
+  StartFrame,
+  Stream,
+} from '../protocol/frames.ts'
+export type {
+  CommandInfo,
+  CommandLimits,
+  KillReply,
+  SessionInfo,
+  SignalTarget,
+} from '../protocol/schemas.ts'
+export { type Address, formatAddress, parseAddress } from './address.ts'
+export {
+  type AttachOptions,
+  type CallOptions,
+  type ClientOptions,
+  createClient,
+  type GuestdClient,
+  type Health,
+  type OutputOptions,
+} from './client.ts'
+export type { CollectedResult, CommandResult } from './collect.ts'
+export { ADDRESS_FORMS, ConnectError, type ConnectErrorCode } from './connect-error.ts'
+export type { RunRequest } from './request.ts'
+export type { RunningCommand } from './run.ts'
+export type { StdinWriter } from './stdin.ts'

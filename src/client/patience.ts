@@ -1,0 +1,75 @@
+/** How long, and how often, a lost connection is tried again. */
+
+import { setTimeout as sleep } from 'node:timers/promises'
+import { GuestdError } from '../errors.ts'
+import { ConnectError, type ConnectErrorCode } from './connect-error.ts'
+
+/** Waits between attempts: at once, then from the first of these, doubling up to the second. */
+const FIRST_WAIT_MS = 25
+const LONGEST_WAIT_MS = 1_000
+
+/**
+ * How long an address is tried that never answered as guestd. A wrong socket closes connections
+ * without a word, and its user shall not wait for the whole limit.
+ */
+const UNPROVEN_LIMIT_MS = 2_000
+
+export interface Patience {
+  /** Something new arrived: the count starts again. */
+  progress(): void
+  /**
+   * Waits before the next attempt.
+   *
+   * @throws the error itself, where another attempt cannot help or the limit has passed
+   */
+  wait(error: unknown, signal: AbortSignal | undefined): Promise<void>
+}
+
+export interface PatienceOptions {
+  /** Longest time without anything new, in milliseconds; 0: never try again. */
+  readonly limitMs: number
+  /** Whether guestd has ever answered at this address. */
+  readonly isProven: () => boolean
+  readonly onLost: ((error: ConnectError | GuestdError) => void) | undefined
+}
+
+export function createPatience({ limitMs, isProven, onLost }: PatienceOptions): Patience {
+  let lostAt: number | null = null
+  let waitMs = 0
+
+  return {
+    progress: () => {
+      lostAt = null
+      waitMs = 0
+    },
+    wait: async (error, signal) => {
+      signal?.throwIfAborted()
+      if (!isWorthAnother(error, lostAt !== null)) throw error
+      const now = performance.now()
+      lostAt ??= now
+      const limit = isProven() ? limitMs : Math.min(limitMs, UNPROVEN_LIMIT_MS)
+      if (limit === 0 || now - lostAt + waitMs > limit) throw error
+      onLost?.(error)
+      if (waitMs > 0) await sleep(waitMs, undefined, { signal }).catch(() => {})
+      signal?.throwIfAborted()
+      waitMs = Math.min(Math.max(waitMs * 2, FIRST_WAIT_MS), LONGEST_WAIT_MS)
+    },
+  }
+}
+
+/** What a guest that restarts, or a socket that comes back, shows meanwhile. */
+const passing: ReadonlySet<ConnectErrorCode> = new Set([
+  'lost',
+  'refused',
+  'no_socket',
+  'no_guest_listener',
+  'timeout',
+])
+
+/** The first failure is worth another attempt only if a connection stood. */
+function isWorthAnother(error: unknown, lostBefore: boolean): error is ConnectError | GuestdError {
+  if (error instanceof ConnectError) {
+    return lostBefore ? passing.has(error.code) : error.code === 'lost'
+  }
+  return lostBefore && error instanceof GuestdError && error.code === 'starting'
+}

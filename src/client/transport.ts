@@ -1,0 +1,200 @@
+/** HTTP/1.1 to one guestd: a pool of connections, one request, and what can go wrong with it. */
+
+import http from 'node:http'
+import { Duplex } from 'node:stream'
+import type { GuestdError } from '../errors.ts'
+import { type Address, formatAddress } from './address.ts'
+import { ConnectError, fromConnect, fromConnection } from './connect-error.ts'
+import { dial } from './dial.ts'
+import { toGuestdError } from './problem.ts'
+
+/** Connections kept open between requests. */
+const MAX_IDLE_SOCKETS = 16
+
+/** Largest reply read whole: a list of 1,000 commands, each with 1,024 characters of its text. */
+const MAX_REPLY_BYTES = 16 * 1024 * 1024
+
+/** The version of the API that the paths of this client name; the protocol's `API_VERSION`. */
+export const CLIENT_API_VERSION = '1'
+
+export interface Exchange {
+  readonly method: 'GET' | 'POST' | 'DELETE'
+  readonly path: string
+  readonly accept?: string
+  readonly body?: { readonly type: string; readonly bytes: string | Uint8Array }
+  readonly signal?: AbortSignal | undefined
+  /** Statuses of 400 and more that are an answer, not a refusal. */
+  readonly alsoFine?: readonly number[]
+  /** On a connection of its own: for what must not be sent twice. */
+  readonly fresh?: boolean
+}
+
+export interface Transport {
+  readonly at: string
+  /** Whether guestd has ever answered here. */
+  readonly proven: boolean
+  /**
+   * Resolves with the head of the reply; its body is read only as the caller pulls.
+   *
+   * @throws ConnectError, GuestdError, or the reason of the signal
+   */
+  send(exchange: Exchange): Promise<http.IncomingMessage>
+  /** Sends, and reads the reply whole. A GET or DELETE cut before its reply is sent once more. */
+  json<T>(exchange: Exchange): Promise<T>
+  /** Closes idle connections. */
+  close(): void
+}
+
+export interface TransportOptions {
+  /** Limit for opening a connection, in milliseconds. */
+  readonly connectTimeoutMs: number
+  /** Sent with every request. */
+  readonly headers: Readonly<Record<string, string>>
+}
+
+export function createTransport(address: Address, options: TransportOptions): Transport {
+  const at = formatAddress(address)
+  const pool = new DialingAgent(address, options.connectTimeoutMs, true)
+  const single = new DialingAgent(address, options.connectTimeoutMs, false)
+  let proven = false
+
+  const send = async (exchange: Exchange): Promise<http.IncomingMessage> => {
+    const agent = exchange.fresh === true ? single : pool
+    const reply = await exchangeHeads(agent, exchange, headersOf(exchange, address, options), at)
+    checkSpeaker(reply, at)
+    proven = true
+    const status = reply.statusCode ?? 0
+    if (status < 400 || exchange.alsoFine?.includes(status)) return reply
+    throw await refusal(reply, at)
+  }
+
+  const readJson = async <T>(exchange: Exchange): Promise<T> => {
+    const body = await readWhole(await send({ ...exchange, accept: 'application/json' }), at)
+    return (body.length === 0 ? undefined : JSON.parse(body.toString())) as T
+  }
+
+  return {
+    at,
+    get proven() {
+      return proven
+    },
+    send,
+    json: async exchange => {
+      try {
+        return await readJson(exchange)
+      } catch (error) {
+        const again = exchange.method !== 'POST' && isLoss(error)
+        if (!again || exchange.signal?.aborted) throw error
+        return await readJson(exchange)
+      }
+    },
+    close: () => pool.destroy(),
+  }
+}
+
+/** Whether the connection ended under a request, so that the outcome is not known. */
+export function isLoss(error: unknown): error is ConnectError {
+  return error instanceof ConnectError && error.code === 'lost'
+}
+
+class DialingAgent extends http.Agent {
+  readonly #address: Address
+  readonly #timeoutMs: number
+
+  constructor(address: Address, timeoutMs: number, keepAlive: boolean) {
+    super({ keepAlive, maxFreeSockets: MAX_IDLE_SOCKETS, scheduling: 'lifo' })
+    this.#address = address
+    this.#timeoutMs = timeoutMs
+  }
+
+  override createConnection(
+    _options: http.ClientRequestArgs,
+    callback?: (error: Error | null, stream: Duplex) => void,
+  ): undefined {
+    dial(this.#address, this.#timeoutMs).then(
+      socket => callback?.(null, socket),
+      // Node's type asks for a stream beside the error too.
+      error => callback?.(fromConnect(error, formatAddress(this.#address)), new Duplex().destroy()),
+    )
+  }
+}
+
+function headersOf(
+  { accept, body }: Exchange,
+  address: Address,
+  options: TransportOptions,
+): Record<string, string> {
+  return {
+    host: address.kind === 'tcp' ? `${address.host}:${address.port}` : 'localhost',
+    ...options.headers,
+    ...(accept === undefined ? {} : { accept }),
+    ...(body === undefined
+      ? {}
+      : { 'content-type': body.type, 'content-length': String(Buffer.byteLength(body.bytes)) }),
+  }
+}
+
+function exchangeHeads(
+  agent: http.Agent,
+  { method, path, body, signal }: Exchange,
+  headers: Record<string, string>,
+  at: string,
+): Promise<http.IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    signal?.throwIfAborted()
+    const request = http.request({ agent, method, path, headers })
+    const onAbort = () => {
+      request.destroy()
+      reject(signal?.reason)
+    }
+    signal?.addEventListener('abort', onAbort)
+    request.on('close', () => signal?.removeEventListener('abort', onAbort))
+    request.on('error', error => reject(fromConnection(error, at)))
+    request.on('response', reply => {
+      // A reader that has let go is told nothing; one that reads sees the error from its iterator.
+      reply.on('error', () => {})
+      resolve(reply)
+    })
+    request.end(body?.bytes)
+  })
+}
+
+/** Every reply of guestd names its version. */
+function checkSpeaker(reply: http.IncomingMessage, at: string): void {
+  if (reply.headers['guestd-version'] !== undefined) return
+  reply.destroy()
+  throw new ConnectError('wrong_socket', at, {
+    detail: `HTTP ${reply.statusCode} without a Guestd-Version`,
+  })
+}
+
+/** An unknown route below this client's prefix is another version of the API. */
+async function refusal(
+  reply: http.IncomingMessage,
+  at: string,
+): Promise<GuestdError | ConnectError> {
+  const error = toGuestdError(await readWhole(reply, at))
+  if (error !== null && error.code !== 'not_found') return error
+  const version = reply.headers['guestd-version']
+  return new ConnectError('version_mismatch', at, {
+    detail: `guestd ${version} answered HTTP ${reply.statusCode} where API version ${CLIENT_API_VERSION} has a route`,
+    cause: error,
+  })
+}
+
+async function readWhole(reply: http.IncomingMessage, at: string): Promise<Buffer> {
+  const chunks: Buffer[] = []
+  let bytes = 0
+  try {
+    for await (const chunk of reply as AsyncIterable<Buffer>) {
+      bytes += chunk.length
+      if (bytes > MAX_REPLY_BYTES) {
+        throw new ConnectError('wrong_socket', at, { detail: `a reply over ${MAX_REPLY_BYTES} B` })
+      }
+      chunks.push(chunk)
+    }
+  } catch (error) {
+    throw fromConnection(error, at)
+  }
+  return Buffer.concat(chunks)
+}
