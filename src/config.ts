@@ -1,0 +1,134 @@
+/**
+ * The settings of guestd: the only reader of the environment, the command line and the settings
+ * file. What it returns is frozen.
+ */
+
+import { ConfigError } from './config/error.ts'
+import { helpText } from './config/help.ts'
+import {
+  type Found,
+  type ReadFile,
+  readEnvironment,
+  readFlags,
+  readSettingsFile,
+} from './config/sources.ts'
+import { type NamedKey, rows, type TableSettings, table } from './config/table.ts'
+import { FIRST_INHERITED_FD } from './util/listen-uri.ts'
+
+export { ConfigError } from './config/error.ts'
+export { helpText, settingsMarkdown } from './config/help.ts'
+export type { LogLevel } from './config/table.ts'
+export type { ListenAddress } from './util/listen-uri.ts'
+export { parseListenUri } from './util/listen-uri.ts'
+
+export interface Config extends TableSettings {
+  /** Descriptors from 3 on that were handed over listening (sd_listen_fds(3)); mostly 0. */
+  readonly inheritedFds: number
+}
+
+export interface ConfigSources {
+  /** Without the interpreter and the script. */
+  readonly argv: readonly string[]
+  readonly env: Readonly<Record<string, string | undefined>>
+  readonly readFile: ReadFile
+  /** Id of this process: descriptors are ours only where LISTEN_PID names it. */
+  readonly pid: number
+  /** Where relative paths begin. */
+  readonly cwd: string
+}
+
+export type Loaded =
+  | { readonly action: 'run' | 'check'; readonly config: Config }
+  | { readonly action: 'help'; readonly text: string }
+  | { readonly action: 'version' }
+
+/**
+ * Reads the settings: flags over environment over file over defaults, key by key.
+ *
+ * That there is something to listen on is for the caller to check, as only a daemon that starts
+ * needs it.
+ *
+ * @throws ConfigError for an unknown key, a bad value or an unreadable source
+ */
+export function loadConfig(sources: ConfigSources): Loaded {
+  const flags = readFlags(sources.argv)
+  if (flags.action === 'help') return { action: 'help', text: helpText() }
+  if (flags.action === 'version') return { action: 'version' }
+
+  const found = new Map([
+    ...readSettingsFile(flags.file, sources.readFile),
+    ...readEnvironment(sources.env),
+    ...flags.found,
+  ])
+  const settings = mapTable(table, '', row => {
+    const one = found.get(row.name)
+    return one === undefined ? row.key.fallback : readValue(row, one, sources.cwd)
+  }) as TableSettings
+  checkTogether(settings)
+  const config: Config = { ...settings, inheritedFds: inheritedFds(sources.env, sources.pid) }
+  return { action: flags.action, config: deepFreeze(config) }
+}
+
+/** The settings in force as JSON text that is a settings file again, with its newline. */
+export function renderSettings(config: Config): string {
+  const settings = mapTable(table, '', row => {
+    const value = row.name.split('.').reduce<unknown>(memberOf, config)
+    return row.key.toJson(value)
+  })
+  return `${JSON.stringify(settings, null, 2)}\n`
+}
+
+/** An object in the table's shape, with what `map` makes of each row. */
+function mapTable(branch: object, prefix: string, map: (row: NamedKey) => unknown): object {
+  const entries = Object.entries(branch).map(([part, entry]) => {
+    const name = `${prefix}${part}`
+    const row = rows.find(one => one.name === name)
+    return [part, row === undefined ? mapTable(entry, `${name}.`, map) : map(row)]
+  })
+  return Object.fromEntries(entries)
+}
+
+function readValue({ name, key }: NamedKey, { value, from }: Found, cwd: string): unknown {
+  const read = key.read(value, cwd)
+  if (typeof read !== 'string') return read.value
+  const shown = key.hidden ? 'the value' : (JSON.stringify(value) ?? String(value))
+  const reason = read === '' ? '' : `: ${read}`
+  throw new ConfigError(
+    name,
+    `${name}: ${shown} (from ${from}) is not allowed${reason}; it takes ${key.allowed}`,
+  )
+}
+
+function checkTogether({ output }: TableSettings): void {
+  if (output.ringBytes > output.totalBytes) {
+    throw new ConfigError(
+      'output.ringBytes',
+      `output.ringBytes: ${output.ringBytes} is more than output.totalBytes, ${output.totalBytes}: one command cannot hold more than all`,
+    )
+  }
+}
+
+/** sd_listen_fds(3): the descriptors are meant for the process that LISTEN_PID names. */
+function inheritedFds(env: ConfigSources['env'], pid: number): number {
+  const { LISTEN_PID, LISTEN_FDS } = env
+  if (LISTEN_FDS === undefined || LISTEN_PID !== String(pid)) return 0
+  if (!/^\d{1,5}$/.test(LISTEN_FDS)) {
+    throw new ConfigError(
+      'LISTEN_FDS',
+      `LISTEN_FDS: ${JSON.stringify(LISTEN_FDS)} (from the environment) is not a count of descriptors from ${FIRST_INHERITED_FD} on`,
+    )
+  }
+  return Number(LISTEN_FDS)
+}
+
+function memberOf(value: unknown, name: string): unknown {
+  return (value as Record<string, unknown>)[name]
+}
+
+function deepFreeze<T>(value: T): T {
+  if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
+    Object.freeze(value)
+    for (const part of Object.values(value)) deepFreeze(part)
+  }
+  return value
+}

@@ -1,0 +1,188 @@
+/** The kinds of keys: each knows its type, its range, and how to read a value. */
+
+import { isAbsolute, resolve } from 'node:path'
+import { LISTEN_FORMS, type ListenAddress, parseListenUri } from '../util/listen-uri.ts'
+
+/** A row of the table of settings. */
+export interface Key<T> {
+  /** Name of the type, for people. */
+  readonly type: string
+  /** What is allowed, in words, so that "it takes …" is a sentence. */
+  readonly allowed: string
+  readonly sentence: string
+  readonly fallback: T
+  /** Reads a value as the JSON file has it; a string is the reason why it is refused. */
+  readonly read: (value: unknown, cwd: string) => { readonly value: T } | string
+  /** Turns the text of a flag or of the environment into what the file would have. */
+  readonly fromText: (text: string) => unknown
+  /** Turns a setting back into what the file would have. */
+  readonly toJson: (value: T) => unknown
+  /** Whether errors keep the value to themselves. */
+  readonly hidden: boolean
+}
+
+/** A whole number; `unit` and what 0 means belong into the sentence. */
+export function integer(fallback: number, min: number, max: number, sentence: string): Key<number> {
+  return key({
+    type: 'integer',
+    allowed: `a whole number from ${min} to ${max}`,
+    sentence,
+    fallback,
+    read: value =>
+      Number.isInteger(value) && typeof value === 'number' && value >= min && value <= max
+        ? { value }
+        : '',
+    fromText: numberOf,
+  })
+}
+
+/** A number above 0 that may have a fraction. */
+export function fraction(fallback: number, max: number, sentence: string): Key<number> {
+  return key({
+    type: 'number',
+    allowed: `a number above 0, at most ${max}`,
+    sentence,
+    fallback,
+    read: value => (typeof value === 'number' && value > 0 && value <= max ? { value } : ''),
+    fromText: numberOf,
+  })
+}
+
+export function boolean(fallback: boolean, sentence: string): Key<boolean> {
+  return key({
+    type: 'boolean',
+    allowed: 'true or false',
+    sentence,
+    fallback,
+    read: value => (typeof value === 'boolean' ? { value } : ''),
+    fromText: text => (text === 'true' ? true : text === 'false' ? false : text),
+  })
+}
+
+export function oneOf<T extends string>(
+  fallback: NoInfer<T>,
+  choices: readonly T[],
+  sentence: string,
+): Key<T> {
+  return key({
+    type: 'string',
+    allowed: `one of ${choices.join(', ')}`,
+    sentence,
+    fallback,
+    read: value => {
+      const choice = choices.find(one => one === value)
+      return choice === undefined ? '' : { value: choice }
+    },
+    fromText: text => text,
+  })
+}
+
+/** A path; a relative one begins at the working directory of guestd. */
+export function path(fallback: string, sentence: string): Key<string> {
+  return key({
+    type: 'path',
+    allowed: 'a path',
+    sentence,
+    fallback,
+    read: (value, cwd) =>
+      typeof value === 'string' && value !== '' && !value.includes('\0')
+        ? { value: isAbsolute(value) ? value : resolve(cwd, value) }
+        : '',
+    fromText: text => text,
+  })
+}
+
+/** The name or the uid of a user. */
+export function userName(sentence: string): Key<string | number> {
+  return key<string | number>({
+    type: 'user',
+    allowed: 'the name or the uid of a user',
+    sentence,
+    fallback: 0,
+    read: value => {
+      if (typeof value === 'string') return value !== '' && !value.includes('\0') ? { value } : ''
+      return typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= MAX_UID
+        ? { value }
+        : ''
+    },
+    fromText: numberOf,
+  })
+}
+
+/** The same, or nothing: `null` in the file, an empty text in the environment. */
+export function optional<T>(inner: Key<T>): Key<T | null> {
+  return {
+    ...inner,
+    allowed: `${inner.allowed}, or null`,
+    fallback: null,
+    read: (value, cwd) => (value === null ? { value } : inner.read(value, cwd)),
+    fromText: text => (text === '' || text === 'null' ? null : inner.fromText(text)),
+    toJson: value => (value === null ? null : inner.toJson(value)),
+  }
+}
+
+/** Environment variables. Their values are nobody's business but the commands'. */
+export function variables(
+  fallback: Readonly<Record<string, string>>,
+  sentence: string,
+): Key<Readonly<Record<string, string>>> {
+  return key({
+    type: 'object of strings',
+    allowed: 'an object (as JSON in the environment) of names without "=" and strings without NUL',
+    sentence,
+    fallback,
+    read: value => (isVariables(value) ? { value } : ''),
+    fromText: jsonOf,
+    hidden: true,
+  })
+}
+
+/** Addresses to listen on. */
+export function addresses(sentence: string): Key<readonly ListenAddress[]> {
+  return key<readonly ListenAddress[]>({
+    type: 'list of addresses',
+    allowed: `a list (with commas in the environment) of ${LISTEN_FORMS}`,
+    sentence,
+    fallback: [],
+    read: value => {
+      if (!Array.isArray(value)) return ''
+      try {
+        return { value: value.map(one => parseListenUri(String(one))) }
+      } catch (error) {
+        return error instanceof Error ? error.message : ''
+      }
+    },
+    fromText: text => (text === '' ? [] : text.split(',').map(one => one.trim())),
+    toJson: list => list.map(address => address.uri),
+  })
+}
+
+/** Highest uid: 2^32 - 1 means "no change" to setresuid(2). */
+const MAX_UID = 2 ** 32 - 2
+
+function key<T>(
+  row: Omit<Key<T>, 'toJson' | 'hidden'> & Partial<Pick<Key<T>, 'toJson' | 'hidden'>>,
+): Key<T> {
+  return { toJson: value => value, hidden: false, ...row }
+}
+
+/** The number that a text spells in decimal, or the text. */
+function numberOf(text: string): unknown {
+  return /^\d+(\.\d+)?$/.test(text) ? Number(text) : text
+}
+
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return text
+  }
+}
+
+function isVariables(value: unknown): value is Record<string, string> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false
+  return Object.entries(value).every(
+    ([name, text]) =>
+      name !== '' && !/[=\0]/.test(name) && typeof text === 'string' && !text.includes('\0'),
+  )
+}

@@ -1,0 +1,159 @@
+/** Where settings come from: flags, the environment and the file, each as raw values by key. */
+
+import { parseArgs } from 'node:util'
+import { ConfigError } from './error.ts'
+import { type NamedKey, rows } from './table.ts'
+
+/** The file that is read when `--config` names none; it may be absent. */
+export const DEFAULT_FILE = '/etc/guestd/config.json'
+
+/** A value as found, and where, so that "… (from …)" is a phrase. */
+export interface Found {
+  readonly value: unknown
+  readonly from: string
+}
+
+export interface Flags {
+  readonly action: 'run' | 'check' | 'help' | 'version'
+  readonly file: string | null
+  readonly found: ReadonlyMap<string, Found>
+}
+
+/** A flag that sets a key. `--config`, `--check`, `--help` and `--version` set none. */
+export const keyFlags = [
+  { flag: 'listen', key: 'listen', value: 'URI', repeatable: true },
+  { flag: 'workspace', key: 'workspace', value: 'PATH', repeatable: false },
+  { flag: 'user', key: 'user', value: 'NAME', repeatable: false },
+  { flag: 'log-level', key: 'logLevel', value: 'LEVEL', repeatable: false },
+] as const
+
+/** @throws ConfigError for an unknown flag, one without its value, or an argument that is no flag */
+export function readFlags(argv: readonly string[]): Flags {
+  const values = parseFlags(argv)
+  const found = new Map<string, Found>()
+  for (const { flag, key } of keyFlags) {
+    const value = values[flag]
+    if (value === undefined) continue
+    const row = rowOf(key)
+    // A list's flag is given once for each of its entries.
+    const raw = Array.isArray(value) ? value : row.key.fromText(value)
+    found.set(key, { value: raw, from: `--${flag}` })
+  }
+  const action = values.help ? 'help' : values.version ? 'version' : values.check ? 'check' : 'run'
+  return { action, file: values.config ?? null, found }
+}
+
+/** @throws ConfigError for a `GUESTD_…` variable that is no key's */
+export function readEnvironment(
+  env: Readonly<Record<string, string | undefined>>,
+): ReadonlyMap<string, Found> {
+  const found = new Map<string, Found>()
+  for (const [variable, text] of Object.entries(env)) {
+    if (!variable.startsWith('GUESTD_') || text === undefined) continue
+    const row = rows.find(one => one.variable === variable)
+    if (row === undefined) {
+      throw new ConfigError(
+        variable,
+        `${variable} in the environment is no setting of guestd; guestd --help lists them`,
+      )
+    }
+    found.set(row.name, { value: row.key.fromText(text), from: variable })
+  }
+  return found
+}
+
+/**
+ * Reads a file by its path.
+ *
+ * @throws an error with the code `ENOENT` where there is none
+ */
+export type ReadFile = (path: string) => string
+
+/** @throws ConfigError where a named file is absent, or the file is not a JSON object of known keys */
+export function readSettingsFile(
+  named: string | null,
+  readFile: ReadFile,
+): ReadonlyMap<string, Found> {
+  const path = named ?? DEFAULT_FILE
+  const text = readText(path, named !== null, readFile)
+  const found = new Map<string, Found>()
+  if (text !== null) collect(parseObject(text, path), '', path, found)
+  return found
+}
+
+/** @throws Error for a name that the table lacks: a fault of this program */
+function rowOf(name: string): NamedKey {
+  const row = rows.find(one => one.name === name)
+  if (row === undefined) throw new Error(`the table of settings lacks ${name}`)
+  return row
+}
+
+function parseFlags(argv: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...argv],
+      strict: true,
+      allowPositionals: false,
+      options: {
+        config: { type: 'string' },
+        listen: { type: 'string', multiple: true },
+        workspace: { type: 'string' },
+        user: { type: 'string' },
+        'log-level': { type: 'string' },
+        check: { type: 'boolean' },
+        help: { type: 'boolean', short: 'h' },
+        version: { type: 'boolean' },
+      },
+    }).values
+  } catch (error) {
+    // The first sentence says it; what follows advises on a "--" that guestd has no use for.
+    const reason = error instanceof Error ? error.message.replace(/\. .*/s, '') : String(error)
+    throw new ConfigError(null, `${reason}; guestd --help lists the flags`)
+  }
+}
+
+function readText(path: string, required: boolean, readFile: ReadFile): string | null {
+  try {
+    return readFile(path)
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : null
+    if (code === 'ENOENT' && !required) return null
+    const reason = error instanceof Error ? error.message : String(error)
+    throw new ConfigError(null, `${path} cannot be read: ${reason}`)
+  }
+}
+
+function parseObject(text: string, path: string): object {
+  let parsed: unknown
+  try {
+    parsed = JSON.parse(text)
+  } catch (error) {
+    throw new ConfigError(
+      null,
+      `${path} is not JSON: ${error instanceof Error ? error.message : ''}`,
+    )
+  }
+  if (!isObject(parsed)) throw new ConfigError(null, `${path} is not a JSON object`)
+  return parsed
+}
+
+function collect(branch: object, prefix: string, path: string, found: Map<string, Found>): void {
+  for (const [part, value] of Object.entries(branch)) {
+    const name = `${prefix}${part}`
+    if (rows.some(row => row.name === name)) {
+      found.set(name, { value, from: path })
+    } else if (rows.some(row => row.name.startsWith(`${name}.`))) {
+      if (!isObject(value)) throw new ConfigError(name, `${name} (from ${path}) takes an object`)
+      collect(value, `${name}.`, path, found)
+    } else {
+      throw new ConfigError(
+        name,
+        `${name} (from ${path}) is no setting of guestd; guestd --help lists them`,
+      )
+    }
+  }
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

@@ -1,0 +1,172 @@
+/**
+ * Every setting of guestd: type, default, range and a sentence, in one table. `--help` and the
+ * README's list are made from it.
+ */
+
+import {
+  addresses,
+  boolean,
+  fraction,
+  integer,
+  type Key,
+  oneOf,
+  optional,
+  path,
+  userName,
+  variables,
+} from './keys.ts'
+
+const KIB = 1024
+const MIB = 1024 * KIB
+const GIB = 1024 * MIB
+const MINUTE_MS = 60_000
+const HOUR_MS = 60 * MINUTE_MS
+
+/** Longest delay of a timer of Node, 24.8 days. */
+const MAX_TIMER_MS = 2 ** 31 - 1
+
+/** A limit shorter than this refuses honest peers. */
+const MIN_NETWORK_MS = 10
+
+/** One page: less cannot hold what a pipe gives at once. */
+const MIN_RING_BYTES = 4 * KIB
+
+/** Largest value of kernel.pid_max on 64 bits. */
+const MAX_PIDS = 2 ** 22
+
+/** fs.nr_open as the kernel has it by default. */
+const MAX_NOFILE = 2 ** 20
+
+export const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const
+export type LogLevel = (typeof logLevels)[number]
+
+export const table = {
+  listen: addresses('Where to serve the API. Nothing is served unasked: there is no default.'),
+  workspace: path('/mnt/workspace', 'The folder that commands work in.'),
+  user: optional(
+    userName("The user that commands run as unless they ask for another; null: guestd's own."),
+  ),
+  allowRoot: boolean(true, 'Whether a command may ask to run as root.'),
+  env: variables(
+    { LANG: 'C.UTF-8' },
+    "The base environment of commands. Nothing of guestd's own is seen by them.",
+  ),
+  logLevel: oneOf('info', logLevels, 'The least severe lines that are logged.'),
+  logCommands: boolean(false, 'Whether the text of commands is logged.'),
+  runDir: path(
+    '/run/guestd',
+    'Where guestd keeps what has to outlive a restart of itself, but not of the machine.',
+  ),
+  killGraceMs: integer(
+    5_000,
+    0,
+    10 * MINUTE_MS,
+    'How long a command has between SIGTERM and SIGKILL, in milliseconds.',
+  ),
+  stopLimitMs: integer(
+    15_000,
+    100,
+    10 * MINUTE_MS,
+    'How long ending the commands may take when guestd stops, in milliseconds.',
+  ),
+  reattachGraceMs: integer(
+    30_000,
+    0,
+    HOUR_MS,
+    'How long a command whose stream was cut is held for a reader to come back, in milliseconds.',
+  ),
+  timeoutMs: integer(
+    5 * MINUTE_MS,
+    0,
+    MAX_TIMER_MS,
+    'The time limit of a command that names none and is not detached, in milliseconds; 0: none.',
+  ),
+  keepaliveMs: integer(
+    15_000,
+    MIN_NETWORK_MS,
+    10 * MINUTE_MS,
+    'After how much silence a stream of frames gets a keepalive, in milliseconds.',
+  ),
+  maxCommands: integer(256, 1, 100_000, 'How many commands may run at once.'),
+  maxConnections: integer(1_024, 1, 65_536, 'How many connections each listener holds at once.'),
+  headersTimeoutMs: integer(
+    10_000,
+    MIN_NETWORK_MS,
+    10 * MINUTE_MS,
+    "How long a connection may take for a request's header, in milliseconds.",
+  ),
+  bodyTimeoutMs: integer(
+    30_000,
+    MIN_NETWORK_MS,
+    10 * MINUTE_MS,
+    "How long a request's JSON body may take, in milliseconds.",
+  ),
+  output: {
+    ringBytes: integer(
+      16 * MIB,
+      MIN_RING_BYTES,
+      GIB,
+      "How much of a command's output is held, in bytes; the oldest goes first.",
+    ),
+    totalBytes: integer(
+      128 * MIB,
+      MIN_RING_BYTES,
+      64 * GIB,
+      'How much output of all commands is held, in bytes.',
+    ),
+    keepMs: integer(
+      10 * MINUTE_MS,
+      0,
+      24 * HOUR_MS,
+      'How long an ended command can be read, in milliseconds.',
+    ),
+    keepCommands: integer(1_000, 0, 100_000, 'How many ended commands can be read at most.'),
+  },
+  limits: {
+    memoryBytes: optional(
+      integer(
+        0,
+        1,
+        Number.MAX_SAFE_INTEGER,
+        'Memory of a command that asks for no limit, in bytes; null: no limit.',
+      ),
+    ),
+    pids: optional(integer(0, 1, MAX_PIDS, 'Processes and threads of a command; null: no limit.')),
+    cpus: optional(fraction(0, 4_096, 'Processors of a command; null: no limit.')),
+    nofile: optional(
+      integer(0, 1, MAX_NOFILE, "Open files of each process; null: as guestd's own limit is."),
+    ),
+  },
+} as const
+
+/** The settings that a table describes. */
+type Settings<Table> = {
+  readonly [Name in keyof Table]: Table[Name] extends Key<infer Value>
+    ? Value
+    : Settings<Table[Name]>
+}
+
+export type TableSettings = Settings<typeof table>
+
+/** A key with its names: `output.ringBytes`, and `GUESTD_OUTPUT_RING_BYTES` in the environment. */
+export interface NamedKey {
+  readonly name: string
+  readonly variable: string
+  readonly key: Key<unknown>
+}
+
+/** The table's rows, in its order. */
+export const rows: readonly NamedKey[] = flatten(table, '')
+
+function flatten(branch: object, prefix: string): NamedKey[] {
+  return Object.entries(branch).flatMap(([part, entry]: [string, Key<unknown> | object]) => {
+    const name = `${prefix}${part}`
+    return 'fromText' in entry
+      ? [{ name, variable: variableOf(name), key: entry }]
+      : flatten(entry, `${name}.`)
+  })
+}
+
+function variableOf(name: string): string {
+  return `GUESTD_${name.replace(/[A-Z]/g, '_$&').replaceAll('.', '_').toUpperCase()}`
+}
