@@ -1,0 +1,261 @@
+/** One command: from its launch over its exit to the last byte of its pipes. */
+import { GuestdError } from '../errors.ts'
+import type { Cause, EndFacts, ExitFacts } from '../protocol/frames.ts'
+import type { RunRequest } from '../protocol/schemas.ts'
+import { type ExitStatus, type LaunchedProcess, launch, signalNumber } from '../sys/launch.ts'
+import { inputPipe } from '../sys/pipes.ts'
+import { signalGroup } from '../sys/process-group.ts'
+import type { Budget } from './budget.ts'
+import type { Containment } from './containment.ts'
+import { exitFacts } from './exit-facts.ts'
+import { commandLine, describe } from './info.ts'
+import type { Life } from './life.ts'
+import { createOutput, type OutputSettings } from './output.ts'
+import type { Plan } from './plan.ts'
+import { createStdin } from './stdin.ts'
+import { killUntilEmpty, terminate } from './terminate.ts'
+import type { Command } from './types.ts'
+
+/** What is in the pipes at the exit is drained for at most this long before `end`. */
+const DRAIN_LIMIT_MS = 250
+/**
+ * Pipes that gave nothing for so long are drained, though a descendant holds them open: enough for
+ * a `> >(tee …)` to write what it has read.
+ */
+const DRAIN_QUIET_MS = 50
+
+export interface CommandSettings extends OutputSettings {
+  readonly killGraceMs: number
+  readonly timeoutMs: number
+}
+
+export interface CommandOptions {
+  readonly id: string
+  readonly request: RunRequest
+  readonly plan: Plan
+  readonly containment: Containment
+  readonly budget: Budget
+  readonly settings: CommandSettings
+  readonly events: CommandEvents
+}
+
+export interface CommandEvents {
+  readonly launched: (pid: number) => void
+  /** The process has exited and its pipes are drained. */
+  readonly ended: (exit: ExitFacts, end: Omit<EndFacts, 'truncated'>) => void
+  /** Ended, no descendant is left, every pipe is closed: nothing will happen any more. */
+  readonly settled: () => void
+}
+
+/** A command as the registry sees it. */
+export interface ManagedCommand extends Command {
+  readonly containment: Containment
+  readonly settled: boolean
+  readonly endedAt: string | null
+  /**
+   * @throws GuestdError `cwd_not_found`, `cwd_not_directory`: nothing was launched, and the command
+   * is to be forgotten. A launch that fails later resolves: the command has ended.
+   */
+  launch(): Promise<void>
+  /**
+   * Ends it for this reason, unless it is ending already: SIGTERM, the grace, SIGKILL. Descendants
+   * of one that has ended are ended too, and nothing waits for a slow starter any more.
+   */
+  stop(cause: Cause): void
+  /** Cuts the grace of an end under way short. */
+  hurry(): void
+  /** Looks whether the last descendant has gone. */
+  settle(): void
+  /** Gives its memory back. */
+  discard(): void
+}
+
+export function createCommand(options: CommandOptions): ManagedCommand {
+  const { id, request, plan, containment, settings, events } = options
+  const { detach = false, onDisconnect = 'keep', background = 'keep' } = request
+  const line = commandLine(request)
+  const beganAt = performance.now()
+  const life: Life = {
+    id,
+    startedAt: new Date().toISOString(),
+    cwd: plan.cwd,
+    user: plan.user,
+    pid: null,
+    exit: null,
+    end: null,
+    closed: false,
+  }
+  const output = createOutput(life, options.budget, settings, () => {
+    finish()
+    settle()
+  })
+  const { log, hold } = output
+  const input = request.stdin === 'open' ? inputPipe() : null
+  const stdin = createStdin(input?.ourEnd ?? null)
+  let child: LaunchedProcess | null = null
+  let firstCause: Cause | null = null
+  /** Set while it is being ended: cuts the grace short. */
+  let endGrace: (() => void) | null = null
+  /** At the exit, with `background: kill`, until nobody is left. */
+  let reaping = false
+  let timeout: NodeJS.Timeout | undefined
+  let endedAt: string | null = null
+  let settled = false
+
+  const recordExit = (known: Pick<ExitFacts, 'cause'> & Partial<ExitFacts>) => {
+    clearTimeout(timeout)
+    endedAt = new Date().toISOString()
+    const durationMs = Math.round(performance.now() - beganAt)
+    life.exit = { facts: exitFacts({ durationMs, ...known }), cursor: log.end }
+    stdin.destroy()
+    output.wake()
+  }
+
+  const exited = (status: ExitStatus) => {
+    const oom = status.signal === 'SIGKILL' && containment.wasOomKilled()
+    const cause = oom ? 'oom' : status.signal === null ? 'exit' : 'signal'
+    recordExit({ ...status, cause: firstCause ?? cause })
+    if (background === 'keep') return finishOrDrain()
+    reaping = true
+    void killUntilEmpty(containment).then(() => {
+      reaping = false
+      finishOrDrain()
+    })
+  }
+
+  const finishOrDrain = () => {
+    if (life.closed) finish()
+    else drain()
+  }
+
+  /** A starter that reads slowly is waited for: only time in which the pipes are read counts. */
+  const drain = (spentMs = 0) => {
+    const before = log.end
+    setTimeout(() => {
+      if (life.end !== null) return
+      const spent = hold.paused ? spentMs : spentMs + DRAIN_QUIET_MS
+      const quiet = !hold.paused && log.end === before
+      if (quiet || spent >= DRAIN_LIMIT_MS) finish()
+      else drain(spent)
+    }, DRAIN_QUIET_MS)
+  }
+
+  const finish = () => {
+    if (life.end !== null || life.exit === null || reaping) return
+    const descendants = containment.remove() ? 0 : containment.count()
+    const facts = { stdoutBytes: log.totals.stdout, stderrBytes: log.totals.stderr, descendants }
+    life.end = { facts, cursor: log.end }
+    events.ended(life.exit.facts, facts)
+    output.wake()
+    settle()
+  }
+
+  const settle = () => {
+    if (settled || life.end === null || !life.closed || !containment.remove()) return
+    settled = true
+    events.settled()
+  }
+
+  const stop = (cause: Cause) => {
+    if (settled || endGrace !== null) return
+    if (life.exit === null) firstCause ??= cause
+    if (cause === 'stopped') hold.release()
+    endGrace = terminate(containment, settings.killGraceMs, settle)
+  }
+
+  const launched = (process: LaunchedProcess) => {
+    child = process
+    life.pid = process.pid
+    containment.adopt(process.pid)
+    events.launched(process.pid)
+    void process.exited.then(exited)
+    // Asked to stop while it was being launched.
+    if (endGrace !== null) endGrace = terminate(containment, settings.killGraceMs, settle)
+    const timeoutMs = request.timeoutMs ?? (detach ? 0 : settings.timeoutMs)
+    if (timeoutMs > 0) timeout = setTimeout(() => stop('timeout'), timeoutMs)
+    if (detach) return
+    // Until the starter's stream is there, and if it never comes: held, as after a cut.
+    const beginning = () => 0
+    hold.take(beginning)
+    hold.cut(beginning)
+  }
+
+  return {
+    id,
+    containment,
+    request: { detach, onDisconnect },
+    stdin,
+    get state() {
+      return life.exit === null ? 'running' : 'ended'
+    },
+    get settled() {
+      return settled
+    },
+    get endedAt() {
+      return endedAt
+    },
+    async launch() {
+      const { user: _, ...spec } = plan
+      const stdio = {
+        stdin: input?.childEnd ?? -1,
+        stdout: output.open('stdout'),
+        stderr: output.open('stderr'),
+      }
+      const { cgroupPath } = containment
+      const outcome = await launch({ ...spec, ...stdio, cgroupPath }, containment.kill)
+      if (outcome.kind === 'running') return launched(outcome.process)
+      if (outcome.kind === 'refused') throw refusal(plan.cwd, outcome.errno)
+      const { stage, errno } = outcome
+      recordExit({ cause: firstCause ?? 'spawn', stage, errno })
+      output.closePipes()
+      finish()
+    },
+    attach: attachOptions =>
+      output.attach(attachOptions, () => {
+        const kill = attachOptions.hold && onDisconnect === 'kill'
+        if (kill && life.exit === null) stop('disconnected')
+      }),
+    signal(name, target) {
+      const number = signalNumber(name)
+      const gone = () => new GuestdError('command_ended', `the command ${id} has ended`)
+      if (target === 'cgroup' && !containment.isEmpty()) return containment.signalAll(number)
+      if (child === null || life.exit !== null) throw gone()
+      const sent = target === 'process' ? child.signal(number) : signalGroup(child.pid, number)
+      if (!sent) throw gone()
+    },
+    async kill() {
+      if (life.exit === null) firstCause ??= 'killed'
+      // The group id of a settled command may be somebody else's by now.
+      if (!settled) await killUntilEmpty(containment)
+      settle()
+      return { id, empty: true, proof: containment.proof }
+    },
+    stop,
+    hurry: () => endGrace?.(),
+    settle,
+    discard() {
+      stdin.destroy()
+      output.discard()
+    },
+    info() {
+      const running = life.exit === null
+      return describe({
+        life,
+        log,
+        proof: containment.proof,
+        usage: running ? containment.usage() : null,
+        descendants: running || settled ? 0 : containment.count(),
+        commandLine: line,
+        detach,
+        endedAt,
+      })
+    },
+  }
+}
+
+function refusal(cwd: string, errno: string): GuestdError {
+  const field = { field: 'cwd' }
+  return errno === 'ENOTDIR'
+    ? new GuestdError('cwd_not_directory', `${cwd} is not a directory`, field)
+    : new GuestdError('cwd_not_found', `${cwd}: ${errno}`, field)
+}

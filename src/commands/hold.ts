@@ -1,0 +1,86 @@
+/**
+ * The starter's role: lossless for the one who started the command.
+ *
+ * While the role is held, the pipes are paused once the holder lags by the full mark, and resumed
+ * once it is back at half of it. A holder that is cut leaves the role open for a grace, in which
+ * the command stays held at the full mark; after that, and for a detached command, nothing pauses.
+ */
+export interface Hold {
+  /** The reader at `cursor()` takes the role over from whoever has it. */
+  take(cursor: () => number): void
+  /** The holder at this cursor was cut: the grace begins, unless the role was taken over. */
+  cut(cursor: () => number): void
+  /** The holder at this cursor has read all that it will: the role is free. */
+  done(cursor: () => number): void
+  /** Compares the holder's place with the log's end, and pauses or resumes. */
+  check(): void
+  /** Whether somebody counts on every byte from its own place on. */
+  readonly lossless: boolean
+  readonly paused: boolean
+  /** Ends the role for good: nothing pauses any more. */
+  release(): void
+}
+
+export interface HoldOptions {
+  readonly logEnd: () => number
+  /** Bytes by which the holder may lag. */
+  readonly fullMark: number
+  readonly graceMs: number
+  readonly pause: () => void
+  readonly resume: () => void
+}
+
+export function createHold(options: HoldOptions): Hold {
+  let holder: (() => number) | null = null
+  let grace: NodeJS.Timeout | undefined
+  let paused = false
+  let released = false
+
+  const check = () => {
+    const lag = holder === null ? 0 : options.logEnd() - holder()
+    if (!paused && lag >= options.fullMark) {
+      paused = true
+      options.pause()
+    } else if (paused && lag <= options.fullMark / 2) {
+      paused = false
+      options.resume()
+    }
+  }
+
+  const letGo = () => {
+    clearTimeout(grace)
+    holder = null
+    check()
+  }
+
+  return {
+    take(cursor) {
+      if (released) return
+      clearTimeout(grace)
+      holder = cursor
+      check()
+    },
+    cut(cursor) {
+      if (holder !== cursor) return
+      const place = cursor()
+      holder = () => place
+      clearTimeout(grace)
+      grace = setTimeout(letGo, options.graceMs)
+      check()
+    },
+    done(cursor) {
+      if (holder === cursor) letGo()
+    },
+    check,
+    get lossless() {
+      return holder !== null
+    },
+    get paused() {
+      return paused
+    },
+    release() {
+      released = true
+      letGo()
+    },
+  }
+}

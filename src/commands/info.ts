@@ -1,0 +1,51 @@
+/** What `inspect` tells of a command. */
+import {
+  COMMAND_LINE_CHARACTERS,
+  type CommandInfo,
+  type CommandUsage,
+  type RunRequest,
+} from '../protocol/schemas.ts'
+import { noExit } from './exit-facts.ts'
+import type { Life } from './life.ts'
+import type { OutputLog } from './output-log.ts'
+
+export interface Described {
+  readonly life: Life
+  readonly log: OutputLog
+  readonly proof: 'cgroup' | 'group'
+  readonly usage: CommandUsage | null
+  readonly descendants: number
+  readonly commandLine: string
+  readonly detach: boolean
+  readonly endedAt: string | null
+}
+
+export function describe(facts: Described): CommandInfo {
+  const { life, log } = facts
+  return {
+    id: life.id,
+    state: life.exit === null ? 'running' : 'ended',
+    pid: life.pid,
+    startedAt: life.startedAt,
+    endedAt: facts.endedAt,
+    cwd: life.cwd,
+    user: life.user,
+    commandLine: facts.commandLine,
+    detach: facts.detach,
+    ...(life.exit?.facts ?? noExit),
+    stdoutBytes: log.totals.stdout,
+    stderrBytes: log.totals.stderr,
+    truncated: log.begin,
+    descendants: facts.descendants,
+    lateBytes: life.end === null ? 0 : log.end - life.end.cursor,
+    cursor: log.end,
+    firstCursor: log.begin,
+    proof: facts.proof,
+    usage: facts.usage,
+  }
+}
+
+/** The first characters of what runs: enough to recognise it by. */
+export function commandLine(request: RunRequest): string {
+  return (request.command ?? request.argv?.join(' ') ?? '').slice(0, COMMAND_LINE_CHARACTERS)
+}

@@ -1,0 +1,130 @@
+/** The output of one command: its pipes, its log, who reads it, and who may make it wait. */
+import type { Stream } from '../protocol/frames.ts'
+import { outputPipe, type PipeReader, readPipe } from '../sys/pipes.ts'
+import type { Budget, BudgetMember } from './budget.ts'
+import { createHold, type Hold } from './hold.ts'
+import { createIntake } from './intake.ts'
+import type { Life } from './life.ts'
+import { createOutputLog, type OutputLog } from './output-log.ts'
+import { createReader, type LogReader } from './reader.ts'
+import type { AttachOptions, FrameReader } from './types.ts'
+
+export interface OutputSettings {
+  readonly ringBytes: number
+  /** Bytes by which a starter may lag before the command waits. */
+  readonly fullMark: number
+  readonly reattachGraceMs: number
+}
+
+export interface Output {
+  readonly log: OutputLog
+  readonly hold: Hold
+  /** Makes a pipe for a stream and reads it. Returns the end for the child. */
+  open(stream: Stream): number
+  /** Something has happened in the command's life that readers may tell. */
+  wake(): void
+  /** @param cut called when the reader was given up before its end */
+  attach(options: AttachOptions, cut: () => void): FrameReader
+  /** Closes our ends of the pipes. */
+  closePipes(): void
+  /** Gives the memory back and lets every reader go. */
+  discard(): void
+}
+
+/** @param closed called once every pipe has reached its end; `life.closed` is set then */
+export function createOutput(
+  life: Life,
+  budget: Budget,
+  settings: OutputSettings,
+  closed: () => void,
+): Output {
+  const log = createOutputLog(settings.ringBytes)
+  const readers = new Set<LogReader>()
+  const pipes: PipeReader[] = []
+  let openPipes = 0
+
+  const hold = createHold({
+    logEnd: () => log.end,
+    fullMark: settings.fullMark,
+    graceMs: settings.reattachGraceMs,
+    pause: () => {
+      for (const pipe of pipes) pipe.pause()
+    },
+    resume: () => {
+      for (const pipe of pipes) pipe.resume()
+    },
+  })
+
+  const member: BudgetMember = {
+    log,
+    get ended() {
+      return life.end !== null
+    },
+    get reserveBytes() {
+      // What lags, and as much again that may be on its way when the stream is cut.
+      return hold.lossless ? settings.fullMark * 2 : 0
+    },
+  }
+  budget.add(member)
+
+  const wake = () => {
+    for (const reader of readers) reader.wake()
+  }
+
+  const entered = () => {
+    budget.enforce(member)
+    hold.check()
+    wake()
+  }
+
+  const pipeEnded = () => {
+    openPipes -= 1
+    if (openPipes > 0) return
+    life.closed = true
+    closed()
+    wake()
+  }
+
+  return {
+    log,
+    hold,
+    open(stream) {
+      const { ourEnd, childEnd } = outputPipe()
+      const { buffer, data, end } = createIntake(log, stream, entered)
+      openPipes += 1
+      const ended = () => {
+        end()
+        pipeEnded()
+      }
+      pipes.push(readPipe(ourEnd, { buffer, data, end: ended }))
+      return childEnd
+    },
+    wake,
+    attach(options, cut) {
+      const place = () => reader.cursor
+      const reader = createReader(log, life, options, {
+        advanced: hold.check,
+        cut: () => {
+          hold.cut(place)
+          cut()
+        },
+        closed: () => {
+          readers.delete(reader)
+          if (reader.done) hold.done(place)
+        },
+      })
+      readers.add(reader)
+      if (options.hold) hold.take(place)
+      return reader
+    },
+    closePipes() {
+      for (const pipe of pipes) pipe.destroy()
+    },
+    discard() {
+      budget.remove(member)
+      hold.release()
+      for (const pipe of pipes) pipe.destroy()
+      for (const reader of [...readers]) reader.close()
+    },
+  }
+}

@@ -1,0 +1,116 @@
+/** From a run request to what the launch needs: user, environment, program, limits. */
+import { isAbsolute, join, resolve } from 'node:path'
+import { GuestdError } from '../errors.ts'
+import type { CommandLimits, RunRequest } from '../protocol/schemas.ts'
+import type { CgroupTree } from '../sys/cgroup.ts'
+import type { LaunchSpec, UserEntry } from '../sys/native.ts'
+import { findUser, loginEnv } from '../sys/users.ts'
+import { BASH, bashArgv } from './script.ts'
+
+export interface PlanSettings {
+  readonly workspace: string
+  /** Default user of commands; `null` is guestd's own. */
+  readonly user: string | number | null
+  readonly allowRoot: boolean
+  /** The image's base env, below the request's and above the login's. */
+  readonly env: Readonly<Record<string, string>>
+  readonly limits: Readonly<Record<keyof CommandLimits, number | null>>
+}
+
+export interface Machine {
+  readonly self: UserEntry
+  readonly cgroups: CgroupTree | null
+  /** RLIMIT_NOFILE that a command may get at most, unless guestd runs as root. */
+  readonly nofileHard: number
+  /** /proc/self/oom_score_adj of guestd. */
+  readonly oomScoreAdj: number
+}
+
+export type Plan = Omit<LaunchSpec, 'stdin' | 'stdout' | 'stderr' | 'cgroupPath'> & {
+  readonly user: string
+}
+
+/** RLIMIT_NOFILE as a login shell has it: programs that need more raise it themselves. */
+const DEFAULT_NOFILE_SOFT = 1024
+/** Added to the daemon's own: under memory pressure a command goes first (proc(5), oom_score_adj). */
+const OOM_SCORE_ABOVE_DAEMON = 300
+const HIGHEST_OOM_SCORE_ADJ = 1000
+/** Period of cpu.max in microseconds: the kernel's default. */
+const CPU_PERIOD_US = 100_000
+
+/** @throws GuestdError `user_unknown`, `user_not_allowed`, `limit_unavailable` */
+export function planLaunch(request: RunRequest, settings: PlanSettings, machine: Machine): Plan {
+  const user = chooseUser(request, settings, machine.self)
+  const env = { ...loginEnv(user), ...settings.env, ...request.env }
+  const argv = request.argv ?? bashArgv(request.command ?? '')
+  const limits = { ...settings.limits, ...request.limits }
+  refuseUnenforceable(request.limits, machine)
+  return {
+    user: user.name,
+    argv,
+    env: Object.entries(env).map(([name, value]) => `${name}=${value}`),
+    paths: request.argv === undefined ? [BASH] : candidates(argv[0] ?? '', env.PATH ?? ''),
+    cwd: resolve(settings.workspace, request.cwd ?? ''),
+    oomScoreAdj: String(
+      Math.min(HIGHEST_OOM_SCORE_ADJ, Math.max(0, machine.oomScoreAdj) + OOM_SCORE_ABOVE_DAEMON),
+    ),
+    switchUser: machine.self.uid === 0,
+    uid: user.uid,
+    gid: user.gid,
+    groups: user.groups,
+    nofileSoft: limits.nofile ?? Math.min(DEFAULT_NOFILE_SOFT, machine.nofileHard),
+    nofileHard: limits.nofile ?? machine.nofileHard,
+    cgroupWrites: cgroupWrites(limits, machine.cgroups),
+  }
+}
+
+function chooseUser(request: RunRequest, settings: PlanSettings, self: UserEntry): UserEntry {
+  const wanted = request.user ?? settings.user
+  const user = wanted === null ? self : findUser(wanted)
+  const refuse = (why: string) => new GuestdError('user_not_allowed', why, { field: 'user' })
+  if (user.uid !== self.uid && self.uid !== 0)
+    throw refuse(`guestd runs as ${self.name} and cannot start commands as ${user.name}`)
+  if (request.user !== undefined && user.uid === 0 && !settings.allowRoot)
+    throw refuse('commands may not run as root: allowRoot is false')
+  return user
+}
+
+/** Where execvp(3) looks: the PATH that the command itself will have. */
+function candidates(program: string, path: string): readonly string[] {
+  if (program.includes('/')) return [program]
+  return path
+    .split(':')
+    .filter(directory => isAbsolute(directory))
+    .map(directory => join(directory, program))
+}
+
+/** A limit that was asked for and cannot be kept is refused; a configured one is told at start. */
+function refuseUnenforceable(asked: CommandLimits | undefined, machine: Machine): void {
+  const available = machine.cgroups?.controllers ?? []
+  const refuse = (field: keyof CommandLimits, why: string) =>
+    new GuestdError('limit_unavailable', why, { field: `limits.${field}` })
+  const controllers = { memoryBytes: 'memory', pids: 'pids', cpus: 'cpu' } as const
+  for (const field of ['memoryBytes', 'pids', 'cpus'] as const) {
+    if (asked?.[field] === undefined || available.includes(controllers[field])) continue
+    throw refuse(field, `no cgroup v2 with the ${controllers[field]} controller is ours to use`)
+  }
+  if ((asked?.nofile ?? 0) > machine.nofileHard && machine.self.uid !== 0)
+    throw refuse('nofile', `guestd's own hard limit is ${machine.nofileHard}`)
+}
+
+function cgroupWrites(limits: PlanSettings['limits'], tree: CgroupTree | null): readonly string[] {
+  const writes: string[] = []
+  const has = (controller: 'memory' | 'pids' | 'cpu') =>
+    tree?.controllers.includes(controller) ?? false
+  // The whole command goes, never one process of it: a cause that a caller can rely on.
+  if (has('memory')) writes.push('memory.oom.group', '1')
+  if (has('memory') && limits.memoryBytes !== null)
+    writes.push('memory.max', String(limits.memoryBytes))
+  if (has('pids') && limits.pids !== null) writes.push('pids.max', String(limits.pids))
+  if (has('cpu') && limits.cpus !== null)
+    writes.push(
+      'cpu.max',
+      `${Math.max(1000, Math.round(limits.cpus * CPU_PERIOD_US))} ${CPU_PERIOD_US}`,
+    )
+  return writes
+}

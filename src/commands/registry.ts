@@ -1,0 +1,243 @@
+/** All commands: who runs, who has ended and can still be read, and which request is whose. */
+import { randomUUID } from 'node:crypto'
+import { GuestdError } from '../errors.ts'
+import type { RunRequest } from '../protocol/schemas.ts'
+import { processStat } from '../sys/process-group.ts'
+import { createBudget } from './budget.ts'
+import { type CommandSettings, createCommand, type ManagedCommand } from './command.ts'
+import { createContainment } from './containment.ts'
+import { requestDigest } from './digest.ts'
+import { commandLine } from './info.ts'
+import type { Entry, Journal } from './journal.ts'
+import { type Machine, type Plan, type PlanSettings, planLaunch } from './plan.ts'
+import { createRecovered, killRemains, lostEnd } from './recovered.ts'
+import { createRetention } from './retention.ts'
+import type { Command, Commands } from './types.ts'
+
+export interface RegistrySettings
+  extends PlanSettings,
+    Omit<CommandSettings, 'fullMark' | 'ringBytes'> {
+  readonly maxCommands: number
+  /** How long the commands may take to end when guestd stops. */
+  readonly stopLimitMs: number
+  readonly output: {
+    readonly ringBytes: number
+    readonly totalBytes: number
+    readonly keepMs: number
+    readonly keepCommands: number
+  }
+}
+
+export interface RegistryLog {
+  /** A command ended: once each. */
+  readonly ended: (command: Command) => void
+}
+
+export interface Registry extends Commands {
+  /** Kills what the daemon before this one left running, and lists all that it knew. */
+  recover(): Promise<void>
+  /**
+   * Refuses new commands and ends the running ones with cause `stopped`: SIGTERM, the grace, then
+   * the kill. Resolves when every one has given its last bytes, or `stopLimitMs` has passed.
+   */
+  stop(): Promise<void>
+  /** Cuts the graces of a stop short. */
+  hurry(): void
+}
+
+/** How often is looked for commands that have expired, and for descendants that have gone. */
+const SWEEP_MS = 1_000
+/** Largest lag of a starter: more gains no throughput. */
+const LARGEST_MARK_BYTES = 1024 * 1024
+const SMALLEST_MARK_BYTES = 64 * 1024
+
+interface Slot {
+  readonly command: Command
+  /** `null` for what a daemon before this one ran. */
+  readonly managed: ManagedCommand | null
+  readonly digest: string | null
+  /** Settles with the launch; of whoever repeats the request meanwhile, too. */
+  readonly launched: Promise<void>
+}
+
+export function createRegistry(
+  settings: RegistrySettings,
+  machine: Machine,
+  journal: Journal,
+  log: RegistryLog,
+): Registry {
+  const slots = new Map<string, Slot>()
+  /** Running, or ended with descendants or pipes still open: these count, and are never forgotten. */
+  const live = new Map<string, ManagedCommand>()
+  const retention = createRetention(settings.output.keepMs, settings.output.keepCommands)
+  const budget = createBudget(settings.output.totalBytes)
+  let stopping = false
+  let sweeper: NodeJS.Timeout | undefined
+
+  /**
+   * Held for each starter: what lags, and as much again that may be on its way when a stream is
+   * cut. All of them together stay within the bound on output.
+   */
+  const fullMark = Math.max(
+    SMALLEST_MARK_BYTES,
+    Math.min(LARGEST_MARK_BYTES, settings.output.totalBytes / settings.maxCommands / 2),
+  )
+
+  const forget = (id: string) => {
+    slots.get(id)?.managed?.discard()
+    slots.delete(id)
+    live.delete(id)
+    journal.forgotten(id)
+  }
+
+  const forgetExpired = () => {
+    for (const id of retention.takeExpired()) forget(id)
+  }
+
+  const sweep = () => {
+    for (const command of live.values()) command.settle()
+    forgetExpired()
+    if (slots.size > 0) return
+    clearInterval(sweeper)
+    sweeper = undefined
+  }
+
+  const keepSweeping = () => {
+    sweeper ??= setInterval(sweep, SWEEP_MS)
+    sweeper.unref()
+  }
+
+  const settled = (id: string) => {
+    live.delete(id)
+    retention.add(id)
+    forgetExpired()
+  }
+
+  const create = (id: string, request: RunRequest, plan: Plan): ManagedCommand => {
+    const containment = createContainment(machine.cgroups, id)
+    const command = createCommand({
+      id,
+      request,
+      plan,
+      containment,
+      budget,
+      settings: { ...settings, fullMark, ringBytes: settings.output.ringBytes },
+      events: {
+        launched: pid => {
+          const startTime = containment.proof === 'cgroup' ? null : processStat(pid)?.startTime
+          journal.launched(id, { pid, startTime: startTime ?? null })
+        },
+        ended: (exit, end) => {
+          journal.ended(id, { endedAt: command.endedAt ?? '', exit, end })
+          log.ended(command)
+        },
+        settled: () => settled(id),
+      },
+    })
+    return command
+  }
+
+  const start = async (request: RunRequest): Promise<ManagedCommand> => {
+    if (stopping) throw new GuestdError('stopping', 'guestd is stopping and takes no commands')
+    if (live.size >= settings.maxCommands) {
+      const detail = `${settings.maxCommands} commands run already: maxCommands`
+      throw new GuestdError('too_many_commands', detail)
+    }
+    const plan = planLaunch(request, settings, machine)
+    const id = request.id ?? randomUUID()
+    const digest = request.id === undefined ? null : requestDigest(request)
+    const command = create(id, request, plan)
+    journal.started({
+      id,
+      digest,
+      startedAt: new Date().toISOString(),
+      cwd: plan.cwd,
+      user: plan.user,
+      commandLine: commandLine(request),
+      detach: command.request.detach,
+      onDisconnect: command.request.onDisconnect,
+      cgroupPath: command.containment.cgroupPath,
+    })
+    live.set(id, command)
+    const launched = command.launch()
+    slots.set(id, { command, managed: command, digest, launched })
+    keepSweeping()
+    try {
+      await launched
+    } catch (error) {
+      forget(id)
+      throw atWorkspace(error, plan.cwd, settings.workspace)
+    }
+    return command
+  }
+
+  /** The same id: the command that the first request started, if the body is the same. */
+  const attach = async (slot: Slot, request: RunRequest): Promise<Command> => {
+    if (slot.digest === null || slot.digest !== requestDigest(request)) {
+      const detail = `the id ${slot.command.id} was used for another request`
+      throw new GuestdError('id_conflict', detail, { field: 'id' })
+    }
+    await slot.launched
+    return slot.command
+  }
+
+  const recoverOne = async (entry: Entry) => {
+    await killRemains(entry)
+    const end = entry.end ?? lostEnd(new Date().toISOString())
+    if (entry.end === null) journal.ended(entry.start.id, end)
+    const command = createRecovered(entry, end)
+    const { digest } = entry.start
+    slots.set(command.id, { command, managed: null, digest, launched: Promise.resolve() })
+    retention.add(command.id)
+  }
+
+  const allSettled = async () => {
+    while (live.size > 0) {
+      await new Promise(resolve => setTimeout(resolve, STOP_LOOK_MS))
+      for (const command of live.values()) command.settle()
+    }
+  }
+
+  return {
+    async run(request) {
+      const slot = request.id === undefined ? undefined : slots.get(request.id)
+      if (slot !== undefined) return { command: await attach(slot, request), created: false }
+      return { command: await start(request), created: true }
+    },
+    get(id) {
+      const slot = slots.get(id)
+      if (slot !== undefined) return slot.command
+      throw new GuestdError('command_not_found', `there is no command ${id}`, { field: 'id' })
+    },
+    list: () => [...slots.values()].map(slot => slot.command),
+    get counts() {
+      const all = [...slots.values()]
+      const running = all.filter(slot => slot.command.state === 'running').length
+      return { running, ended: all.length - running }
+    },
+    async recover() {
+      await Promise.all(journal.recovered.map(recoverOne))
+      if (slots.size > 0) keepSweeping()
+    },
+    async stop() {
+      stopping = true
+      await Promise.allSettled([...slots.values()].map(slot => slot.launched))
+      for (const command of live.values()) command.stop('stopped')
+      const limit = new Promise(resolve => setTimeout(resolve, settings.stopLimitMs).unref())
+      await Promise.race([allSettled(), limit])
+    },
+    hurry() {
+      for (const command of live.values()) command.hurry()
+    },
+  }
+}
+
+/** How often a stop looks whether the commands have ended. */
+const STOP_LOOK_MS = 5
+
+/** The workspace itself missing is not the request's fault. */
+function atWorkspace(error: unknown, cwd: string, workspace: string): unknown {
+  const missing = error instanceof GuestdError && error.code.startsWith('cwd_')
+  if (!missing || cwd !== workspace) return error
+  return new GuestdError('workspace_unavailable', `the workspace ${workspace} is not there`)
+}

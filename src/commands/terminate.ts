@@ -1,0 +1,44 @@
+/** Ending a command: politely first, then for certain. */
+import { constants } from 'node:os'
+import type { Containment } from './containment.ts'
+
+/** First and longest pause between two looks at whether the kill has emptied the containment. */
+const FIRST_LOOK_MS = 1
+const LONGEST_LOOK_MS = 50
+
+/**
+ * SIGKILL to all, again and again, until nobody is left. Resolves only then: a process in
+ * uninterruptible sleep holds it up for as long as the kernel does.
+ */
+export async function killUntilEmpty(
+  containment: Pick<Containment, 'kill' | 'isEmpty'>,
+): Promise<void> {
+  let pause = FIRST_LOOK_MS
+  for (;;) {
+    containment.kill()
+    if (containment.isEmpty()) return
+    await new Promise(resolve => setTimeout(resolve, pause))
+    pause = Math.min(pause * 2, LONGEST_LOOK_MS)
+  }
+}
+
+/**
+ * SIGTERM to all, and SIGKILL to who is left after the grace. SIGCONT goes along, so that a stopped
+ * process can act on the SIGTERM. Returns a function that ends the grace at once.
+ *
+ * @param emptied called once nobody is left after a kill
+ */
+export function terminate(
+  containment: Containment,
+  graceMs: number,
+  emptied: () => void,
+): () => void {
+  containment.signalAll(constants.signals.SIGTERM)
+  containment.signalAll(constants.signals.SIGCONT)
+  const finish = () => {
+    clearTimeout(timer)
+    void killUntilEmpty(containment).then(emptied)
+  }
+  const timer = setTimeout(finish, graceMs)
+  return finish
+}

@@ -1,0 +1,133 @@
+/** The order in which guestd comes up and goes down. */
+import { createServer, type Server } from 'node:http'
+import { createApi } from '../api/api.ts'
+import { openJournal } from '../commands/journal.ts'
+import { createRegistry } from '../commands/registry.ts'
+import type { Command } from '../commands/types.ts'
+import type { Config, ListenAddress } from '../config.ts'
+import type { Log } from '../log.ts'
+import type { SessionInfo } from '../protocol/schemas.ts'
+import { API_VERSION } from '../protocol/schemas.ts'
+import { closeCgroupTree } from '../sys/cgroup.ts'
+import { FIRST_INHERITED_FD } from '../util/listen-uri.ts'
+import { openListener } from './listeners.ts'
+import { bootId, lookAtMachine } from './machine.ts'
+import { prepareWorkspace, workspaceState } from './workspace.ts'
+
+/** After the last command has ended, readers have this long to take their last frames. */
+const LAST_FRAMES_MS = 2_000
+
+export interface Daemon {
+  /** What it listens at. */
+  readonly listening: readonly string[]
+  /**
+   * Ends the commands, gives readers their last frames, closes the listeners. Asked again, it cuts
+   * the grace of the commands short; it is one stop.
+   */
+  stop(): Promise<void>
+}
+
+/** Journal and remains of the daemon before, then the API, then the listeners: nobody is served early. */
+export async function startDaemon(config: Config, log: Log, version: string): Promise<Daemon> {
+  const startedAt = new Date().toISOString()
+  const journal = openJournal(config.runDir)
+  const machine = lookAtMachine(config.runDir)
+  const workspace = prepareWorkspace(config.workspace, config.user)
+  if (!workspace.ok) log.error({ component: 'session', ...workspace }, 'the workspace is not there')
+  const commandLog = log.child({ component: 'commands' })
+  const registry = createRegistry(config, machine, journal, {
+    ended: command => commandLog.info(endLine(command, config), 'command ended'),
+  })
+  await registry.recover()
+
+  let state: SessionInfo['state'] = 'ready'
+  let stopped: Promise<void> | null = null
+  const limits = { maxCommands: config.maxCommands, ...config.limits }
+  const boot = bootId()
+  const session = (): SessionInfo => ({
+    id: null,
+    generation: null,
+    state,
+    resumed: false,
+    workspace: workspaceState(config.workspace),
+    cgroup: {
+      mode: machine.cgroups === null ? 'group' : 'cgroup2',
+      path: machine.cgroups?.commandsPath ?? null,
+      limits: [...(machine.cgroups?.controllers ?? [])],
+    },
+    limits,
+    commands: registry.counts,
+    bootId: boot,
+    startedAt,
+    version,
+    apiVersion: API_VERSION,
+  })
+  const ready = () => {
+    const { ok, reason } = workspaceState(config.workspace)
+    const reasons = [
+      ...(state === 'ready' ? [] : [`guestd is ${state}`]),
+      ...(ok ? [] : [`workspace: ${reason}`]),
+    ]
+    return { ready: reasons.length === 0, reasons }
+  }
+  const api = createApi({ commands: registry, session, health: { ready }, config, log, version })
+  await api.ready()
+
+  const servers: Server[] = []
+  const listening: string[] = []
+  for (const address of addresses(config)) {
+    const server = createServer(api.serverOptions, api.handler)
+    api.guard(server)
+    servers.push(server)
+    const refused = (cid: number) =>
+      log.warn({ component: 'api', cid }, 'refused a vsock connection that is not from the host')
+    listening.push(await openListener(server, address, refused))
+  }
+
+  const shutDown = async () => {
+    state = 'stopping'
+    log.info({ component: 'lifecycle' }, 'stopping')
+    await registry.stop()
+    await closeServers(servers)
+    await api.close()
+    if (machine.cgroups !== null) closeCgroupTree(machine.cgroups)
+    journal.close()
+    log.info({ component: 'lifecycle' }, 'stopped')
+  }
+
+  return {
+    listening,
+    stop() {
+      if (stopped !== null) registry.hurry()
+      stopped ??= shutDown()
+      return stopped
+    },
+  }
+}
+
+/** What was named, and what was inherited without being named. */
+export function addresses(config: Config): readonly ListenAddress[] {
+  const named = new Set(config.listen.flatMap(one => (one.scheme === 'fd' ? [one.fd] : [])))
+  const inherited = Array.from({ length: config.inheritedFds }, (_, i) => i + FIRST_INHERITED_FD)
+    .filter(fd => !named.has(fd))
+    .map(fd => ({ scheme: 'fd', uri: `fd:${fd}`, fd }) as const)
+  return [...config.listen, ...inherited]
+}
+
+async function closeServers(servers: readonly Server[]): Promise<void> {
+  const closed = Promise.all(servers.map(server => new Promise(resolve => server.close(resolve))))
+  for (const server of servers) server.closeIdleConnections()
+  const limit = setTimeout(() => {
+    for (const server of servers) server.closeAllConnections()
+  }, LAST_FRAMES_MS)
+  await closed
+  clearTimeout(limit)
+}
+
+function endLine(command: Command, config: Config): object {
+  const { id, cause, exitCode, signal, stage, errno, durationMs, ...rest } = command.info()
+  const { stdoutBytes, stderrBytes, descendants, user } = rest
+  const facts = { id, user, cause, exitCode, signal, stage, errno, durationMs }
+  const text = config.logCommands ? { command: rest.commandLine } : {}
+  return { ...facts, stdoutBytes, stderrBytes, descendants, ...text }
+}

@@ -1,0 +1,103 @@
+/** Opening what guestd listens on, and closing it. */
+import { once } from 'node:events'
+import { lstatSync, unlinkSync } from 'node:fs'
+import type { Server } from 'node:http'
+import { connect, type Socket } from 'node:net'
+import type { ListenAddress } from '../config.ts'
+import {
+  HOST_CID,
+  listenVsock,
+  peerCid,
+  type StreamHandle,
+  socketFamily,
+  wrapListener,
+} from '../sys/vsock.ts'
+
+/** umask while a Unix socket is bound: mode 0600, its owner only. */
+const SOCKET_UMASK = 0o177
+
+/**
+ * Makes the server listen at the address. Over vsock only the host is served: a process in the
+ * guest that loops back arrives with another CID and is refused.
+ *
+ * @param refused called with the CID of each refused connection
+ * @returns what the server listens at, with the port that the kernel chose for port 0
+ * @throws Error with a `code` such as EADDRINUSE
+ */
+export async function openListener(
+  server: Server,
+  address: ListenAddress,
+  refused: (cid: number) => void,
+): Promise<string> {
+  const vsock = () => onlyTheHost(server, refused)
+  switch (address.scheme) {
+    case 'vsock':
+      vsock()
+      await listen(server, () => listenHandle(server, listenVsock(address.port)))
+      return address.uri
+    case 'unix':
+      await removeStaleSocket(address.path)
+      await listen(server, () => listenPath(server, address.path))
+      return address.uri
+    case 'tcp':
+      await listen(server, () => server.listen(address.port, address.host))
+      return `tcp:${address.host}:${boundPort(server) ?? address.port}`
+    case 'fd':
+      if (socketFamily(address.fd) !== 'vsock') {
+        await listen(server, () => server.listen({ fd: address.fd }))
+        return address.uri
+      }
+      vsock()
+      await listen(server, () => listenHandle(server, wrapListener(address.fd)))
+      return address.uri
+  }
+}
+
+async function listen(server: Server, start: () => void): Promise<void> {
+  const listening = once(server, 'listening')
+  start()
+  await listening
+}
+
+/** `listen` takes such a handle; its types do not say so. */
+function listenHandle(server: Server, handle: StreamHandle): void {
+  server.listen(handle)
+}
+
+function listenPath(server: Server, path: string): void {
+  const before = process.umask(SOCKET_UMASK)
+  try {
+    server.listen(path)
+  } finally {
+    process.umask(before)
+  }
+}
+
+/** The socket file of a daemon that was killed is in the way; that of a living one is not ours. */
+async function removeStaleSocket(path: string): Promise<void> {
+  if (!lstatSync(path, { throwIfNoEntry: false })?.isSocket()) return
+  const socket = connect(path)
+  try {
+    await once(socket, 'connect')
+  } catch {
+    unlinkSync(path)
+    return
+  } finally {
+    socket.destroy()
+  }
+  throw Object.assign(new Error(`${path} is in use by another process`), { code: 'EADDRINUSE' })
+}
+
+function onlyTheHost(server: Server, refused: (cid: number) => void): void {
+  server.prependListener('connection', (socket: Socket) => {
+    const cid = peerCid(socket)
+    if (cid === HOST_CID) return
+    refused(cid ?? -1)
+    socket.destroy()
+  })
+}
+
+function boundPort(server: Server): number | null {
+  const address = server.address()
+  return address !== null && typeof address === 'object' ? address.port : null
+}

@@ -1,0 +1,22 @@
+/** What this machine gives, looked at once at the start. */
+import { hash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import type { Machine } from '../commands/plan.ts'
+import { openCgroupTree } from '../sys/cgroup.ts'
+import { nofileLimit } from '../sys/limits.ts'
+import { ownUser } from '../sys/users.ts'
+
+/** @param runDir names the daemon: two of them on one machine have a cgroup each */
+export function lookAtMachine(runDir: string): Machine {
+  return {
+    self: ownUser(),
+    cgroups: openCgroupTree(`guestd-${hash('sha256', runDir).slice(0, 12)}`),
+    nofileHard: nofileLimit().hard,
+    oomScoreAdj: Number(readFileSync('/proc/self/oom_score_adj', 'utf8')),
+  }
+}
+
+/** The kernel's id of this boot (random(4)). */
+export function bootId(): string {
+  return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
+}

@@ -1,0 +1,34 @@
+/** The workspace as a plain folder: made when it is missing, looked at when somebody asks. */
+import { chownSync, existsSync, mkdirSync, statSync } from 'node:fs'
+import { findUser } from '../sys/users.ts'
+
+export interface WorkspaceState {
+  readonly path: string
+  readonly ok: boolean
+  readonly reason: string | null
+}
+
+/** Makes a missing folder, owned by the user that commands run as. What exists is left as it is. */
+export function prepareWorkspace(path: string, user: string | number | null): WorkspaceState {
+  try {
+    if (!existsSync(path)) {
+      mkdirSync(path, { recursive: true })
+      if (user !== null) {
+        const { uid, gid } = findUser(user)
+        chownSync(path, uid, gid)
+      }
+    }
+  } catch {
+    // What is wrong is told below, and again to whoever asks later.
+  }
+  return workspaceState(path)
+}
+
+export function workspaceState(path: string): WorkspaceState {
+  try {
+    if (statSync(path).isDirectory()) return { path, ok: true, reason: null }
+    return { path, ok: false, reason: `${path} is not a directory` }
+  } catch (error) {
+    return { path, ok: false, reason: error instanceof Error ? error.message : String(error) }
+  }
+}

@@ -1,0 +1,200 @@
+/**
+ * cgroup v2 (the kernel's Documentation/admin-guide/cgroup-v2.rst): finding a place that is ours,
+ * and what one command's leaf can tell and do. A hierarchy without controllers, as in a hybrid
+ * tree, still gives birth in the cgroup, kill, and populated; only limits are missing.
+ */
+import { mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+
+/** The controllers that limits need. */
+export const LIMIT_CONTROLLERS = ['memory', 'pids', 'cpu'] as const
+export type LimitController = (typeof LIMIT_CONTROLLERS)[number]
+
+export interface CgroupTree {
+  /** The directory below which each command gets its leaf. */
+  readonly commandsPath: string
+  readonly controllers: readonly LimitController[]
+}
+
+/**
+ * Makes `NAME/commands` where this process may: below its own cgroup, with itself moved to a leaf
+ * beside it so that controllers can be handed down (no internal processes), or else, where others
+ * share that cgroup, without controllers. `null` where no cgroup v2 can be written.
+ */
+export function openCgroupTree(name: string): CgroupTree | null {
+  const own = ownCgroup()
+  if (own === null) return null
+  const base = join(own, name)
+  const commandsPath = join(base, 'commands')
+  try {
+    mkdirSync(commandsPath, { recursive: true })
+    // A leaf has to take processes, which a threaded or read-only hierarchy refuses.
+    readFileSync(join(commandsPath, 'cgroup.events'))
+  } catch {
+    return null
+  }
+  return { commandsPath, controllers: handDownControllers(own, base, commandsPath) }
+}
+
+/** Removes what `openCgroupTree` made, once every leaf is gone. */
+export function closeCgroupTree(tree: CgroupTree): void {
+  for (const path of [tree.commandsPath, join(tree.commandsPath, '..')]) removeCgroup(path)
+}
+
+/** The mount point of cgroup2 and this process's place in it: /proc/self/mountinfo, proc(5). */
+function ownCgroup(): string | null {
+  const mount = readFileSync('/proc/self/mountinfo', 'utf8')
+    .split('\n')
+    .find(line => line.includes(' - cgroup2 '))
+    ?.split(' ')[4]
+  const place = readFileSync('/proc/self/cgroup', 'utf8')
+    .split('\n')
+    .find(line => line.startsWith('0::'))
+    ?.slice('0::'.length)
+  return mount === undefined || place === undefined ? null : join(mount, place)
+}
+
+function handDownControllers(
+  own: string,
+  base: string,
+  commandsPath: string,
+): readonly LimitController[] {
+  const present = readList(join(own, 'cgroup.controllers'))
+  const wanted = LIMIT_CONTROLLERS.filter(controller => present.includes(controller))
+  if (wanted.length === 0) return []
+  if (!enable(own, wanted)) {
+    // Processes in a cgroup that hands controllers down are refused (EBUSY): step aside, try again.
+    const leaf = join(own, 'supervisor')
+    try {
+      mkdirSync(leaf, { recursive: true })
+      writeFileSync(join(leaf, 'cgroup.procs'), String(process.pid))
+    } catch {
+      return []
+    }
+    if (!enable(own, wanted)) return []
+  }
+  return enable(base, wanted) && enable(commandsPath, wanted) ? wanted : []
+}
+
+function enable(path: string, controllers: readonly LimitController[]): boolean {
+  try {
+    writeFileSync(
+      join(path, 'cgroup.subtree_control'),
+      controllers.map(controller => `+${controller}`).join(' '),
+    )
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** SIGKILL to all in the cgroup and below it, forks in flight included. False when it is gone. */
+export function killCgroup(path: string): boolean {
+  try {
+    writeFileSync(join(path, 'cgroup.kill'), '1')
+    return true
+  } catch {
+    return killEach(path)
+  }
+}
+
+/** Kernels before 5.14 have no cgroup.kill: the caller repeats until the cgroup is empty. */
+function killEach(path: string): boolean {
+  const pids = cgroupPids(path)
+  for (const pid of pids) {
+    try {
+      process.kill(pid, 'SIGKILL')
+    } catch {
+      // It has exited in between.
+    }
+  }
+  return pids.length > 0
+}
+
+/** Whether any live process is in the cgroup or below it. */
+export function isPopulated(path: string): boolean {
+  return readKey(join(path, 'cgroup.events'), 'populated') === 1
+}
+
+/** The processes in the cgroup and below it. */
+export function cgroupPids(path: string): readonly number[] {
+  return [path, ...descendants(path)].flatMap(directory =>
+    readList(join(directory, 'cgroup.procs')).map(Number),
+  )
+}
+
+/** Removes the cgroup and what a command nested in it. False when a process is still in one. */
+export function removeCgroup(path: string): boolean {
+  try {
+    rmdirSync(path)
+    return true
+  } catch (error) {
+    if (isMissing(error)) return true
+  }
+  try {
+    for (const directory of descendants(path).reverse()) rmdirSync(directory)
+    rmdirSync(path)
+    return true
+  } catch (error) {
+    return isMissing(error)
+  }
+}
+
+/** Processes of the cgroup that the kernel's OOM killer ended (memory.events, `oom_kill`). */
+export function oomKills(path: string): number {
+  return readKey(join(path, 'memory.events'), 'oom_kill') ?? 0
+}
+
+export interface CgroupUsage {
+  readonly memoryBytes: number | null
+  readonly pids: number | null
+  readonly cpuMs: number | null
+}
+
+export function cgroupUsage(path: string): CgroupUsage {
+  const cpuMicroseconds = readKey(join(path, 'cpu.stat'), 'usage_usec')
+  return {
+    memoryBytes: readNumber(join(path, 'memory.current')),
+    pids: readNumber(join(path, 'pids.current')) ?? cgroupPids(path).length,
+    cpuMs: cpuMicroseconds === null ? null : Math.round(cpuMicroseconds / 1_000),
+  }
+}
+
+function descendants(path: string): string[] {
+  try {
+    return readdirSync(path, { withFileTypes: true, recursive: true })
+      .filter(entry => entry.isDirectory())
+      .map(entry => join(entry.parentPath, entry.name))
+  } catch {
+    return []
+  }
+}
+
+function readList(path: string): string[] {
+  return readText(path).split(/\s+/).filter(Boolean)
+}
+
+function readNumber(path: string): number | null {
+  const text = readText(path).trim()
+  return /^\d+$/.test(text) ? Number(text) : null
+}
+
+/** The value of `key` in a flat-keyed file. */
+function readKey(path: string, key: string): number | null {
+  const line = readText(path)
+    .split('\n')
+    .find(candidate => candidate.startsWith(`${key} `))
+  return line === undefined ? null : Number(line.slice(key.length + 1))
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch {
+    return ''
+  }
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ENOENT'
+}

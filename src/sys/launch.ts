@@ -1,0 +1,125 @@
+/** Launching one process, its exit, and signals to it: the one way in which commands come to life. */
+import { closeSync } from 'node:fs'
+import { constants } from 'node:os'
+import { GuestdError } from '../errors.ts'
+import { type LaunchSpec, native } from './native.ts'
+
+/**
+ * A launch that has not reached exec by then is killed. A same-uid process may stop the child on
+ * its way; 5 s is far beyond any honest launch, and below a client's patience.
+ */
+export const LAUNCH_LIMIT_MS = 5_000
+
+export interface ExitStatus {
+  /** `null` when a signal ended it. */
+  readonly exitCode: number | null
+  readonly signal: string | null
+  readonly cpuMs: number
+  /** ru_maxrss of getrusage(2); `null` where it tells the daemon's own (see `usefulMaxRss`). */
+  readonly maxRssBytes: number | null
+}
+
+export interface LaunchedProcess {
+  readonly pid: number
+  readonly exited: Promise<ExitStatus>
+  /** To the one process, by its pidfd. False when it has exited. */
+  signal(signal: number): boolean
+}
+
+export type LaunchOutcome =
+  | { readonly kind: 'running'; readonly process: LaunchedProcess }
+  /** Seen before the clone: the working directory cannot be one. */
+  | { readonly kind: 'refused'; readonly errno: string }
+  | { readonly kind: 'failed'; readonly stage: string; readonly errno: string | null }
+
+/**
+ * Launches on a thread of its own. A launch past LAUNCH_LIMIT_MS is given up: `onTimeout` is to
+ * kill what has been born in its cgroup, and the outcome is stage `timeout`.
+ */
+export function launch(spec: LaunchSpec, onTimeout: () => void): Promise<LaunchOutcome> {
+  return new Promise(resolve => {
+    const job = native.launch(spec, (pid, pidfd, stage, errno) => {
+      clearTimeout(timer)
+      const process = pidfd >= 0 ? adopt(pid, pidfd) : null
+      if (stage === null && process !== null) resolve({ kind: 'running', process })
+      else if (stage === 'precheck') resolve({ kind: 'refused', errno: errno ?? 'ENOENT' })
+      else resolve({ kind: 'failed', stage: stage ?? 'clone', errno })
+    })
+    const timer = setTimeout(() => {
+      native.abandonLaunch(job)
+      onTimeout()
+      resolve({ kind: 'failed', stage: 'timeout', errno: null })
+    }, LAUNCH_LIMIT_MS)
+  })
+}
+
+function adopt(pid: number, pidfd: number): LaunchedProcess {
+  let alive = true
+  const ownMaxRssKiB = process.resourceUsage().maxRSS
+  const exited = new Promise<ExitStatus>(resolve => {
+    native.watchExit(pid, pidfd, (exitCode, signal, cpuMicroseconds, maxRssKiB) => {
+      alive = false
+      resolve({
+        exitCode: signal === 0 && exitCode >= 0 ? exitCode : null,
+        signal: signal === 0 ? null : signalName(signal),
+        cpuMs: Math.round(cpuMicroseconds / 1_000),
+        maxRssBytes: usefulMaxRss(maxRssKiB, ownMaxRssKiB),
+      })
+    })
+  })
+  return { pid, exited, signal: number => alive && sendSignal(pidfd, number) }
+}
+
+/**
+ * A child that shared its parent's memory until exec takes the parent's peak with it (the kernel's
+ * exec_mmap keeps the larger one), so a value up to the daemon's own peak says nothing.
+ */
+function usefulMaxRss(maxRssKiB: number, ownMaxRssKiB: number): number | null {
+  return maxRssKiB > ownMaxRssKiB ? maxRssKiB * 1_024 : null
+}
+
+const numberBySignal: ReadonlyMap<string, number> = new Map(Object.entries(constants.signals))
+const nameBySignal: ReadonlyMap<number, string> = new Map(
+  // SIGABRT and SIGIOT, SIGIO and SIGPOLL share a number: the first name is the usual one.
+  [...numberBySignal].reverse().map(([name, number]) => [number, name]),
+)
+/** signal(7): the real-time signals that glibc leaves to programs. */
+const FIRST_REALTIME = 34
+const LAST_REALTIME = 64
+
+/** `SIGTERM` for 15; real-time signals as `SIGRTMIN+n`. */
+export function signalName(number: number): string {
+  if (number >= FIRST_REALTIME) return `SIGRTMIN+${number - FIRST_REALTIME}`
+  return nameBySignal.get(number) ?? `SIG${number}`
+}
+
+/** @throws GuestdError `invalid_request` for a name that the kernel does not know. */
+export function signalNumber(name: string): number {
+  const realtime = /^SIGRTMIN\+(\d{1,2})$/.exec(name)
+  const number = realtime ? FIRST_REALTIME + Number(realtime[1]) : numberBySignal.get(name)
+  if (number !== undefined && number <= LAST_REALTIME) return number
+  throw new GuestdError('invalid_request', `there is no signal ${name}`, { field: 'signal' })
+}
+
+/** A reference to a process that is not our child; `null` when it is gone. */
+export function openPidfd(pid: number): number | null {
+  try {
+    return native.openPidfd(pid)
+  } catch {
+    return null
+  }
+}
+
+export function closePidfd(pidfd: number): void {
+  closeSync(pidfd)
+}
+
+/** False when the process has exited, or may not be signalled. */
+export function sendSignal(pidfd: number, signal: number): boolean {
+  try {
+    native.sendSignal(pidfd, signal)
+    return true
+  } catch {
+    return false
+  }
+}

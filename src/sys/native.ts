@@ -1,0 +1,70 @@
+/** The native addon, typed. Each function's contract stands in the C file that makes it. */
+import { createRequire } from 'node:module'
+
+export interface LaunchSpec {
+  readonly argv: readonly string[]
+  /** `NAME=value` strings: the whole environment. */
+  readonly env: readonly string[]
+  /** Candidates for exec, tried in turn as execvp(3) does. */
+  readonly paths: readonly string[]
+  readonly cwd: string
+  readonly oomScoreAdj: string
+  /** File descriptors above 2, closed by the launch; `stdin` -1 is /dev/null. */
+  readonly stdin: number
+  readonly stdout: number
+  readonly stderr: number
+  readonly switchUser: boolean
+  readonly uid: number
+  readonly gid: number
+  readonly groups: readonly number[]
+  readonly nofileSoft: number
+  readonly nofileHard: number
+  /** Directory of the cgroup to make and be born in; `null` for none. */
+  readonly cgroupPath: string | null
+  /** File name, value, file name, value, …: written into the cgroup before the birth. */
+  readonly cgroupWrites: readonly string[]
+}
+
+export interface UserEntry {
+  readonly name: string
+  readonly uid: number
+  readonly gid: number
+  readonly home: string
+  readonly shell: string
+  readonly groups: readonly number[]
+}
+
+interface Native {
+  launch(
+    spec: LaunchSpec,
+    done: (pid: number, pidfd: number, stage: string | null, errno: string | null) => void,
+  ): number
+  abandonLaunch(job: number): void
+  watchExit(
+    pid: number,
+    pidfd: number,
+    done: (exitCode: number, signal: number, cpuMicroseconds: number, maxRssKiB: number) => void,
+  ): void
+  sendSignal(pidfd: number, signal: number): void
+  openPidfd(pid: number): number
+  pipe(bytes: number): [read: number, write: number]
+  lockFile(fd: number): boolean
+  nofileLimit(): [soft: number, hard: number]
+  findUser(nameOrUid: string | number): UserEntry | null
+  vsockListen(port: number): number
+  vsockConnect(cid: number, port: number): number
+  vsockConnected(fd: number, done: (errno: string | null) => void): void
+  vsockPeer(fd: number): number
+  socketFamily(fd: number): 'vsock' | 'unix' | 'inet' | 'other'
+}
+
+const ADDON = 'guestd_native.node'
+
+/** Beside the bundle, or, when run from the source tree, where the build leaves it. */
+function load(): Native {
+  const require = createRequire(import.meta.url)
+  const besideSource = import.meta.url.endsWith('/src/sys/native.ts')
+  return require(besideSource ? `../../dist/${ADDON}` : `./${ADDON}`)
+}
+
+export const native: Native = load()

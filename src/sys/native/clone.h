@@ -1,0 +1,42 @@
+/* The child between clone3 and exec. No Node-API in here. */
+#ifndef GUESTD_CLONE_H
+#define GUESTD_CLONE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+/* What the child does, all prepared before the clone: it must not allocate. */
+struct gd_child_plan {
+  char *const *argv;
+  char *const *envp;
+  char *const *paths;   /* candidates for exec, NULL-terminated, tried in turn as execvp(3) does */
+  const char *cwd;
+  const char *oom_score_adj; /* decimal text */
+  int stdio[3];         /* all above 2; stdio[0] is -1 for /dev/null */
+  int cgroup_fd;        /* directory of the cgroup to be born in, or -1 */
+  bool switch_user;
+  uid_t uid;
+  gid_t gid;
+  const gid_t *groups;
+  size_t group_count;
+  unsigned long long nofile_soft; /* RLIMIT_NOFILE */
+  unsigned long long nofile_hard;
+};
+
+/* Written by kernel and child, read by the parent and by whoever gives up on the launch. */
+struct gd_child_state {
+  volatile pid_t pid;   /* set by the kernel before the child runs */
+  volatile int pidfd;
+  const char *volatile stage; /* the step that failed, or NULL */
+  volatile int error;
+};
+
+/*
+ * clone3(2) with CLONE_VM|CLONE_VFORK|CLONE_PIDFD and, given a cgroup, CLONE_INTO_CGROUP. Returns
+ * when the child has called exec, or has died: 0, or a negative errno of clone3 itself. All signals
+ * of the calling thread have to be blocked; it is held meanwhile, so it must not be the event loop.
+ */
+int gd_clone_exec(const struct gd_child_plan *plan, struct gd_child_state *state);
+
+#endif

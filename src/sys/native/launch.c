@@ -1,0 +1,325 @@
+/*
+ * launch(spec, done) → job; abandonLaunch(job).
+ *
+ * A vfork holds its caller until exec, and a process of the command's user can stop the child in
+ * between, so every launch has a thread of its own. The thread makes the cgroup, looks at the
+ * working directory, clones, and hands the outcome to the event loop.
+ */
+#define _GNU_SOURCE
+#include "clone.h"
+#include "napi_util.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <uv.h>
+
+#define THREAD_STACK_BYTES (128 * 1024)
+
+struct launch {
+  struct gd_child_plan plan;
+  struct gd_child_state state;
+  char *cgroup_path;    /* NULL without cgroups */
+  char **cgroup_writes; /* name, value, name, value, …, NULL: limits, written before the birth */
+  char *precheck;       /* "cwd" when the working directory cannot be one: nothing was launched */
+  pthread_mutex_t lock; /* guards abandoned, cloning and reaped */
+  bool abandoned;
+  bool reaped;
+  int id;
+  napi_ref done;
+  struct launch *next;  /* in finished, then in nothing */
+  struct launch *peer;  /* in running */
+};
+
+/* The one place where launch threads meet the event loop. */
+static struct {
+  napi_env env;
+  uv_async_t async;
+  bool ready;
+  pthread_mutex_t lock; /* guards finished */
+  struct launch *finished;
+  struct launch *running; /* event loop only */
+  int next_id;
+} loop = {.lock = PTHREAD_MUTEX_INITIALIZER, .next_id = 1};
+
+/* ---- the thread ---- */
+
+static void set_failure(struct launch *launch, const char *stage, int error) {
+  launch->state.error = error;
+  launch->state.stage = stage;
+}
+
+/* Limits are written before the birth, so that the first instruction already lives under them. */
+static bool prepare_cgroup(struct launch *launch) {
+  if (launch->cgroup_path == NULL) return true;
+  if (mkdir(launch->cgroup_path, 0755) != 0 && errno != EEXIST) {
+    set_failure(launch, "cgroup", errno);
+    return false;
+  }
+  int directory = open(launch->cgroup_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (directory < 0) {
+    set_failure(launch, "cgroup", errno);
+    return false;
+  }
+  launch->plan.cgroup_fd = directory;
+  for (char **write_pair = launch->cgroup_writes; *write_pair != NULL; write_pair += 2) {
+    int file = openat(directory, write_pair[0], O_WRONLY | O_CLOEXEC);
+    ssize_t written = file < 0 ? -1 : write(file, write_pair[1], strlen(write_pair[1]));
+    int error = errno;
+    if (file >= 0) close(file);
+    if (written >= 0) continue;
+    set_failure(launch, "limits", error);
+    return false;
+  }
+  return true;
+}
+
+static bool check_directory(struct launch *launch) {
+  struct stat facts;
+  int error = stat(launch->plan.cwd, &facts) != 0 ? errno : S_ISDIR(facts.st_mode) ? 0 : ENOTDIR;
+  /* Whether the user may enter it is the child's to find out. */
+  if (error == 0 || error == EACCES) return true;
+  launch->precheck = "cwd";
+  set_failure(launch, "precheck", error);
+  return false;
+}
+
+/* The child died before its exec, or exec was given up on: nobody else knows of it. */
+static void reap(struct launch *launch) {
+  pthread_mutex_lock(&launch->lock);
+  while (waitpid(launch->state.pid, NULL, 0) < 0 && errno == EINTR) continue;
+  launch->reaped = true;
+  pthread_mutex_unlock(&launch->lock);
+}
+
+static void clone_child(struct launch *launch) {
+  pthread_mutex_lock(&launch->lock);
+  bool abandoned = launch->abandoned;
+  pthread_mutex_unlock(&launch->lock);
+  if (abandoned) return;
+  int result = gd_clone_exec(&launch->plan, &launch->state);
+  if (result < 0) {
+    set_failure(launch, "clone", -result);
+    return;
+  }
+  pthread_mutex_lock(&launch->lock);
+  abandoned = launch->abandoned;
+  pthread_mutex_unlock(&launch->lock);
+  if (abandoned) kill(launch->state.pid, SIGKILL);
+  if (abandoned || launch->state.stage != NULL) {
+    reap(launch);
+    close(launch->state.pidfd);
+    launch->state.pidfd = -1;
+  }
+}
+
+static void close_child_ends(struct launch *launch) {
+  for (int i = 0; i < 3; i++)
+    if (launch->plan.stdio[i] >= 0) close(launch->plan.stdio[i]);
+  if (launch->plan.cgroup_fd >= 0) close(launch->plan.cgroup_fd);
+}
+
+static void *run_launch(void *argument) {
+  struct launch *launch = argument;
+  if (check_directory(launch) && prepare_cgroup(launch)) clone_child(launch);
+  close_child_ends(launch);
+  pthread_mutex_lock(&loop.lock);
+  launch->next = loop.finished;
+  loop.finished = launch;
+  uv_async_send(&loop.async);
+  pthread_mutex_unlock(&loop.lock);
+  return NULL;
+}
+
+/* All signals stay blocked in the thread, glibc's own two included: the child inherits the mask. */
+static int start_thread(struct launch *launch) {
+  uint64_t all = ~0ULL, before = 0;
+  pthread_attr_t attributes;
+  pthread_t thread;
+  pthread_attr_init(&attributes);
+  pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+  pthread_attr_setstacksize(&attributes, THREAD_STACK_BYTES);
+  syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, sizeof all);
+  int error = pthread_create(&thread, &attributes, run_launch, launch);
+  syscall(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, sizeof all);
+  pthread_attr_destroy(&attributes);
+  return error;
+}
+
+/* ---- the event loop ---- */
+
+static void free_list(char *const *list) {
+  if (list == NULL) return;
+  for (char *const *item = list; *item != NULL; item++) free(*item);
+  free((void *)list);
+}
+
+static void free_launch(struct launch *launch) {
+  free_list(launch->plan.argv);
+  free_list(launch->plan.envp);
+  free_list(launch->plan.paths);
+  free_list(launch->cgroup_writes);
+  free((void *)launch->plan.cwd);
+  free((void *)launch->plan.oom_score_adj);
+  free((void *)launch->plan.groups);
+  free(launch->cgroup_path);
+  pthread_mutex_destroy(&launch->lock);
+  free(launch);
+}
+
+static void forget_running(struct launch *launch) {
+  struct launch **place = &loop.running;
+  while (*place != launch) place = &(*place)->peer;
+  *place = launch->peer;
+  if (loop.running == NULL) uv_unref((uv_handle_t *)&loop.async);
+}
+
+/* done(pid, pidfd, stage, errno): stage is null after a successful exec. */
+static void report(struct launch *launch) {
+  napi_value argv[4], null_value = NULL;
+  napi_get_null(loop.env, &null_value);
+  const char *stage = launch->state.stage;
+  if (stage == NULL && launch->abandoned) stage = "abandoned";
+  const char *name = launch->state.error != 0 ? strerrorname_np(launch->state.error) : NULL;
+  argv[0] = gd_number(loop.env, launch->state.pid);
+  argv[1] = gd_number(loop.env, launch->state.pidfd);
+  argv[2] = stage != NULL ? gd_string(loop.env, stage) : null_value;
+  argv[3] = name != NULL ? gd_string(loop.env, name) : null_value;
+  gd_call(loop.env, launch->done, 4, argv);
+  napi_delete_reference(loop.env, launch->done);
+}
+
+static void on_finished(uv_async_t *async) {
+  (void)async;
+  pthread_mutex_lock(&loop.lock);
+  struct launch *launch = loop.finished;
+  loop.finished = NULL;
+  pthread_mutex_unlock(&loop.lock);
+  while (launch != NULL) {
+    struct launch *next = launch->next;
+    napi_handle_scope scope;
+    napi_open_handle_scope(loop.env, &scope);
+    forget_running(launch);
+    report(launch);
+    napi_close_handle_scope(loop.env, scope);
+    free_launch(launch);
+    launch = next;
+  }
+}
+
+static char *copy_string(napi_env env, napi_value value) {
+  size_t length = 0;
+  if (napi_get_value_string_utf8(env, value, NULL, 0, &length) != napi_ok) return NULL;
+  char *text = malloc(length + 1);
+  if (text != NULL) napi_get_value_string_utf8(env, value, text, length + 1, &length);
+  return text;
+}
+
+static char **copy_list(napi_env env, napi_value array) {
+  uint32_t count = 0;
+  napi_get_array_length(env, array, &count);
+  char **list = calloc((size_t)count + 1, sizeof *list);
+  for (uint32_t i = 0; list != NULL && i < count; i++) {
+    napi_value item = NULL;
+    napi_get_element(env, array, i, &item);
+    list[i] = copy_string(env, item);
+  }
+  return list;
+}
+
+static void copy_groups(napi_env env, napi_value array, struct gd_child_plan *plan) {
+  uint32_t count = 0;
+  napi_get_array_length(env, array, &count);
+  gid_t *groups = calloc((size_t)count + 1, sizeof *groups);
+  for (uint32_t i = 0; groups != NULL && i < count; i++) {
+    napi_value item = NULL;
+    napi_get_element(env, array, i, &item);
+    groups[i] = (gid_t)gd_int64(env, item);
+  }
+  plan->groups = groups;
+  plan->group_count = count;
+}
+
+static void copy_plan(napi_env env, napi_value spec, struct gd_child_plan *plan) {
+  plan->argv = copy_list(env, gd_get(env, spec, "argv"));
+  plan->envp = copy_list(env, gd_get(env, spec, "env"));
+  plan->paths = copy_list(env, gd_get(env, spec, "paths"));
+  plan->cwd = copy_string(env, gd_get(env, spec, "cwd"));
+  plan->oom_score_adj = copy_string(env, gd_get(env, spec, "oomScoreAdj"));
+  plan->stdio[0] = gd_int(env, gd_get(env, spec, "stdin"));
+  plan->stdio[1] = gd_int(env, gd_get(env, spec, "stdout"));
+  plan->stdio[2] = gd_int(env, gd_get(env, spec, "stderr"));
+  plan->cgroup_fd = -1;
+  napi_get_value_bool(env, gd_get(env, spec, "switchUser"), &plan->switch_user);
+  plan->uid = (uid_t)gd_int64(env, gd_get(env, spec, "uid"));
+  plan->gid = (gid_t)gd_int64(env, gd_get(env, spec, "gid"));
+  copy_groups(env, gd_get(env, spec, "groups"), plan);
+  plan->nofile_soft = (unsigned long long)gd_int64(env, gd_get(env, spec, "nofileSoft"));
+  plan->nofile_hard = (unsigned long long)gd_int64(env, gd_get(env, spec, "nofileHard"));
+}
+
+static bool is_string(napi_env env, napi_value value) {
+  napi_valuetype type;
+  return napi_typeof(env, value, &type) == napi_ok && type == napi_string;
+}
+
+static napi_value launch(napi_env env, napi_callback_info info) {
+  napi_value argv[2];
+  if (!gd_args(env, info, 2, argv)) return NULL;
+  struct launch *launch = calloc(1, sizeof *launch);
+  if (launch == NULL) return gd_throw_errno(env, "launch", ENOMEM);
+  napi_value cgroup = gd_get(env, argv[0], "cgroupPath");
+  pthread_mutex_init(&launch->lock, NULL);
+  copy_plan(env, argv[0], &launch->plan);
+  if (is_string(env, cgroup)) launch->cgroup_path = copy_string(env, cgroup);
+  launch->cgroup_writes = copy_list(env, gd_get(env, argv[0], "cgroupWrites"));
+  launch->state.pidfd = -1;
+  launch->id = loop.next_id++;
+  napi_create_reference(env, argv[1], 1, &launch->done);
+  int id = launch->id;
+  int error = start_thread(launch);
+  if (error != 0) {
+    napi_delete_reference(env, launch->done);
+    free_launch(launch);
+    return gd_throw_errno(env, "pthread_create", error);
+  }
+  if (loop.running == NULL) uv_ref((uv_handle_t *)&loop.async);
+  launch->peer = loop.running;
+  loop.running = launch;
+  return gd_number(env, id);
+}
+
+/* abandonLaunch(job): the launch is given up; whatever it still brings to life is killed. */
+static napi_value abandon_launch(napi_env env, napi_callback_info info) {
+  napi_value argv[1];
+  if (!gd_args(env, info, 1, argv)) return NULL;
+  int id = gd_int(env, argv[0]);
+  for (struct launch *launch = loop.running; launch != NULL; launch = launch->peer) {
+    if (launch->id != id) continue;
+    pthread_mutex_lock(&launch->lock);
+    launch->abandoned = true;
+    if (launch->state.pid > 0 && !launch->reaped) kill(launch->state.pid, SIGKILL);
+    pthread_mutex_unlock(&launch->lock);
+  }
+  return gd_undefined(env);
+}
+
+void gd_init_launch(napi_env env, napi_value exports) {
+  uv_loop_t *uv = NULL;
+  if (!loop.ready && napi_get_uv_event_loop(env, &uv) == napi_ok) {
+    loop.env = env;
+    uv_async_init(uv, &loop.async, on_finished);
+    uv_unref((uv_handle_t *)&loop.async);
+    loop.ready = true;
+  }
+  gd_export(env, exports, "launch", launch);
+  gd_export(env, exports, "abandonLaunch", abandon_launch);
+}

@@ -1,0 +1,141 @@
+/*
+ * AF_VSOCK (vsock(7)), which Node cannot open.
+ *
+ * vsockListen(port) → fd of a listening socket on every CID of this machine.
+ * vsockConnect(cid, port) → fd of a socket whose connect is under way.
+ * vsockConnected(fd, done): done(errno name | null) once the connect has ended.
+ * vsockPeer(fd) → CID of the other end, or -1 when the socket is of another family.
+ * socketFamily(fd) → "vsock", "unix", "inet", or "other".
+ */
+#define _GNU_SOURCE
+#include "napi_util.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <linux/vm_sockets.h>
+#include <unistd.h>
+#include <uv.h>
+
+/* Connections that wait for accept; the kernel caps it at net.core.somaxconn. */
+#define BACKLOG 4096
+
+static int vsock_socket(void) { return socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0); }
+
+static napi_value close_and_throw(napi_env env, int fd, const char *call) {
+  int error = errno;
+  if (fd >= 0) close(fd);
+  return gd_throw_errno(env, call, error);
+}
+
+static napi_value vsock_listen(napi_env env, napi_callback_info info) {
+  napi_value argv[1];
+  if (!gd_args(env, info, 1, argv)) return NULL;
+  struct sockaddr_vm address = {
+      .svm_family = AF_VSOCK, .svm_cid = VMADDR_CID_ANY, .svm_port = (unsigned)gd_int64(env, argv[0])};
+  int fd = vsock_socket();
+  if (fd < 0) return close_and_throw(env, fd, "socket");
+  if (bind(fd, (struct sockaddr *)&address, sizeof address) != 0) return close_and_throw(env, fd, "bind");
+  if (listen(fd, BACKLOG) != 0) return close_and_throw(env, fd, "listen");
+  return gd_number(env, fd);
+}
+
+static napi_value vsock_connect(napi_env env, napi_callback_info info) {
+  napi_value argv[2];
+  if (!gd_args(env, info, 2, argv)) return NULL;
+  struct sockaddr_vm address = {.svm_family = AF_VSOCK,
+                                .svm_cid = (unsigned)gd_int64(env, argv[0]),
+                                .svm_port = (unsigned)gd_int64(env, argv[1])};
+  int fd = vsock_socket();
+  if (fd < 0) return close_and_throw(env, fd, "socket");
+  if (connect(fd, (struct sockaddr *)&address, sizeof address) != 0 && errno != EINPROGRESS)
+    return close_and_throw(env, fd, "connect");
+  return gd_number(env, fd);
+}
+
+struct connect_watch {
+  uv_poll_t poll;
+  napi_env env;
+  napi_ref done;
+  int fd;
+};
+
+static void on_closed(uv_handle_t *handle) { free(handle->data); }
+
+/* Called after the poll handle has let go of the fd, so that another handle may take it. */
+static void on_connect_ended(uv_poll_t *poll, int status, int events) {
+  struct connect_watch *watch = poll->data;
+  napi_env env = watch->env;
+  napi_value result = NULL;
+  napi_handle_scope scope;
+  int error = status < 0 ? -status : 0;
+  socklen_t size = sizeof error;
+  (void)events;
+  if (error == 0) getsockopt(watch->fd, SOL_SOCKET, SO_ERROR, &error, &size);
+  uv_poll_stop(poll);
+  uv_close((uv_handle_t *)poll, on_closed);
+  napi_open_handle_scope(env, &scope);
+  napi_get_null(env, &result);
+  if (error != 0) result = gd_string(env, strerrorname_np(error));
+  gd_call(env, watch->done, 1, &result);
+  napi_delete_reference(env, watch->done);
+  napi_close_handle_scope(env, scope);
+}
+
+static napi_value vsock_connected(napi_env env, napi_callback_info info) {
+  napi_value argv[2];
+  uv_loop_t *loop = NULL;
+  if (!gd_args(env, info, 2, argv)) return NULL;
+  napi_get_uv_event_loop(env, &loop);
+  struct connect_watch *watch = calloc(1, sizeof *watch);
+  if (watch == NULL) return gd_throw_errno(env, "vsockConnected", ENOMEM);
+  watch->env = env;
+  watch->fd = gd_int(env, argv[0]);
+  watch->poll.data = watch;
+  int error = uv_poll_init(loop, &watch->poll, watch->fd);
+  if (error != 0) {
+    free(watch);
+    return gd_throw_errno(env, "uv_poll_init", -error);
+  }
+  napi_create_reference(env, argv[1], 1, &watch->done);
+  uv_poll_start(&watch->poll, UV_WRITABLE, on_connect_ended);
+  return gd_undefined(env);
+}
+
+static napi_value vsock_peer(napi_env env, napi_callback_info info) {
+  napi_value argv[1];
+  if (!gd_args(env, info, 1, argv)) return NULL;
+  struct sockaddr_storage storage = {0};
+  socklen_t size = sizeof storage;
+  if (getpeername(gd_int(env, argv[0]), (struct sockaddr *)&storage, &size) != 0)
+    return gd_throw_errno(env, "getpeername", errno);
+  if (storage.ss_family != AF_VSOCK) return gd_number(env, -1);
+  struct sockaddr_vm address;
+  memcpy(&address, &storage, sizeof address);
+  return gd_number(env, address.svm_cid);
+}
+
+static napi_value socket_family(napi_env env, napi_callback_info info) {
+  napi_value argv[1];
+  if (!gd_args(env, info, 1, argv)) return NULL;
+  struct sockaddr_storage storage = {0};
+  socklen_t size = sizeof storage;
+  if (getsockname(gd_int(env, argv[0]), (struct sockaddr *)&storage, &size) != 0)
+    return gd_throw_errno(env, "getsockname", errno);
+  switch (storage.ss_family) {
+    case AF_VSOCK: return gd_string(env, "vsock");
+    case AF_UNIX: return gd_string(env, "unix");
+    case AF_INET:
+    case AF_INET6: return gd_string(env, "inet");
+    default: return gd_string(env, "other");
+  }
+}
+
+void gd_init_vsock(napi_env env, napi_value exports) {
+  gd_export(env, exports, "vsockListen", vsock_listen);
+  gd_export(env, exports, "vsockConnect", vsock_connect);
+  gd_export(env, exports, "vsockConnected", vsock_connected);
+  gd_export(env, exports, "vsockPeer", vsock_peer);
+  gd_export(env, exports, "socketFamily", socket_family);
+}

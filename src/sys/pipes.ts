@@ -1,0 +1,74 @@
+/** Real pipes: `/dev/stderr` can be opened again in the command, which a socket pair refuses. */
+import { Socket } from 'node:net'
+import { native } from './native.ts'
+
+/** Capacity asked for each pipe (pipe(7); the default is 64 KiB): fewer switches between writer and guestd. */
+const PIPE_BYTES = 256 * 1024
+
+/** A pipe whose read end is ours. `childEnd` goes to the launch, which closes it. */
+export function outputPipe(): { readonly ourEnd: number; readonly childEnd: number } {
+  const [ourEnd, childEnd] = native.pipe(PIPE_BYTES)
+  return { ourEnd, childEnd }
+}
+
+/** A pipe whose write end is ours. */
+export function inputPipe(): { readonly ourEnd: Socket; readonly childEnd: number } {
+  const [childEnd, fd] = native.pipe(0)
+  return { ourEnd: new Socket({ fd, readable: false, writable: true }), childEnd }
+}
+
+export interface PipeReader {
+  pause(): void
+  resume(): void
+  /** Closes the read end: a writer gets SIGPIPE from now on. */
+  destroy(): void
+}
+
+export interface PipeEvents {
+  /** The buffer that the next read may fill. */
+  readonly buffer: () => Uint8Array
+  /** `length` bytes were read into the buffer last given. */
+  readonly data: (length: number) => void
+  /** Every write end is closed. */
+  readonly end: () => void
+}
+
+/** Reads a pipe into buffers that the caller owns: no allocation for each read. */
+export function readPipe(fd: number, events: PipeEvents): PipeReader {
+  const socket = new Socket({
+    fd,
+    readable: true,
+    writable: false,
+    onread: {
+      buffer: events.buffer,
+      callback: length => {
+        events.data(length)
+        return !paused
+      },
+    },
+  })
+  let paused = false
+  let ended = false
+  const end = () => {
+    if (ended) return
+    ended = true
+    events.end()
+  }
+  socket.on('end', end)
+  socket.on('close', end)
+  // EIO and the like end the stream as EOF does: `close` follows.
+  socket.on('error', () => undefined)
+  socket.resume()
+  return {
+    pause() {
+      paused = true
+      socket.pause()
+    },
+    resume() {
+      if (!paused) return
+      paused = false
+      socket.resume()
+    },
+    destroy: () => socket.destroy(),
+  }
+}

@@ -1,0 +1,82 @@
+/**
+ * AF_VSOCK in Node: socket calls in the addon, the fd wrapped in the `TCP` handle of Node's own
+ * `tcp_wrap` binding. `listen({fd})` and Pipe handles fail with EINVAL on such a socket. All of it
+ * is here, so that it can go the day Node learns vsock.
+ */
+import { Socket } from 'node:net'
+import { native } from './native.ts'
+
+/** VMADDR_CID_HOST, vsock(7): the host, seen from a guest. */
+export const HOST_CID = 2
+
+/** A libuv stream handle, opaque to everything but net. */
+export interface StreamHandle {
+  open(fd: number): number
+}
+
+interface TcpWrap {
+  readonly TCP: new (type: number) => StreamHandle & { readonly fd: number }
+  readonly constants: { readonly SOCKET: number; readonly SERVER: number }
+}
+
+/** A handle for `server.listen(handle)`, listening on every CID of this machine. */
+export function listenVsock(port: number): StreamHandle {
+  return wrapListener(native.vsockListen(port))
+}
+
+/** The same for a listening socket that was inherited, of whatever family. */
+export function wrapListener(fd: number): StreamHandle {
+  const wrap = tcpWrap()
+  return open(new wrap.TCP(wrap.constants.SERVER), fd)
+}
+
+/** @throws Error with the `code` of connect(2), such as ECONNRESET where nobody listens. */
+export async function connectVsock(cid: number, port: number): Promise<Socket> {
+  const fd = native.vsockConnect(cid, port)
+  const errno = await new Promise<string | null>(resolve => native.vsockConnected(fd, resolve))
+  const wrap = tcpWrap()
+  // A socket for the failed one too: closing it is what closes the fd.
+  const handle = open(new wrap.TCP(wrap.constants.SOCKET), fd)
+  const socket = new Socket(handleOption(handle))
+  if (errno === null) return socket
+  socket.destroy()
+  throw Object.assign(new Error(`connect to vsock:${cid}:${port}: ${errno}`), { code: errno })
+}
+
+/**
+ * CID of the other end of an accepted connection; `null` when it is not a vsock connection. A
+ * process in the guest that loops back arrives as VMADDR_CID_LOCAL (1) or the guest's own CID.
+ */
+export function peerCid(socket: Socket): number | null {
+  const fd = handleFd(socket)
+  if (fd === null) return null
+  const cid = native.vsockPeer(fd)
+  return cid < 0 ? null : cid
+}
+
+export function socketFamily(fd: number): 'vsock' | 'unix' | 'inet' | 'other' {
+  return native.socketFamily(fd)
+}
+
+function open<H extends StreamHandle>(handle: H, fd: number): H {
+  const error = handle.open(fd)
+  if (error === 0) return handle
+  throw new Error(`cannot wrap socket ${fd}: libuv error ${error}`)
+}
+
+/** `process.binding` is the one way to tcp_wrap; Node's types leave it out. */
+function tcpWrap(): TcpWrap {
+  const host: { binding?: (name: string) => TcpWrap } = Object.create(process)
+  if (host.binding === undefined) throw new Error('this Node has no process.binding')
+  return host.binding('tcp_wrap')
+}
+
+/** `handle` is an option of net.Socket that its types leave out. */
+function handleOption(handle: StreamHandle): { readable: true; writable: true } {
+  return Object.assign({ readable: true, writable: true } as const, { handle })
+}
+
+function handleFd(socket: Socket): number | null {
+  const holder: { _handle?: { fd?: number } | null } = Object.create(socket)
+  return holder._handle?.fd ?? null
+}
