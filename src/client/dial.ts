@@ -17,7 +17,8 @@ export async function dial(address: Address, timeoutMs: number): Promise<net.Soc
     return await open(address, at, deadline.signal)
   } catch (error) {
     if (!deadline.signal.aborted) throw fromConnect(error, at)
-    throw new ConnectError('timeout', at, { detail: `${timeoutMs} ms`, cause: error })
+    const hint = address.kind === 'firecracker' ? `; guestd's own socket is unix:PATH` : ''
+    throw new ConnectError('timeout', at, { detail: `${timeoutMs} ms${hint}`, cause: error })
   } finally {
     clearTimeout(timer)
   }
