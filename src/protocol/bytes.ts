@@ -7,16 +7,21 @@ export function asBuffer(bytes: Uint8Array): Buffer {
     : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }
 
+/** The one piece there is, or all of them copied into one. */
+export function joinPieces(pieces: readonly Buffer[]): Buffer {
+  const [first, second] = pieces
+  return first !== undefined && second === undefined ? first : Buffer.concat(pieces)
+}
+
 /** A queue of chunks out of which spans of bytes are taken. */
 export interface ByteQueue {
   /** Bytes held. */
   readonly length: number
   /** Adds a chunk; its memory is kept, not copied. */
   push(chunk: Uint8Array): void
-  /**
-   * Takes the first `length` bytes, which have to be there: a view where one chunk holds them all,
-   * else a copy.
-   */
+  /** Takes the first `length` bytes, which have to be there, as views of the chunks that hold them. */
+  takePieces(length: number): Buffer[]
+  /** The same in one: a view where one chunk holds them all, else a copy. */
   take(length: number): Buffer
 }
 
@@ -29,6 +34,7 @@ export function createByteQueue(): ByteQueue {
   let first = 0
   let length = 0
 
+  /** At most `wanted` bytes of the oldest chunk. */
   function takeFirst(wanted: number): Buffer {
     const chunk = chunks[first] ?? Buffer.alloc(0)
     if (wanted < chunk.length) {
@@ -43,6 +49,18 @@ export function createByteQueue(): ByteQueue {
     return chunk
   }
 
+  function takePieces(wanted: number): Buffer[] {
+    if (wanted > length) throw new RangeError(`${wanted} bytes wanted, ${length} held`)
+    length -= wanted
+    const pieces: Buffer[] = []
+    for (let missing = wanted; missing > 0; ) {
+      const piece = takeFirst(missing)
+      pieces.push(piece)
+      missing -= piece.length
+    }
+    return pieces
+  }
+
   return {
     get length() {
       return length
@@ -52,16 +70,7 @@ export function createByteQueue(): ByteQueue {
       chunks.push(asBuffer(chunk))
       length += chunk.length
     },
-    take(wanted) {
-      if (wanted > length) throw new RangeError(`${wanted} bytes wanted, ${length} held`)
-      length -= wanted
-      if (wanted === 0) return Buffer.alloc(0)
-      const head = takeFirst(wanted)
-      if (head.length === wanted) return head
-      const whole = Buffer.allocUnsafe(wanted)
-      let filled = head.copy(whole)
-      while (filled < wanted) filled += takeFirst(wanted - filled).copy(whole, filled)
-      return whole
-    },
+    takePieces,
+    take: wanted => joinPieces(takePieces(wanted)),
   }
 }

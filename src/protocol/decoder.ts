@@ -4,8 +4,9 @@ import type { Frame } from './frames.ts'
 
 export interface FrameDecoder {
   /**
-   * The frames that a chunk completes, in order; the bytes of `output` frames may be views of the
-   * chunk, which therefore has to stay as it is.
+   * The frames that a chunk completes, in order. The bytes of `output` frames may be views of the
+   * chunks, which therefore have to stay as they are; one large `output` frame may come out as
+   * several, cut between characters, each with its own cursor.
    *
    * @throws ProtocolError `oversize`, `checksum` or `malformed`; after that the decoder is of no use
    */

@@ -1,7 +1,7 @@
 /** Messages of the Amazon event stream as frames. */
 
 import { crc32 } from 'node:zlib'
-import { createByteQueue } from './bytes.ts'
+import { type ByteQueue, createByteQueue, joinPieces } from './bytes.ts'
 import type { FrameDecoder } from './decoder.ts'
 import {
   CURSOR,
@@ -17,6 +17,13 @@ import { readHeaders } from './event-stream-headers.ts'
 import { frameFromJson, toStream } from './frame-from-json.ts'
 import type { Frame } from './frames.ts'
 import { ProtocolError } from './protocol-error.ts'
+import { cutBetweenCharacters } from './utf8-pieces.ts'
+
+/**
+ * Output that came in pieces of at least this many bytes on average is handed on in pieces: a copy
+ * of it would cost more than the frames.
+ */
+const MIN_PIECE_BYTES = 8 * 1024
 
 interface Prelude {
   readonly bytes: Buffer
@@ -25,8 +32,9 @@ interface Prelude {
 }
 
 /**
- * Frames out of messages. Both CRCs are checked, and the prelude before a byte of the rest is kept.
- * A payload that lies within one chunk is a view of it.
+ * Frames out of messages. Both CRCs are checked, and the prelude's before the rest is waited for.
+ * Nothing large is copied: output that arrives in several chunks is handed on as several frames,
+ * cut between characters, each with the cursor after it.
  *
  * @param options `maxMessageBytes`: largest message, all of it
  */
@@ -36,24 +44,19 @@ export function createEventStreamDecoder(options: {
   const queue = createByteQueue()
   let prelude: Prelude | null = null
 
-  function next(): Frame | null {
-    if (prelude === null) {
-      if (queue.length < PRELUDE_BYTES) return null
-      prelude = readPrelude(queue.take(PRELUDE_BYTES), options.maxMessageBytes)
-    }
-    const restBytes = prelude.totalBytes - PRELUDE_BYTES
-    if (queue.length < restBytes) return null
-    const frame = readMessage(prelude, queue.take(restBytes))
-    prelude = null
-    return frame
-  }
-
   return {
     push(chunk) {
       queue.push(chunk)
       const frames: Frame[] = []
-      for (let frame = next(); frame !== null; frame = next()) frames.push(frame)
-      return frames
+      for (;;) {
+        if (prelude === null) {
+          if (queue.length < PRELUDE_BYTES) return frames
+          prelude = readPrelude(queue.take(PRELUDE_BYTES), options.maxMessageBytes)
+        }
+        if (queue.length < prelude.totalBytes - PRELUDE_BYTES) return frames
+        frames.push(...readMessage(prelude, queue))
+        prelude = null
+      }
     },
     end() {
       if (prelude !== null || queue.length > 0) {
@@ -81,33 +84,48 @@ function readPrelude(bytes: Buffer, maxMessageBytes: number): Prelude {
   return { bytes, totalBytes, headerBytes }
 }
 
-function readMessage(prelude: Prelude, rest: Buffer): Frame {
-  const checkedEnd = rest.length - MESSAGE_CRC_BYTES
-  const checked = rest.subarray(0, checkedEnd)
-  if (crc32(checked, crc32(prelude.bytes)) !== rest.readUInt32BE(checkedEnd)) {
+function readMessage(prelude: Prelude, queue: ByteQueue): readonly Frame[] {
+  const headers = queue.take(prelude.headerBytes)
+  const payload = queue.takePieces(prelude.totalBytes - prelude.headerBytes - MIN_MESSAGE_BYTES)
+  let crc = crc32(headers, crc32(prelude.bytes))
+  for (const piece of payload) crc = crc32(piece, crc)
+  if (crc !== queue.take(MESSAGE_CRC_BYTES).readUInt32BE(0)) {
     throw new ProtocolError('checksum', 'the CRC of a message is wrong')
   }
-  const headers = readHeaders(checked.subarray(0, prelude.headerBytes))
-  return toFrame(headers, checked.subarray(prelude.headerBytes))
+  return toFrames(readHeaders(headers), payload)
 }
 
-function toFrame(headers: ReadonlyMap<string, string | number>, payload: Buffer): Frame {
+type Headers = ReturnType<typeof readHeaders>
+
+function toFrames(headers: Headers, payload: readonly Buffer[]): readonly Frame[] {
   if (headers.get(MESSAGE_TYPE) !== 'event') {
     throw new ProtocolError('malformed', 'a message is not an event')
   }
   const type = headers.get(EVENT_TYPE)
-  if (type === 'output') {
-    const cursor = headers.get(CURSOR)
-    if (typeof cursor !== 'number') {
-      throw new ProtocolError('malformed', 'an output message has no cursor')
-    }
-    return { type, stream: toStream(headers.get(STREAM)), cursor, bytes: payload }
-  }
-  const frame = frameFromJson(parsePayload(payload))
+  if (type === 'output') return toOutputFrames(headers, payload)
+  const frame = frameFromJson(parsePayload(joinPieces(payload)))
   if (frame.type !== type) {
     throw new ProtocolError('malformed', 'a message and its payload differ in type')
   }
-  return frame
+  return [frame]
+}
+
+function toOutputFrames(headers: Headers, payload: readonly Buffer[]): readonly Frame[] {
+  const stream = toStream(headers.get(STREAM))
+  const end = headers.get(CURSOR)
+  if (typeof end !== 'number') {
+    throw new ProtocolError('malformed', 'an output message has no cursor')
+  }
+  const length = payload.reduce((sum, piece) => sum + piece.length, 0)
+  if (end < length) throw new ProtocolError('malformed', 'a cursor is before its own output')
+  if (payload.length < 2 || length < payload.length * MIN_PIECE_BYTES) {
+    return [{ type: 'output', stream, cursor: end, bytes: joinPieces(payload) }]
+  }
+  let cursor = end - length
+  return cutBetweenCharacters(payload).map(bytes => {
+    cursor += bytes.length
+    return { type: 'output', stream, cursor, bytes }
+  })
 }
 
 function parsePayload(payload: Buffer): unknown {

@@ -35,6 +35,13 @@ export function leadingContinuationBytes(bytes: Uint8Array): number {
   return length
 }
 
+/** Bytes of the character that a byte begins; 1 for what begins none. */
+export function sequenceLength(first: number): number {
+  if (first < 0xc2 || first > 0xf4) return 1
+  if (first < 0xe0) return 2
+  return first < 0xf0 ? 3 : 4
+}
+
 /** The last place up to `end` that is not inside a sequence which is valid so far. */
 function completeEnd(bytes: Uint8Array, end: number): number {
   const oldest = Math.max(0, end - (MAX_CHARACTER_BYTES - 1))
@@ -49,13 +56,6 @@ function completeEnd(bytes: Uint8Array, end: number): number {
 
 function isContinuation(byte: number): boolean {
   return (byte & 0xc0) === 0x80
-}
-
-/** Bytes of the character that a byte begins; 1 for what begins none. */
-function sequenceLength(first: number): number {
-  if (first < 0xc2 || first > 0xf4) return 1
-  if (first < 0xe0) return 2
-  return first < 0xf0 ? 3 : 4
 }
 
 /** E0, ED, F0 and F4 allow only part of the second bytes: no overlong form, surrogate or plane 17. */

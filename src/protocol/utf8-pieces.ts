@@ -1,0 +1,30 @@
+/** Neighbouring pieces of one text, cut anew between characters and not copied. */
+
+import { completePrefixLength, leadingContinuationBytes, sequenceLength } from './utf8.ts'
+
+/**
+ * The same bytes in views that no character of UTF-8 crosses: one that lies across two pieces
+ * comes as a small piece of its own.
+ */
+export function cutBetweenCharacters(pieces: readonly Buffer[]): Buffer[] {
+  const cut: Buffer[] = []
+  let begun = Buffer.alloc(0)
+  for (const piece of pieces) {
+    const completing = completingBytes(begun, piece)
+    begun = Buffer.concat([begun, piece.subarray(0, completing)])
+    const rest = piece.subarray(completing)
+    if (rest.length === 0) continue
+    const complete = completePrefixLength(rest)
+    cut.push(begun, rest.subarray(0, complete))
+    begun = Buffer.from(rest.subarray(complete))
+  }
+  cut.push(begun)
+  return cut.filter(bytes => bytes.length > 0)
+}
+
+/** How many bytes of a piece go on with the character that has begun before it. */
+function completingBytes(begun: Buffer, piece: Buffer): number {
+  const [first] = begun
+  if (first === undefined) return 0
+  return Math.min(sequenceLength(first) - begun.length, leadingContinuationBytes(piece))
+}

@@ -1,0 +1,147 @@
+import fc from 'fast-check'
+import t from 'tap'
+import { Value } from 'typebox/value'
+import type { EndFrame, ExitFrame, Frame, StartFrame } from '../../../src/protocol/frames.ts'
+import { CommandSummary, SUMMARY_STREAM_BYTES } from '../../../src/protocol/schemas.ts'
+import { createSummary } from '../../../src/protocol/summary.ts'
+import { createTail } from '../../../src/protocol/tail.ts'
+import { anyBytes, holds } from './sample-frames.ts'
+import { thrownBy } from './thrown-by.ts'
+
+const start: StartFrame = {
+  type: 'start',
+  id: 'x1',
+  pid: 7,
+  startedAt: '2026-01-02T03:04:05.678Z',
+  cwd: '/',
+  user: 'root',
+  cursor: 0,
+}
+const exit: ExitFrame = {
+  type: 'exit',
+  exitCode: 3,
+  signal: null,
+  cause: 'exit',
+  stage: null,
+  errno: null,
+  workspaceFull: null,
+  durationMs: 5,
+  cpuMs: 1,
+  maxRssBytes: null,
+  cursor: 8,
+}
+const end: EndFrame = {
+  type: 'end',
+  stdoutBytes: 6,
+  stderrBytes: 2,
+  truncated: 0,
+  descendants: 1,
+  cursor: 8,
+}
+const output = (stream: 'stdout' | 'stderr', bytes: Uint8Array): Frame => ({
+  type: 'output',
+  stream,
+  cursor: 8,
+  bytes,
+})
+
+function summarize(frames: readonly Frame[]): CommandSummary {
+  const summary = createSummary()
+  for (const frame of frames) summary.add(frame)
+  return summary.finish()
+}
+
+t.test('a run becomes one object with the fields of exit and end', async t => {
+  const frames = [
+    start,
+    output('stdout', Buffer.from('hé')),
+    output('stderr', Buffer.from([0xff, 0xfe])),
+    output('stdout', Buffer.from('llo')),
+    exit,
+    end,
+  ]
+  const summary = summarize(frames)
+  const { type: _exit, ...exitFields } = exit
+  const { type: _end, ...endFields } = end
+  const streams = { stdout: 'héllo', stderrBase64: '//4=' }
+  t.same(summary, { id: 'x1', ...exitFields, ...endFields, ...streams })
+  t.ok(Value.Check(CommandSummary, summary))
+})
+
+t.test('a command that still runs has null where nothing is known yet', async t => {
+  const summary = summarize([start, output('stdout', Buffer.from('a'))])
+  t.match(summary, {
+    id: 'x1',
+    cause: null,
+    exitCode: null,
+    stdoutBytes: null,
+    stdout: 'a',
+    cursor: 8,
+  })
+  t.ok(Value.Check(CommandSummary, summary))
+})
+
+t.test('of a long stream the last 1 MiB is kept, from the beginning of a character on', async t => {
+  const long = Buffer.from('😀'.repeat(SUMMARY_STREAM_BYTES / 4))
+  const { stdout } = summarize([start, output('stdout', long), output('stdout', Buffer.from('x'))])
+  t.equal(stdout, `${'😀'.repeat(SUMMARY_STREAM_BYTES / 4 - 1)}x`)
+  t.equal(summarize([start, output('stderr', long)]).stderr, long.toString())
+})
+
+t.test('of a long stream that is no text all of the last 1 MiB is kept', async t => {
+  const noise = Buffer.alloc(SUMMARY_STREAM_BYTES + 5, 0x80)
+  const { stdoutBase64 } = summarize([start, output('stdout', noise)])
+  t.equal(Buffer.from(stdoutBase64 ?? '', 'base64').length, SUMMARY_STREAM_BYTES)
+})
+
+t.test("the daemon's own failure is thrown with its code", async t => {
+  const known: Frame = { type: 'error', code: 'stopping', message: 'going' }
+  t.match(
+    thrownBy(() => summarize([start, known])),
+    { code: 'stopping', message: 'going' },
+  )
+  const unknown: Frame = { type: 'error', code: 'toString', message: 'x' }
+  t.match(
+    thrownBy(() => summarize([start, unknown])),
+    { code: 'internal' },
+  )
+  t.match(
+    thrownBy(() => summarize([exit, end])),
+    { code: 'internal' },
+  )
+})
+
+t.test('what is handed over may change afterwards', async t => {
+  const bytes = Buffer.from('before')
+  const summary = createSummary()
+  summary.add(start)
+  summary.add(output('stdout', bytes))
+  bytes.fill('x')
+  t.equal(summary.finish().stdout, 'before')
+})
+
+t.test('a tail holds the last bytes of any pushes', async t => {
+  holds(
+    t,
+    fc.property(
+      fc.array(anyBytes, { maxLength: 20 }),
+      fc.integer({ min: 1, max: 700 }),
+      (pushes, max) => {
+        const tail = createTail(max)
+        for (const bytes of pushes) tail.push(bytes)
+        const all = Buffer.concat(pushes)
+        const last = all.subarray(Math.max(0, all.length - max))
+        return tail.bytes().equals(last) && tail.dropped === all.length > max
+      },
+    ),
+  )
+  const large = createTail(10_000)
+  let whole = Buffer.alloc(0)
+  for (let turn = 0; turn < 300; turn += 1) {
+    const bytes = Buffer.alloc(turn, turn % 256)
+    whole = Buffer.concat([whole, bytes])
+    large.push(bytes)
+    if (!large.bytes().equals(whole.subarray(-10_000))) t.fail(`turn ${turn}`)
+  }
+  t.ok(large.dropped)
+})
