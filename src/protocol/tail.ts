@@ -31,7 +31,7 @@ export function createTail(maxBytes: number): Tail {
     const held = inOrder()
     ring = new Uint8Array(Math.min(maxBytes, Math.max(FIRST_BYTES, wanted, ring.length * 2)))
     ring.set(held)
-    writeAt = held.length % ring.length
+    writeAt = held.length
   }
 
   return {

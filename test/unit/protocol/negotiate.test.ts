@@ -31,6 +31,8 @@ t.test('quality decides, then exactness, then the order of the client', async t 
     'application/x-ndjson;q=0, */*': EVENT_STREAM,
     'application/*;q=0.1, text/event-stream;q=0.2': SSE,
     'application/json, text/plain, */*': JSON_TYPE,
+    '*/*, application/json': JSON_TYPE,
+    '*/*, application/x-ndjson;q=0.5': EVENT_STREAM,
     'text/event-stream, application/json': SSE,
     'application/json, text/event-stream': JSON_TYPE,
     '*/*;q=1, application/json;q=0.3': NDJSON,

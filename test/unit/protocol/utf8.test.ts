@@ -140,3 +140,9 @@ t.test('pieces of a text are cut anew between characters, and nothing is lost', 
     }),
   )
 })
+
+t.test('a character that nothing completes does not take the next one apart', async t => {
+  const pieces = [[0xf0], [0x61, 0x62, 0xc3], [0xa9]].map(bytes => Buffer.from(bytes))
+  const anew = cutBetweenCharacters(pieces).map(piece => piece.toString('hex'))
+  t.same(anew, ['f0', '6162', 'c3a9'])
+})
