@@ -1,18 +1,11 @@
 {
-  "variables": { "asan%": 0 },
   "targets": [
     {
       "target_name": "guestd_native",
       "sources": [
         "addon.c", "napi_util.c", "clone.c", "launch.c", "exit.c", "fds.c", "users.c", "vsock.c"
       ],
-      "cflags": ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-fvisibility=hidden"],
-      "conditions": [
-        ["asan==1", {
-          "cflags": ["-fsanitize=address", "-fno-omit-frame-pointer", "-g"],
-          "ldflags": ["-fsanitize=address"]
-        }]
-      ]
+      "cflags": ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-fvisibility=hidden"]
     }
   ]
 }

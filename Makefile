@@ -1,0 +1,42 @@
+# Two commands for a newcomer: `make run` and `make test`. All of them install what is missing.
+
+export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
+# As typed: `$` in CMD is the command's, not make's.
+ifdef CMD
+override CMD := $(value CMD)
+export CMD
+endif
+
+.PHONY: run vm test bench build check clean vm-tools
+
+run: build
+	@node scripts/demo.ts
+
+vm: build vm-tools
+	@node rootfs/run-vm.ts
+
+test: build vm-tools
+	@node test/run.ts
+
+bench: build vm-tools
+	@node test/bench/main.ts
+
+build: node_modules/.installed
+	@node scripts/build.ts
+
+check: node_modules/.installed
+	@biome check .
+	@tsc
+
+vm-tools:
+	@sh scripts/install-deps.sh vm
+
+# The lock file names Node 24 too, so the machine's own Node only has to run npm.
+node_modules/.installed: package.json package-lock.json .npmrc .taprc scripts/install-deps.sh
+	@sh scripts/install-deps.sh base
+	@npm ci --ignore-scripts --loglevel=error
+	@node node_modules/tap/dist/esm/main.mjs build >/dev/null 2>&1 || tap build
+	@touch $@
+
+clean:
+	rm -rf build dist node_modules/.installed src/sys/native/build

