@@ -51,7 +51,7 @@ export function createStdinWriter(options: StdinOptions): StdinWriter {
   }
 
   const pump = async (): Promise<void> => {
-    if (pumping) return
+    if (pumping || failure !== null) return
     pumping = true
     try {
       offset ??= await options.offset()
