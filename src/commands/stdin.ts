@@ -7,6 +7,8 @@ import type { CommandStdin } from './types.ts'
 export function createStdin(pipe: Socket | null): CommandStdin & { destroy(): void } {
   let acceptedBytes = 0
   let open = pipe !== null
+  /** Closed by the writer: to repeat the last request is no error. */
+  let ended = false
   let turn: Promise<unknown> = Promise.resolve()
 
   pipe?.on('error', () => {
@@ -37,11 +39,12 @@ export function createStdin(pipe: Socket | null): CommandStdin & { destroy(): vo
         throw new GuestdError('offset_out_of_range', detail, { field: 'offset' })
       }
       const rest = chunk.subarray(acceptedBytes - offset)
-      if (rest.length === 0) return
+      if (rest.length === 0 && (open || ended)) return
       await send(rest)
       acceptedBytes += rest.length
     },
     end() {
+      ended = open || ended
       open = false
       pipe?.end()
     },

@@ -88,7 +88,7 @@ export async function startDaemon(config: Config, log: Log, version: string): Pr
     state = 'stopping'
     log.info({ component: 'lifecycle' }, 'stopping')
     await registry.stop()
-    await closeServers(servers)
+    await Promise.all(servers.map(server => api.drain(server, LAST_FRAMES_MS)))
     await api.close()
     if (machine.cgroups !== null) closeCgroupTree(machine.cgroups)
     journal.close()
@@ -112,16 +112,6 @@ export function addresses(config: Config): readonly ListenAddress[] {
     .filter(fd => !named.has(fd))
     .map(fd => ({ scheme: 'fd', uri: `fd:${fd}`, fd }) as const)
   return [...config.listen, ...inherited]
-}
-
-async function closeServers(servers: readonly Server[]): Promise<void> {
-  const closed = Promise.all(servers.map(server => new Promise(resolve => server.close(resolve))))
-  for (const server of servers) server.closeIdleConnections()
-  const limit = setTimeout(() => {
-    for (const server of servers) server.closeAllConnections()
-  }, LAST_FRAMES_MS)
-  await closed
-  clearTimeout(limit)
 }
 
 function endLine(command: Command, config: Config): object {
