@@ -1,0 +1,55 @@
+/** One line for each request. */
+
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { Log } from '../log.ts'
+import type { App } from './context.ts'
+
+/**
+ * `info` for calls that change something and for traced ones, `debug` for other reads: health and
+ * status are asked for every second. Failures of guestd are logged where they are caught.
+ */
+export function logRequests(app: App, log: Log): void {
+  app.addHook('onRequest', (request, reply, done) => {
+    // Of a reply that is cut off this is all that is heard.
+    reply.raw.once('close', () => logRequest(log, request, reply))
+    done()
+  })
+}
+
+function logRequest(log: Log, request: FastifyRequest, { raw, elapsedTime }: FastifyReply): void {
+  const trace = traceOf(request)
+  const isRead = request.method === 'GET' || request.method === 'HEAD'
+  const level = isRead && trace === undefined ? 'debug' : 'info'
+  if (!log.isLevelEnabled(level)) return
+  log[level](
+    {
+      method: request.method,
+      route: request.routeOptions.url ?? null,
+      status: raw.headersSent ? raw.statusCode : null,
+      ms: Math.round(elapsedTime),
+      // The client went away before it had the whole reply.
+      ...(raw.writableFinished ? {} : { cut: true }),
+      ...commandOf(request, raw.getHeader('guestd-command-id')),
+      ...(trace === undefined ? {} : { traceparent: trace }),
+    },
+    'request',
+  )
+}
+
+/** Longer ones are no ids, whatever was asked for. */
+const MAX_ID_CHARACTERS = 128
+
+/** W3C Trace Context: anything else in the header is not worth a line. */
+const TRACEPARENT = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/
+
+function traceOf({ headers }: FastifyRequest): string | undefined {
+  const { traceparent } = headers
+  return typeof traceparent === 'string' && TRACEPARENT.test(traceparent) ? traceparent : undefined
+}
+
+function commandOf(request: FastifyRequest, header: unknown): { command?: string } {
+  if (typeof header === 'string') return { command: header }
+  const { params } = request
+  if (typeof params !== 'object' || params === null || !('id' in params)) return {}
+  return typeof params.id === 'string' ? { command: params.id.slice(0, MAX_ID_CHARACTERS) } : {}
+}

@@ -1,0 +1,75 @@
+/** The Fastify instance: routing, validation and errors, with no server of its own. */
+
+import type { Server } from 'node:http'
+import { type FastifyError, fastify } from 'fastify'
+import { logRequests } from './access-log.ts'
+import type { ApiOptions, App } from './context.ts'
+import { problemOf, sendProblem } from './errors.ts'
+import { acceptJsonOnly, MAX_JSON_BYTES } from './json-body.ts'
+import { lingerOnUnreadBodies } from './linger.ts'
+import { serveHealth } from './ops/health.ts'
+import { serveOpenApi } from './ops/openapi.ts'
+import { createRouteList } from './routes.ts'
+import { serveCommandQueries } from './v1/commands-query.ts'
+import { serveRun } from './v1/commands-run.ts'
+import { serveOutput } from './v1/output.ts'
+import { serveSession } from './v1/session.ts'
+import { serveSignals } from './v1/signal.ts'
+import { serveStdin } from './v1/stdin.ts'
+import { createValidator } from './validate.ts'
+
+/** Longer than any id, so that one too long is refused with its field and not as an unknown route. */
+const MAX_PARAM_CHARACTERS = 1024
+
+/** The instance is to be made ready before its `routing` is used. */
+export function createApp(options: ApiOptions): App {
+  const { log } = options
+  const app: App = fastify<Server>({
+    logger: false,
+    bodyLimit: MAX_JSON_BYTES,
+    // While guestd stops, calls are answered with its own errors.
+    return503OnClosing: false,
+    routerOptions: { maxParamLength: MAX_PARAM_CHARACTERS },
+    frameworkErrors: (error, _request, reply) => {
+      void sendProblem(reply, problemOf(error))
+    },
+    // Keeps Fastify from loading ajv and its serializer: both are replaced below.
+    schemaController: {
+      compilersFactory: { buildValidator: unused, buildSerializer: unused },
+    },
+  })
+  // ajv would cost 7.6 MiB of private memory and 80 ms at the start; TypeBox is here anyway.
+  app.setValidatorCompiler(createValidator)
+  // Replies are made by guestd's own code: there is nothing to filter out of them.
+  app.setSerializerCompiler(() => data => JSON.stringify(data))
+  const routes = createRouteList(app)
+
+  app.setErrorHandler((error: FastifyError, request, reply) => {
+    const problem = problemOf(error)
+    if (problem.code === 'internal') {
+      log.error({ err: error, method: request.method, url: request.url }, 'a request failed')
+    }
+    return sendProblem(reply, problem)
+  })
+  // Before a body is read: an unknown route is told as one whatever comes with it.
+  app.addHook('onRequest', (request, reply, done) => {
+    done(request.is404 ? routes.refuse(request, reply) : undefined)
+  })
+  logRequests(app, log)
+  lingerOnUnreadBodies(app)
+  acceptJsonOnly(app, options.config.bodyTimeoutMs)
+
+  serveHealth(app, options)
+  serveOpenApi(app, routes.all, options.version)
+  serveSession(app, options)
+  serveRun(app, options)
+  serveCommandQueries(app, options)
+  serveOutput(app, options)
+  serveSignals(app, options)
+  serveStdin(app, options)
+  return app
+}
+
+function unused(): never {
+  throw new Error('a schema is compiled by a compiler that the app has not')
+}

@@ -1,0 +1,35 @@
+/** What the routes work with. */
+
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
+import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
+import type { Commands } from '../commands/types.ts'
+import type { Config } from '../config.ts'
+import type { Log } from '../log.ts'
+import type { SessionInfo } from '../protocol/schemas.ts'
+
+export interface ApiOptions {
+  readonly commands: Commands
+  readonly session: () => SessionInfo
+  readonly health: Health
+  readonly config: Pick<
+    Config,
+    'bodyTimeoutMs' | 'headersTimeoutMs' | 'keepaliveMs' | 'maxConnections'
+  >
+  readonly log: Log
+  /** Version of guestd. */
+  readonly version: string
+}
+
+export interface Health {
+  /** Whether commands would be taken now, and if not, why. */
+  ready(): { readonly ready: boolean; readonly reasons: readonly string[] }
+}
+
+export type App = FastifyInstance<
+  Server,
+  IncomingMessage,
+  ServerResponse,
+  FastifyBaseLogger,
+  TypeBoxTypeProvider
+>

@@ -1,0 +1,107 @@
+/** What goes around the routes: the limits of connections, their end, and peers that speak no HTTP. */
+
+import type {
+  IncomingMessage,
+  RequestListener,
+  Server,
+  ServerOptions,
+  ServerResponse,
+} from 'node:http'
+import { Server as NetServer } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { GuestdError } from '../errors.ts'
+import type { ApiOptions } from './context.ts'
+import { PROBLEM_TYPE, problemBytes } from './errors.ts'
+import { refuseNonHttp } from './not-http.ts'
+
+/** Most bytes of a request's line and header fields together; more are 431. */
+export const MAX_HEADER_BYTES = 16 * 1024
+
+/** How long a connection may idle between requests, in milliseconds. */
+export const KEEP_ALIVE_MS = 30_000
+
+/** How often slow senders are looked for, in milliseconds: limits are kept to that much. */
+const CHECK_MS = 500
+
+export interface Door {
+  readonly serverOptions: ServerOptions
+  readonly handler: RequestListener
+  guard(server: Server): void
+  drain(server: Server, limitMs: number): Promise<void>
+}
+
+export function createDoor({ config, version }: ApiOptions, route: RequestListener): Door {
+  /** The latest reply of each connection. */
+  const replies = new WeakMap<Duplex, ServerResponse>()
+  /** The open connections of each server. */
+  const connections = new WeakMap<Server, Set<Duplex>>()
+
+  const handler = (request: IncomingMessage, response: ServerResponse) => {
+    replies.set(request.socket, response)
+    response.setHeader('Guestd-Version', version)
+    route(request, response)
+  }
+
+  const guard = (server: Server) => {
+    const open = new Set<Duplex>()
+    connections.set(server, open)
+    server.maxConnections = config.maxConnections
+    server.on('connection', (socket: Duplex) => {
+      open.add(socket)
+      socket.once('close', () => open.delete(socket))
+    })
+    server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
+      refuseNonHttp({ error, socket, response: replies.get(socket), version })
+    })
+    server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
+      const detail = `the expectation ${request.headers.expect} cannot be met`
+      const problem = new GuestdError('invalid_request', detail, { field: 'expect' })
+      response.setHeader('Guestd-Version', version)
+      response.writeHead(problem.status, { 'Content-Type': PROBLEM_TYPE, Connection: 'close' })
+      response.end(problemBytes(problem))
+    })
+  }
+
+  const drain = async (server: Server, limitMs: number) => {
+    const closed = new Promise<void>(resolve => {
+      // Not the method of http.Server: that destroys connections whose reply is not sent yet.
+      NetServer.prototype.close.call(server, () => resolve())
+    })
+    const open = connections.get(server) ?? new Set()
+    for (const socket of open) closeAfterReply(socket, replies.get(socket))
+    const timer = setTimeout(() => {
+      for (const socket of open) socket.destroy()
+    }, limitMs)
+    await closed
+    clearTimeout(timer)
+    // Ends the server's search for slow senders; that it is closed already is no matter.
+    server.close(() => {})
+  }
+
+  return {
+    serverOptions: {
+      headersTimeout: config.headersTimeoutMs,
+      // A body may take as long as a command reads it; JSON bodies have a limit of their own.
+      requestTimeout: 0,
+      connectionsCheckingInterval: Math.min(CHECK_MS, config.headersTimeoutMs),
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      maxHeaderSize: MAX_HEADER_BYTES,
+      // Nobody is served by name here.
+      requireHostHeader: false,
+    },
+    handler,
+    guard,
+    drain,
+  }
+}
+
+function closeAfterReply(socket: Duplex, response: ServerResponse | undefined): void {
+  if (response === undefined || response.writableFinished) {
+    socket.destroy()
+    return
+  }
+  response.once('finish', () => {
+    // What the reply left in the socket goes out first.
+    socket.end(() => socket.destroy())
+  })
+}

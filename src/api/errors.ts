@@ -1,0 +1,42 @@
+/** Every failure of a request as one problem of the error table. */
+
+import type { FastifyReply } from 'fastify'
+import { type ErrorCode, GuestdError } from '../errors.ts'
+
+export const PROBLEM_TYPE = 'application/problem+json'
+
+/** Fastify's own errors by their code; the rest of them are faults of guestd. */
+const frameworkErrors: Readonly<Record<string, readonly [ErrorCode, string, string]>> = {
+  FST_ERR_BAD_URL: ['invalid_request', 'the path has a broken percent-encoding in it', 'url'],
+  FST_ERR_MAX_PARAM_LENGTH: ['invalid_request', 'a segment of the path is too long', 'url'],
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: [
+    'unsupported_media_type',
+    'the body has to be application/json',
+    'content-type',
+  ],
+}
+
+/** Whatever was thrown, with a code of the table. */
+export function problemOf(thrown: unknown): GuestdError {
+  if (thrown instanceof GuestdError) return thrown
+  const code = thrown instanceof Error && 'code' in thrown ? String(thrown.code) : ''
+  const known = Object.hasOwn(frameworkErrors, code) ? frameworkErrors[code] : undefined
+  if (known === undefined) return GuestdError.from(thrown)
+  const [ours, detail, field] = known
+  return new GuestdError(ours, detail, { field })
+}
+
+export function problemBytes(error: GuestdError): Buffer {
+  return Buffer.from(JSON.stringify(error.toProblem()))
+}
+
+/** Fastify's wish to close the connection is dropped: see `lingerOnUnreadBodies`. */
+export function sendProblem(reply: FastifyReply, error: GuestdError): FastifyReply {
+  reply.removeHeader('connection')
+  if (error.code === 'request_timeout') reply.header('connection', 'close')
+  return reply
+    .code(error.status)
+    .header('content-type', PROBLEM_TYPE)
+    .header('cache-control', 'no-store')
+    .send(problemBytes(error))
+}

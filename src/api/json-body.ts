@@ -1,0 +1,78 @@
+/** JSON bodies: bounded in size and time, UTF-8 only, read whole before anything begins. */
+
+import { isUtf8 } from 'node:buffer'
+import type { IncomingMessage } from 'node:http'
+import { GuestdError } from '../errors.ts'
+import type { App } from './context.ts'
+
+/**
+ * Longest JSON body, in bytes: a script of 1 MiB in which each byte is written as `\u00XX`, with
+ * room for the other fields.
+ */
+export const MAX_JSON_BYTES = 8 * 1024 * 1024
+
+/** Takes `application/json` and refuses any other media type. */
+export function acceptJsonOnly(app: App, timeoutMs: number): void {
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('application/json', async (_request: unknown, body: IncomingMessage) =>
+    parseJson(await readBody(body, timeoutMs)),
+  )
+}
+
+/** @throws GuestdError `too_large`, `request_timeout`; Error when the client goes away */
+export function readBody(body: IncomingMessage, timeoutMs: number): Promise<Buffer> {
+  const { promise, resolve, reject } = Promise.withResolvers<Buffer>()
+  const tooLarge = () =>
+    reject(new GuestdError('too_large', `a JSON body has at most ${MAX_JSON_BYTES} bytes`))
+  if (Number(body.headers['content-length']) > MAX_JSON_BYTES) {
+    tooLarge()
+    return promise
+  }
+  const chunks: Buffer[] = []
+  let length = 0
+  const onData = (chunk: Buffer) => {
+    length += chunk.length
+    if (length > MAX_JSON_BYTES) return tooLarge()
+    chunks.push(chunk)
+  }
+  const onEnd = () => resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks))
+  const onClose = () => reject(new Error('the client went away before the end of its body'))
+  const timer = setTimeout(() => {
+    reject(new GuestdError('request_timeout', `the body took longer than ${timeoutMs} ms`))
+  }, timeoutMs)
+  body.on('data', onData).on('end', onEnd).on('error', reject).on('close', onClose)
+  return promise.finally(() => {
+    clearTimeout(timer)
+    // The listener of errors stays: a client that is cut off later is nobody's error.
+    body.off('data', onData).off('end', onEnd).off('close', onClose)
+  })
+}
+
+/** @throws GuestdError `invalid_json` */
+export function parseJson(bytes: Buffer): unknown {
+  if (bytes.length === 0) throw refuse('the body is empty')
+  if (!isUtf8(bytes)) throw refuse('the body is not UTF-8')
+  let value: unknown
+  try {
+    value = JSON.parse(bytes.toString('utf8'))
+  } catch (error) {
+    throw refuse(error instanceof Error ? error.message : 'the body is not JSON')
+  }
+  // JSON can name half of a surrogate pair, which no UTF-8 can carry on.
+  if (bytes.includes('\\u') && hasLoneSurrogate(value)) {
+    throw refuse('a text has half of a surrogate pair in it')
+  }
+  return value
+}
+
+function hasLoneSurrogate(value: unknown): boolean {
+  if (typeof value === 'string') return !value.isWellFormed()
+  if (typeof value !== 'object' || value === null) return false
+  return Object.entries(value).some(
+    ([name, member]) => !name.isWellFormed() || hasLoneSurrogate(member),
+  )
+}
+
+function refuse(detail: string): GuestdError {
+  return new GuestdError('invalid_json', detail)
+}

@@ -1,0 +1,68 @@
+/** Answers what is not HTTP, as far as there is anybody to answer, and closes the connection. */
+
+import type { ServerResponse } from 'node:http'
+import type { Duplex } from 'node:stream'
+import { type ErrorCode, GuestdError } from '../errors.ts'
+import { PROBLEM_TYPE, problemBytes } from './errors.ts'
+
+export interface NonHttp {
+  /** What Node's parser or its timer says. */
+  readonly error: NodeJS.ErrnoException
+  readonly socket: Duplex
+  /** The latest reply on the connection. */
+  readonly response: ServerResponse | undefined
+  readonly version: string
+}
+
+export function refuseNonHttp({ error, socket, response, version }: NonHttp): void {
+  // In the middle of a reply another one could not be told from it.
+  const midReply = response?.headersSent === true && !response.writableFinished
+  if (error.code === 'ECONNRESET' || !socket.writable || midReply) {
+    socket.destroy()
+    return
+  }
+  const known = Object.hasOwn(refusals, error.code ?? '') ? refusals[error.code ?? ''] : undefined
+  const { code, reason, detail } = known ?? {
+    code: 'invalid_request',
+    reason: 'Bad Request',
+    detail: `this is not HTTP: ${error.message}`,
+  }
+  const problem = new GuestdError(code, detail)
+  const body = problemBytes(problem)
+  const head = [
+    `HTTP/1.1 ${problem.status} ${reason}`,
+    `Content-Type: ${PROBLEM_TYPE}`,
+    `Content-Length: ${body.length}`,
+    `Guestd-Version: ${version}`,
+    'Connection: close',
+  ]
+  socket.end(Buffer.concat([Buffer.from(`${head.join('\r\n')}\r\n\r\n`), body]), () => {
+    socket.destroy()
+  })
+}
+
+interface Refusal {
+  readonly code: ErrorCode
+  /** Reason phrase of the status line. */
+  readonly reason: string
+  readonly detail: string
+}
+
+/** By the code that Node gives; anything else is bad syntax. */
+const refusals: Readonly<Record<string, Refusal>> = {
+  HPE_HEADER_OVERFLOW: {
+    code: 'headers_too_large',
+    reason: 'Request Header Fields Too Large',
+    detail: 'the request line and the header fields are too long',
+  },
+  HPE_CHUNK_EXTENSIONS_OVERFLOW: {
+    code: 'too_large',
+    reason: 'Content Too Large',
+    detail: 'the extensions of the chunks are too long',
+  },
+  ERR_HTTP_REQUEST_TIMEOUT: {
+    code: 'request_timeout',
+    reason: 'Request Timeout',
+    detail: 'no whole header arrived in time',
+  },
+}

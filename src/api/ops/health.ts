@@ -1,0 +1,36 @@
+/** GET /healthz and GET /readyz */
+
+import { Type } from 'typebox'
+import type { ApiOptions, App } from '../context.ts'
+
+const Alive = Type.Object(
+  { alive: Type.Literal(true) },
+  { description: 'guestd answers, whatever the state of the session' },
+)
+
+const Readiness = Type.Object(
+  {
+    ready: Type.Boolean({ description: 'Commands are taken' }),
+    reasons: Type.Array(Type.String(), { description: 'Why not' }),
+  },
+  { description: 'Whether commands are taken' },
+)
+
+export function serveHealth(app: App, { health }: ApiOptions): void {
+  app.route({
+    method: 'GET',
+    url: '/healthz',
+    schema: { summary: 'Alive?', response: { 200: Alive } },
+    handler: async () => ({ alive: true as const }),
+  })
+
+  app.route({
+    method: 'GET',
+    url: '/readyz',
+    schema: { summary: 'Ready?', response: { 200: Readiness, 503: Readiness } },
+    handler: async (_request, reply) => {
+      const { ready, reasons } = health.ready()
+      return reply.code(ready ? 200 : 503).send({ ready, reasons: [...reasons] })
+    },
+  })
+}

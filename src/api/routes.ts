@@ -1,0 +1,61 @@
+/** The routes there are: what a wrong method is told, and what the OpenAPI document lists. */
+
+import type { FastifyReply, FastifyRequest, FastifySchema } from 'fastify'
+import { GuestdError } from '../errors.ts'
+import type { App } from './context.ts'
+
+declare module 'fastify' {
+  interface FastifySchema {
+    /** What the call does, in a few words, for the OpenAPI document. */
+    summary?: string
+    description?: string
+    /** Media types of a body that has no schema. */
+    consumes?: readonly string[]
+  }
+}
+
+export interface Route {
+  readonly method: string
+  /** As Fastify writes it: `/v1/commands/:id`. */
+  readonly url: string
+  readonly schema: FastifySchema | undefined
+}
+
+export interface RouteList {
+  readonly all: readonly Route[]
+  /** `method_not_allowed`, with the Allow header, where the path has a route; else `not_found`. */
+  refuse(request: FastifyRequest, reply: FastifyReply): GuestdError
+}
+
+/** Lists what is added to the app from now on. */
+export function createRouteList(app: App): RouteList {
+  const all: Route[] = []
+  app.addHook('onRoute', ({ method, url, schema }) => {
+    for (const one of [method].flat()) all.push({ method: one, url, schema })
+  })
+  return {
+    all,
+    refuse(request, reply) {
+      const path = request.url.split('?', 1)[0] ?? ''
+      const allowed = all.filter(route => matches(route.url, path)).map(route => route.method)
+      if (allowed.length === 0) {
+        return new GuestdError('not_found', `there is no route ${request.method} ${path}`)
+      }
+      const methods = [...new Set(allowed)].sort().join(', ')
+      reply.header('allow', methods)
+      return new GuestdError('method_not_allowed', `${path} has only ${methods}`)
+    },
+  }
+}
+
+/** A `:name` stands for one segment that is not empty. */
+function matches(pattern: string, path: string): boolean {
+  const wanted = pattern.split('/')
+  const given = path.split('/')
+  return (
+    wanted.length === given.length &&
+    wanted.every((part, index) =>
+      part.startsWith(':') ? given[index] !== '' : part === given[index],
+    )
+  )
+}

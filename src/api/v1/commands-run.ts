@@ -1,0 +1,41 @@
+/** POST /v1/commands */
+
+import { negotiate } from '../../protocol/negotiate.ts'
+import { checkRunRequest, RunAccepted, RunRequest } from '../../protocol/schemas.ts'
+import type { ApiOptions, App } from '../context.ts'
+import { replyWithFrames } from '../reply-frames.ts'
+import { framesReply, NoQuery, problems } from './schemas.ts'
+
+export function serveRun(app: App, options: ApiOptions): void {
+  const { commands } = options
+  app.route({
+    method: 'POST',
+    url: '/v1/commands',
+    schema: {
+      summary: 'Run a command',
+      description:
+        'Answers with the frames of the command until its end, or with `detach` as soon as it runs. A request that names an `id` can be repeated: it attaches to the command that it started before.',
+      querystring: NoQuery,
+      body: RunRequest,
+      response: { 200: framesReply, 202: RunAccepted, ...problems },
+    },
+    handler: async (request, reply) => {
+      // All that may be refused is looked at before anything is started.
+      const mediaType = negotiate(request.headers.accept)
+      checkRunRequest(request.body)
+      const { command } = await commands.run(request.body)
+      if (command.request.detach) {
+        return reply
+          .code(202)
+          .headers({
+            Location: `/v1/commands/${command.id}`,
+            'Guestd-Command-Id': command.id,
+            'Cache-Control': 'no-store',
+          })
+          .send({ id: command.id })
+      }
+      const reader = command.attach({ cursor: 0, follow: true, hold: true })
+      return replyWithFrames({ reply, command, reader, mediaType }, options)
+    },
+  })
+}

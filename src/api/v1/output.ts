@@ -1,0 +1,50 @@
+/** GET /v1/commands/:id/output */
+
+import type { FastifyRequest } from 'fastify'
+import type { Command } from '../../commands/types.ts'
+import { GuestdError } from '../../errors.ts'
+import { type MediaType, negotiate } from '../../protocol/negotiate.ts'
+import { CommandParams, OutputQuery } from '../../protocol/schemas.ts'
+import type { ApiOptions, App } from '../context.ts'
+import { replyWithFrames } from '../reply-frames.ts'
+import { framesReply, Nothing, problems } from './schemas.ts'
+
+export function serveOutput(app: App, options: ApiOptions): void {
+  app.route({
+    method: 'GET',
+    url: '/v1/commands/:id/output',
+    // The length of a stream that is still growing cannot be told in advance.
+    exposeHeadRoute: false,
+    schema: {
+      summary: 'Read the output of a command from a cursor on',
+      description:
+        'For `text/event-stream` the Last-Event-ID header goes over `cursor`, and at the end of an ended log the answer is 204, which tells an EventSource to stop.',
+      params: CommandParams,
+      querystring: OutputQuery,
+      response: { 200: framesReply, 204: Nothing, ...problems },
+    },
+    handler: async (request, reply) => {
+      const mediaType = negotiate(request.headers.accept)
+      const command = options.commands.get(request.params.id)
+      const { cursor = 0, follow = false, hold = false } = request.query
+      const lastEvent = lastEventId(request, mediaType)
+      if (lastEvent !== null && isAtEnd(command, lastEvent)) return reply.code(204).send(null)
+      const reader = command.attach({ cursor: lastEvent ?? cursor, follow, hold })
+      return replyWithFrames({ reply, command, reader, mediaType }, options)
+    },
+  })
+}
+
+/** Where an EventSource was when it lost its connection; `null` for any other request. */
+function lastEventId({ headers }: FastifyRequest, mediaType: MediaType): number | null {
+  const text = headers['last-event-id']
+  if (mediaType !== 'text/event-stream' || typeof text !== 'string' || text === '') return null
+  const cursor = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN
+  if (Number.isSafeInteger(cursor)) return cursor
+  const detail = 'last-event-id is not a cursor: a whole number of bytes'
+  throw new GuestdError('invalid_request', detail, { field: 'last-event-id' })
+}
+
+function isAtEnd(command: Command, cursor: number): boolean {
+  return command.state === 'ended' && command.info().cursor === cursor
+}

@@ -1,0 +1,54 @@
+/** POST /v1/commands/:id/stdin */
+
+import type { IncomingMessage } from 'node:http'
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
+import type { CommandStdin } from '../../commands/types.ts'
+import { CommandParams, StdinQuery, StdinReply } from '../../protocol/schemas.ts'
+import type { ApiOptions, App } from '../context.ts'
+import { problems } from './schemas.ts'
+
+const NO_BYTES = new Uint8Array(0)
+
+/** In a scope of its own, where a body of any type stays the stream that it is. */
+export function serveStdin(app: App, { commands }: ApiOptions): void {
+  void app.register(async scope => {
+    scope.removeAllContentTypeParsers()
+    scope.addContentTypeParser('*', async () => undefined)
+    scope.withTypeProvider<TypeBoxTypeProvider>().route({
+      method: 'POST',
+      url: '/v1/commands/:id/stdin',
+      schema: {
+        summary: 'Write to the standard input of a command',
+        description:
+          'The body is raw bytes of any length, taken as fast as the command reads them. Writers take turns.',
+        consumes: ['application/octet-stream'],
+        params: CommandParams,
+        querystring: StdinQuery,
+        response: { 200: StdinReply, ...problems },
+      },
+      handler: async (request, reply) => {
+        const { stdin } = commands.get(request.params.id)
+        const { offset, eof = false } = request.query
+        await stdin.exclusive(async () => {
+          await copyBody(request.raw, stdin, offset ?? stdin.acceptedBytes)
+          if (eof) stdin.end()
+        })
+        reply.header('Cache-Control', 'no-store')
+        return { acceptedBytes: stdin.acceptedBytes }
+      },
+    })
+  })
+}
+
+/** @throws GuestdError `stdin_closed`, `offset_out_of_range`; Error when the client goes away */
+async function copyBody(body: IncomingMessage, stdin: CommandStdin, start: number): Promise<void> {
+  let offset = start
+  // Also a body without bytes is refused where one with bytes would be.
+  await stdin.write(offset, NO_BYTES)
+  // The connection outlives a failure: the reply has to go over it.
+  for await (const chunk of body.iterator({ destroyOnReturn: false })) {
+    const bytes: Uint8Array = chunk
+    await stdin.write(offset, bytes)
+    offset += bytes.length
+  }
+}
