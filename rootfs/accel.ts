@@ -1,9 +1,9 @@
 /** Whether this host can run a guest on KVM, or QEMU has to translate every instruction. */
 
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { execa } from 'execa'
+import { createTempFolder } from './temp-folder.ts'
 import { findTool } from './tools.ts'
 
 export type Accelerator = 'kvm' | 'tcg'
@@ -25,9 +25,9 @@ export async function chooseAccelerator(kernel: string): Promise<Accelerator> {
 let probe: Promise<boolean> | undefined
 
 async function bootsOnKvm(kernel: string): Promise<boolean> {
-  const folder = await mkdtemp(path.join(tmpdir(), 'guestd-kvm-'))
+  const folder = await createTempFolder('kvm')
   try {
-    const console = path.join(folder, 'console.log')
+    const console = path.join(folder.path, 'console.log')
     const qemu = await findTool('qemu-system-x86_64')
     const args = [
       ...['-machine', 'q35,accel=kvm', '-cpu', 'host', '-m', '256', '-nodefaults', '-no-reboot'],
@@ -42,6 +42,6 @@ async function bootsOnKvm(kernel: string): Promise<boolean> {
     if (result.failed) return false
     return (await readFile(console, 'utf8')).includes('Kernel panic')
   } finally {
-    await rm(folder, { recursive: true, force: true })
+    await folder.remove()
   }
 }

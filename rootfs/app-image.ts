@@ -1,10 +1,10 @@
 /** The disk with what changes with every build: guestd's bundles and the Node that runs them. */
 
-import { cp, mkdir, mkdtemp, readdir, rm, stat } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { cp, mkdir, readdir, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { cached } from './cache.ts'
 import { contentKey } from './content-key.ts'
+import { createTempFolder } from './temp-folder.ts'
 import { makeDisk } from './tools.ts'
 import { VmError } from './vm-error.ts'
 
@@ -29,9 +29,9 @@ export async function ensureAppImage(): Promise<string> {
 }
 
 async function build(folder: string, parts: readonly string[]): Promise<void> {
-  const staging = await mkdtemp(path.join(tmpdir(), 'guestd-app-'))
+  const staging = await createTempFolder('app')
   try {
-    const content = path.join(staging, 'content')
+    const content = path.join(staging.path, 'content')
     await mkdir(content, { mode: 0o755 })
     const files = [path.join(NODE, 'bin', 'node'), ...parts]
     let bytes = 0
@@ -42,6 +42,6 @@ async function build(folder: string, parts: readonly string[]): Promise<void> {
     const sizeMib = Math.ceil(bytes / 2 ** 20) + OVERHEAD_MIB
     await makeDisk(content, path.join(folder, 'app.ext4'), `${sizeMib}M`)
   } finally {
-    await rm(staging, { recursive: true, force: true })
+    await staging.remove()
   }
 }

@@ -21,8 +21,8 @@ const MAX_STDERR_CHARS = 2_000
  * foreground process group, so Ctrl-C reaches this process alone, which then ends things in order.
  */
 export async function startChild(program: string, args: readonly string[]): Promise<Child> {
-  const setpriv = await findTool('setpriv')
-  const child = execa(setpriv, ['--pdeathsig', 'SIGKILL', '--', program, ...args], {
+  const [tied, tiedArgs] = await tiedCommand(program, args)
+  const child = execa(tied, tiedArgs, {
     stdio: ['ignore', 'ignore', 'pipe'],
     detached: true,
     cleanup: false,
@@ -41,4 +41,12 @@ export async function startChild(program: string, args: readonly string[]): Prom
     clearTimeout(timer)
   }
   return { pid, exited, end }
+}
+
+/** The command with which the kernel kills a program when this process dies. */
+export async function tiedCommand(
+  program: string,
+  args: readonly string[],
+): Promise<[string, string[]]> {
+  return [await findTool('setpriv'), ['--pdeathsig', 'SIGKILL', '--', program, ...args]]
 }

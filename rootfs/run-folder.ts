@@ -1,9 +1,9 @@
 /** The folder with a running machine's sockets and console. */
 
-import { existsSync, rmSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import { createTempFolder } from './temp-folder.ts'
 
 /**
  * A Unix socket's path has at most 107 bytes (`sun_path` in unix(7)), and the vsock device makes
@@ -22,22 +22,16 @@ export interface RunFolder {
   remove: () => Promise<void>
 }
 
-/** A folder that only this user can enter, removed by `remove`, or when this process exits. */
 export async function createRunFolder(): Promise<RunFolder> {
-  const parent = Buffer.byteLength(tmpdir()) <= MAX_TMPDIR_BYTES ? tmpdir() : '/tmp'
-  const folder = await mkdtemp(path.join(parent, 'guestd-vm-'))
-  const removeAtExit = (): void => rmSync(folder, { recursive: true, force: true })
-  process.once('exit', removeAtExit)
-  const vhostSocket = path.join(folder, 'vhost.sock')
+  const usable = Buffer.byteLength(tmpdir()) <= MAX_TMPDIR_BYTES
+  const folder = await createTempFolder('vm', usable ? tmpdir() : '/tmp')
+  const vhostSocket = path.join(folder.path, 'vhost.sock')
   return {
-    vsock: path.join(folder, 'vsock.sock'),
+    vsock: path.join(folder.path, 'vsock.sock'),
     vhostSocket,
-    console: path.join(folder, 'console.log'),
-    initramfs: path.join(folder, 'initramfs'),
+    console: path.join(folder.path, 'console.log'),
+    initramfs: path.join(folder.path, 'initramfs'),
     hasVhostSocket: async () => existsSync(vhostSocket),
-    remove: async () => {
-      process.off('exit', removeAtExit)
-      await rm(folder, { recursive: true, force: true })
-    },
+    remove: folder.remove,
   }
 }
