@@ -13,7 +13,8 @@ export type Calls = Pick<
 
 /** What `/readyz` answers, with 200 or 503. */
 interface Readiness {
-  readonly reasons?: readonly string[]
+  readonly ready: boolean
+  readonly reasons: readonly string[]
 }
 
 export function createCalls(transport: Transport): Calls {
@@ -44,14 +45,13 @@ export function createCalls(transport: Transport): Calls {
       })
     },
     health: async ({ signal } = {}) => {
-      const readiness = await transport.json<Readiness>({
+      const { ready, reasons } = await transport.json<Readiness>({
         method: 'GET',
         path: '/readyz',
         signal,
         alsoFine: [503],
       })
-      const reasons = readiness.reasons ?? []
-      return { alive: true, ready: reasons.length === 0, reasons }
+      return { alive: true, ready, reasons }
     },
   }
 }

@@ -1,0 +1,67 @@
+/** Reads command lines by tables of options. */
+
+import { type ParseArgsOptionsConfig, parseArgs } from 'node:util'
+import { type Arguments, type OptionRow, UsageError } from './command.ts'
+
+export interface ParseOptions {
+  readonly rows: readonly OptionRow[]
+  /** The first operand ends the options, as `--` does. */
+  readonly stopsAtOperand: boolean
+}
+
+/** @throws UsageError for an option that is unknown, lacks its value, or has one too many */
+export function parseArguments(
+  args: readonly string[],
+  { rows, stopsAtOperand }: ParseOptions,
+): Arguments {
+  const options = configOf(rows)
+  const cut = stopsAtOperand ? operandsBegin(args, options) : args.length
+  const { values, positionals } = parseStrictly(args.slice(0, cut), options)
+  const given = new Map(Object.entries(values).map(([name, value]) => [name, [value].flat()]))
+  const texts = (name: string) => (given.get(name) ?? []).filter(value => typeof value === 'string')
+  return {
+    operands: [...positionals, ...args.slice(cut)],
+    has: name => given.has(name),
+    value: name => texts(name).at(-1),
+    values: texts,
+  }
+}
+
+/** Every option is multiple to the parser, so that the last of several is what counts. */
+function configOf(rows: readonly OptionRow[]): ParseArgsOptionsConfig {
+  return Object.fromEntries(
+    rows.map(({ name, short, value }) => [
+      name,
+      {
+        type: value === undefined ? 'boolean' : 'string',
+        multiple: true,
+        ...(short === undefined ? {} : { short }),
+      },
+    ]),
+  )
+}
+
+/** The index of the first operand; a `--` before it is left to the options. */
+function operandsBegin(args: readonly string[], options: ParseArgsOptionsConfig): number {
+  const lenient = { args: [...args], options, strict: false, allowPositionals: true, tokens: true }
+  const first = parseArgs({ ...lenient, tokens: true }).tokens.find(
+    token => token.kind !== 'option',
+  )
+  if (first === undefined) return args.length
+  return first.kind === 'option-terminator' ? first.index + 1 : first.index
+}
+
+function parseStrictly(args: string[], options: ParseArgsOptionsConfig) {
+  try {
+    return parseArgs({ args, options, strict: true, allowPositionals: true })
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error
+    throw new UsageError(firstSentence(error.message))
+  }
+}
+
+/** The parser's advice behind it is about its own habits. */
+function firstSentence(message: string): string {
+  const sentence = message.split(/\. |\n/)[0] ?? message
+  return sentence.charAt(0).toLowerCase() + sentence.slice(1).replace(/\.$/, '')
+}

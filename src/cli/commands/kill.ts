@@ -1,0 +1,45 @@
+/** guestctl kill */
+
+import type { CliCommand } from '../command.ts'
+import { exitCodes } from '../exit-code.ts'
+import { oneId } from '../operands.ts'
+import { parseChoice, parseSignal } from '../values.ts'
+
+const targets = ['process', 'group', 'cgroup'] as const
+
+export const kill: CliCommand = {
+  name: 'kill',
+  summary: 'Kill a command and all its descendants, or send it a signal',
+  operands: 'ID',
+  options: [
+    {
+      name: 'signal',
+      short: 's',
+      value: 'SIGNAL',
+      help: 'Only send this: TERM, SIGTERM or 15',
+    },
+    {
+      name: 'target',
+      value: targets.join('|'),
+      help: 'Who gets the signal; default: the process group',
+    },
+    { name: 'json', help: 'Print the proof as JSON' },
+  ],
+  details: `Without --signal it returns once no process of the command is left, and says who proves it:
+the cgroup, for the whole tree; or the process group, which a process can leave.`,
+  run: async (args, { client, stdout }) => {
+    const id = oneId(args)
+    const signal = args.value('signal')
+    const target = args.value('target')
+    if (signal !== undefined) {
+      const to = parseChoice('--target', target ?? 'group', targets)
+      await client().signal(id, parseSignal('--signal', signal), to)
+      return exitCodes.ok
+    }
+    const reply = await client().kill(id)
+    const left = reply.empty ? 'no process is left' : 'processes are left'
+    const text = args.has('json') ? JSON.stringify(reply) : `${reply.id}: ${left} (${reply.proof})`
+    await stdout.write(`${text}\n`)
+    return reply.empty ? exitCodes.ok : exitCodes.ownError
+  },
+}

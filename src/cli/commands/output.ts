@@ -1,0 +1,31 @@
+/** guestctl output */
+
+import type { CliCommand } from '../command.ts'
+import { exitCodes } from '../exit-code.ts'
+import { oneId } from '../operands.ts'
+import { playFrames } from '../play.ts'
+import { parseCount } from '../values.ts'
+
+export const output: CliCommand = {
+  name: 'output',
+  summary: 'Print what a command has written',
+  operands: 'ID',
+  options: [
+    { name: 'follow', short: 'f', help: 'Go on until the command and its output end' },
+    { name: 'cursor', value: 'N', help: 'Begin after this many bytes; default: 0' },
+    { name: 'json', help: 'Print the frames, one JSON object a line' },
+  ],
+  details: `Its stdout and stderr go to guestctl's own. Reading does not hold the command up: what is no
+longer held is told on stderr. A lost connection re-attaches by itself.`,
+  run: async (args, context) => {
+    const id = oneId(args)
+    const cursor = args.value('cursor')
+    const frames = context.client().output(id, {
+      cursor: cursor === undefined ? 0 : parseCount('--cursor', cursor),
+      follow: args.has('follow'),
+      signal: AbortSignal.any([context.stdout.failed, context.stderr.failed]),
+    })
+    await playFrames(frames, context, args.has('json'))
+    return exitCodes.ok
+  },
+}

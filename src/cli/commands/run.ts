@@ -1,0 +1,103 @@
+/** guestctl run */
+
+import type { RunningCommand, RunRequest } from '../../client/index.ts'
+import { type Arguments, type CliCommand, type Context, UsageError } from '../command.ts'
+import { complaintOf } from '../complain.ts'
+import { exitCodeOf, exitCodes } from '../exit-code.ts'
+import { explainEnd } from '../explain.ts'
+import { forwardSignals } from '../forward-signals.ts'
+import { forwardStdin } from '../forward-stdin.ts'
+import { playFrames } from '../play.ts'
+import { readRequest, requestOptions } from '../request.ts'
+import { OutputClosed } from '../sink.ts'
+
+/** Longest that the news of a closed output may take to reach the guest, in milliseconds. */
+const FAREWELL_LIMIT_MS = 1_000
+
+export const run: CliCommand = {
+  name: 'run',
+  summary: 'Run a command, with its output here, and end with its exit code',
+  operands: '-- COMMAND...',
+  options: [
+    ...requestOptions,
+    { name: 'interactive', short: 'i', help: 'Forward standard input' },
+    { name: 'detach', short: 'd', help: 'Print the id and leave the command running' },
+    { name: 'json', help: 'Print the frames, one JSON object a line' },
+  ],
+  details: `One argument after -- is a bash script, as typed; several are a program and its arguments, run
+with no shell.
+
+Ctrl-C, SIGTERM, SIGHUP and SIGQUIT go to the command's process group; a second Ctrl-C kills all
+of the command, a third leaves without waiting. A lost connection re-attaches by itself.
+  guestctl run -- 'make -j2 && ./app | tee log'
+  guestctl run -C src -e CI=1 --timeout 10m -- npm test
+  tar c . | guestctl run -i -- tar x`,
+  stopsAtOperand: true,
+  run: async (args, context) => {
+    const request = readRequest(args, context.env)
+    if (!args.has('detach')) return await runHere(request, args, context)
+    for (const name of ['interactive', 'json']) {
+      if (args.has(name)) throw new UsageError(`--detach and --${name} exclude each other`)
+    }
+    const { id } = await context.client().start(request)
+    await context.stdout.write(`${id}\n`)
+    return exitCodes.ok
+  },
+}
+
+async function runHere(request: RunRequest, args: Arguments, context: Context): Promise<number> {
+  const interactive = args.has('interactive')
+  const giveUp = new AbortController()
+  const signal = AbortSignal.any([giveUp.signal, context.stdout.failed, context.stderr.failed])
+  const command = context
+    .client()
+    .run({ ...request, ...(interactive ? { stdin: 'open' } : {}) }, { signal })
+  const stopForwarding = forwardSignals(command, giveUp, context.say)
+  if (interactive) feed(command, context, signal)
+  try {
+    const played = playFrames(command, context, args.has('json'))
+    // The signal also ends a wait for whoever reads our output.
+    const { exit, end } = await Promise.race([played, rejectionOf(signal)])
+    if (exit === null) throw new Error('guestd did not tell how the command ended')
+    if (end !== null && end.descendants > 0) {
+      context.remark(`${end.descendants} of its processes live on: 'guestctl kill ${command.id}'`)
+    }
+    const explanation = explainEnd(exit)
+    if (explanation !== null) await context.say(explanation)
+    return exitCodeOf(exit)
+  } catch (error) {
+    if (error instanceof OutputClosed) await tellClosed(context, command)
+    throw error
+  } finally {
+    stopForwarding()
+  }
+}
+
+function feed(command: RunningCommand, context: Context, signal: AbortSignal): void {
+  let isOver = false
+  command.result
+    .catch(() => {})
+    .finally(() => {
+      isOver = true
+      context.stdin.destroy()
+    })
+  forwardStdin(context.stdin, command.stdin).catch(error => {
+    if (!isOver && !signal.aborted) void context.say(`standard input: ${complaintOf(error, 'run')}`)
+  })
+}
+
+function rejectionOf(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    if (signal.aborted) reject(signal.reason)
+    signal.addEventListener('abort', () => reject(signal.reason))
+  })
+}
+
+/** Nobody reads on: the command learns it as it would have here, by SIGPIPE. */
+async function tellClosed(context: Context, { id }: RunningCommand): Promise<void> {
+  const signal = AbortSignal.timeout(FAREWELL_LIMIT_MS)
+  await context
+    .client()
+    .signal(id, 'SIGPIPE', 'group', { signal })
+    .catch(() => {})
+}

@@ -1,0 +1,55 @@
+/** guestctl status */
+
+import type { Health, SessionInfo } from '../../client/index.ts'
+import type { CliCommand } from '../command.ts'
+import { exitCodes } from '../exit-code.ts'
+import { noOperands } from '../operands.ts'
+import { formatBytes, renderFacts } from '../table.ts'
+
+export const status: CliCommand = {
+  name: 'status',
+  summary: 'Tell how guestd and its session are',
+  operands: '',
+  options: [{ name: 'json', help: 'Print it as JSON' }],
+  details: 'It succeeds wherever guestd answers, ready or not.',
+  run: async (args, { client, stdout }) => {
+    noOperands(args)
+    const guest = client()
+    const [session, health] = await Promise.all([guest.session(), guest.health()])
+    const { ready, reasons } = health
+    await stdout.write(
+      args.has('json')
+        ? `${JSON.stringify({ ...session, ready, reasons }, null, 2)}\n`
+        : renderFacts(factsOf(session, health)),
+    )
+    return exitCodes.ok
+  },
+}
+
+function factsOf(session: SessionInfo, { ready, reasons }: Health) {
+  const { workspace, cgroup, limits, commands } = session
+  return [
+    ['State', ready ? session.state : `${session.state}, not ready: ${reasons.join('; ')}`],
+    ['Session', session.id ?? 'none handed over'],
+    ['Generation', session.generation === null ? 'unknown' : String(session.generation)],
+    ['Resumed', session.resumed ? 'yes' : 'no'],
+    ['Workspace', workspace.ok ? workspace.path : `${workspace.path}: ${workspace.reason}`],
+    ['Commands', `${commands.running} running of ${limits.maxCommands}, ${commands.ended} ended`],
+    ['Contained by', cgroup.mode === 'group' ? 'process groups only' : `cgroups in ${cgroup.path}`],
+    ['Enforceable', cgroup.limits.length === 0 ? 'nofile' : `${cgroup.limits.join(', ')}, nofile`],
+    ['Limits', limitsText(limits)],
+    ['Version', `${session.version}, API ${session.apiVersion}`],
+    ['Started', session.startedAt],
+    ['Boot', session.bootId],
+  ] as const
+}
+
+function limitsText({ memoryBytes, pids, cpus, nofile }: SessionInfo['limits']): string {
+  const set = [
+    memoryBytes === null ? null : `memory ${formatBytes(memoryBytes)}`,
+    pids === null ? null : `pids ${pids}`,
+    cpus === null ? null : `cpus ${cpus}`,
+    nofile === null ? null : `nofile ${nofile}`,
+  ].filter(text => text !== null)
+  return set.length === 0 ? 'none' : set.join(', ')
+}

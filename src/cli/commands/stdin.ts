@@ -1,0 +1,21 @@
+/** guestctl stdin */
+
+import type { CliCommand } from '../command.ts'
+import { exitCodes } from '../exit-code.ts'
+import { forwardStdin } from '../forward-stdin.ts'
+import { oneId } from '../operands.ts'
+
+export const stdin: CliCommand = {
+  name: 'stdin',
+  summary: "Write guestctl's own standard input to that of a command, and end it",
+  operands: 'ID',
+  options: [],
+  details: `The command has to have been started with an open standard input, as 'guestctl run -i' does.
+What is written goes after what the command has been given already.`,
+  run: async (args, { client, stdin, say }) => {
+    const id = oneId(args)
+    if (await forwardStdin(stdin, client().stdin(id))) return exitCodes.ok
+    await say(`nobody reads the standard input of ${id}: it was closed, or the command has ended`)
+    return exitCodes.ownError
+  },
+}

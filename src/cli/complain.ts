@@ -1,0 +1,41 @@
+/** Errors as a line that says what to do. */
+
+import { ADDRESS_FORMS, ConnectError, type ErrorCode, GuestdError } from '../client/index.ts'
+import { UsageError } from './command.ts'
+
+const advice: Partial<Record<ErrorCode, string>> = {
+  command_not_found: "'guestctl ps --all' lists the commands that can be asked for",
+  command_ended: "'guestctl inspect ID' tells how",
+  id_conflict: 'choose another --id, or leave it out',
+  cwd_not_found: 'correct -C',
+  cwd_not_directory: 'correct -C',
+  user_unknown: 'correct -u',
+  user_not_allowed: 'correct -u, or set allowRoot in the settings of guestd',
+  limit_unavailable: "'guestctl status' lists the limits that can be enforced there",
+  too_many_commands: "wait, or end one: 'guestctl ps' lists them",
+  starting: 'try again in a moment',
+  stopping: 'start the guest again',
+  stopped: 'start the guest again',
+  workspace_unavailable: "'guestctl status' tells why",
+}
+
+/** What is printed after `guestctl: `, without a newline. */
+export function complaintOf(error: unknown, command: string): string {
+  if (error instanceof UsageError) {
+    const name = command === '' ? 'guestctl' : `guestctl ${command}`
+    return `${error.message}\nSee '${name} --help'.`
+  }
+  if (error instanceof ConnectError) return error.message
+  if (error instanceof GuestdError) {
+    const hint = advice[error.code]
+    return `${error.message} (${error.code})${hint === undefined ? '' : `: ${hint}`}`
+  }
+  return error instanceof Error ? error.message : String(error)
+}
+
+/** No command works without an address. */
+export function noAddress(): UsageError {
+  return new UsageError(
+    `where is guestd? Give --connect URI or set GUESTCTL_CONNECT: ${ADDRESS_FORMS}`,
+  )
+}

@@ -1,0 +1,52 @@
+/** The exit code that guestctl ends with. */
+
+import type { ExitFacts } from '../protocol/frames.ts'
+import { signalNumber } from './values.ts'
+
+/** As timeout(1), docker run and the shell have them. */
+export const exitCodes = {
+  ok: 0,
+  timeout: 124,
+  /** guestd's or guestctl's own error, the command line's included. */
+  ownError: 125,
+  cannotExecute: 126,
+  notFound: 127,
+  /** 128 and SIGKILL. */
+  killed: 137,
+  /** 128 and SIGPIPE: who read our output has gone. */
+  outputClosed: 141,
+} as const
+
+const SIGNALLED = 128
+
+/** The code of `guestctl run` for the end of its command. */
+export function exitCodeOf(facts: ExitFacts): number {
+  switch (facts.cause) {
+    case 'exit':
+    case 'signal':
+      return facts.exitCode ?? bySignal(facts.signal)
+    case 'timeout':
+      return exitCodes.timeout
+    case 'spawn':
+      return isNotFound(facts) ? exitCodes.notFound : exitCodes.cannotExecute
+    case 'lost':
+      return exitCodes.ownError
+    case 'oom':
+    case 'killed':
+      return exitCodes.killed
+    case 'quota':
+    case 'stopped':
+    case 'disconnected':
+      return bySignal(facts.signal)
+  }
+}
+
+/** 128 + n; a signal without a number here counts as SIGKILL, what guestd ends things with. */
+export function bySignal(name: string | null): number {
+  const number = name === null ? null : signalNumber(name)
+  return number === null ? exitCodes.killed : SIGNALLED + number
+}
+
+function isNotFound({ stage, errno }: ExitFacts): boolean {
+  return stage === 'exec' && errno === 'ENOENT'
+}

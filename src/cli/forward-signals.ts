@@ -1,0 +1,48 @@
+/** Ctrl-C and its kin go to the command in the guest. */
+
+import { GuestdError, type RunningCommand } from '../client/index.ts'
+import { complaintOf } from './complain.ts'
+import { bySignal } from './exit-code.ts'
+
+/** What a terminal, a shell or a service manager ends a program with. */
+const forwarded = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const
+
+/** A command was left without waiting for its end. */
+export class GivenUp extends Error {
+  override readonly name = 'GivenUp'
+  readonly exitCode = bySignal('SIGINT')
+}
+
+/**
+ * Each signal goes to the command's process group; a second SIGINT kills all of it; a third gives
+ * up waiting, for a guest that no longer answers.
+ *
+ * @returns what ends the forwarding
+ */
+export function forwardSignals(
+  command: RunningCommand,
+  giveUp: AbortController,
+  say: (line: string) => Promise<void>,
+): () => void {
+  let interrupts = 0
+
+  const act = (signal: NodeJS.Signals): Promise<unknown> => {
+    if (signal === 'SIGINT') interrupts += 1
+    if (interrupts > 2) giveUp.abort(new GivenUp())
+    return signal === 'SIGINT' && interrupts > 1 ? command.kill() : command.signal(signal)
+  }
+  const onSignal = (signal: NodeJS.Signals) => {
+    act(signal).catch(error => {
+      const isOver = error instanceof GuestdError && overCodes.has(error.code)
+      if (!isOver && !giveUp.signal.aborted) void say(complaintOf(error, 'run'))
+    })
+  }
+
+  for (const signal of forwarded) process.on(signal, onSignal)
+  return () => {
+    for (const signal of forwarded) process.off(signal, onSignal)
+  }
+}
+
+/** The command ended before the signal came. */
+const overCodes: ReadonlySet<string> = new Set(['command_ended', 'command_not_found'])

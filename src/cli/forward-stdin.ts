@@ -1,0 +1,20 @@
+/** guestctl's own standard input goes to a command, as fast as the command reads it. */
+
+import { GuestdError, type StdinWriter } from '../client/index.ts'
+
+/** Resolves with whether the command took all of it, EOF included; else it no longer reads. */
+export async function forwardStdin(input: NodeJS.ReadStream, stdin: StdinWriter): Promise<boolean> {
+  try {
+    for await (const chunk of input as AsyncIterable<Buffer>) await stdin.write(chunk)
+    await stdin.end()
+    return true
+  } catch (error) {
+    if (error instanceof GuestdError && goneCodes.has(error.code)) return false
+    throw error
+  } finally {
+    // What a terminal or a pipe still has would keep this process.
+    input.destroy()
+  }
+}
+
+const goneCodes: ReadonlySet<string> = new Set(['stdin_closed', 'command_ended'])

@@ -1,0 +1,112 @@
+/** Finds the command, gives it its context, and turns what it throws into an exit code. */
+
+import { createClient, type GuestdClient } from '../client/index.ts'
+import { version } from '../version.ts'
+import { parseArguments } from './arguments.ts'
+import { type Arguments, type CliCommand, type Context, UsageError } from './command.ts'
+import { inspect } from './commands/inspect.ts'
+import { kill } from './commands/kill.ts'
+import { output } from './commands/output.ts'
+import { ps } from './commands/ps.ts'
+import { run } from './commands/run.ts'
+import { status } from './commands/status.ts'
+import { stdin } from './commands/stdin.ts'
+import { complaintOf, noAddress } from './complain.ts'
+import { exitCodes } from './exit-code.ts'
+import { GivenUp } from './forward-signals.ts'
+import { commandHelp, commonOptions, topHelp, topOptions } from './help.ts'
+import { OutputClosed, type Sink } from './sink.ts'
+
+export const commands: readonly CliCommand[] = [run, ps, inspect, output, kill, stdin, status]
+
+export interface Surroundings {
+  /** Without the program itself. */
+  readonly argv: readonly string[]
+  readonly env: NodeJS.ProcessEnv
+  /** Opened only where it is read. */
+  stdin(): NodeJS.ReadStream
+  readonly stdout: Sink
+  readonly stderr: Sink
+}
+
+/** Resolves with the exit code once all output has left. */
+export async function guestctl(around: Surroundings): Promise<number> {
+  let name = ''
+  try {
+    const top = parseArguments(around.argv, { rows: topOptions, stopsAtOperand: true })
+    const [word, ...rest] = top.operands
+    name = word ?? ''
+    const code = await dispatch(top, word, rest, around)
+    await Promise.all([around.stdout.flush(), around.stderr.flush()])
+    return code
+  } catch (error) {
+    if (error instanceof GivenUp) return error.exitCode
+    if (error instanceof OutputClosed) return exitCodes.outputClosed
+    // Where stderr is gone too there is nobody to tell.
+    const known = commands.some(command => command.name === name) ? name : ''
+    await around.stderr.write(`guestctl: ${complaintOf(error, known)}\n`).catch(() => {})
+    await around.stderr.flush().catch(() => {})
+    return exitCodes.ownError
+  }
+}
+
+async function dispatch(
+  top: Arguments,
+  word: string | undefined,
+  rest: readonly string[],
+  around: Surroundings,
+): Promise<number> {
+  if (top.has('version')) return await print(around, `guestctl ${version}\n`)
+  if (top.has('help') || (word === 'help' && rest.length === 0)) {
+    return await print(around, topHelp(commands))
+  }
+  if (word === 'help') return await print(around, commandHelp(find(rest[0])))
+  const command = find(word)
+  const args = parseArguments(rest, {
+    rows: [...command.options, ...commonOptions],
+    stopsAtOperand: command.stopsAtOperand === true,
+  })
+  if (args.has('help')) return await print(around, commandHelp(command))
+  return await command.run(args, contextOf(around, top, args))
+}
+
+function find(word: string | undefined): CliCommand {
+  if (word === undefined) throw new UsageError('there is no command')
+  const command = commands.find(({ name }) => name === word)
+  if (command === undefined) throw new UsageError(`there is no command '${word}'`)
+  return command
+}
+
+async function print({ stdout }: Surroundings, text: string): Promise<number> {
+  await stdout.write(text)
+  return exitCodes.ok
+}
+
+function contextOf(around: Surroundings, top: Arguments, args: Arguments): Context {
+  const { env, stdout, stderr } = around
+  const verbose = top.has('verbose') || args.has('verbose')
+  const say = (line: string) => stderr.write(`guestctl: ${line}\n`)
+  const remark = (line: string) => {
+    if (verbose) say(line).catch(() => {})
+  }
+  let client: GuestdClient | null = null
+  return {
+    get stdin() {
+      return around.stdin()
+    },
+    stdout,
+    stderr,
+    env,
+    say,
+    remark,
+    client: () => {
+      const connect = args.value('connect') ?? top.value('connect') ?? env.GUESTCTL_CONNECT
+      if (connect === undefined || connect === '') throw noAddress()
+      client ??= createClient({
+        connect,
+        onLost: error => remark(`trying again: ${error.message}`),
+      })
+      return client
+    },
+  }
+}

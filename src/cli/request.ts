@@ -1,0 +1,81 @@
+/** The options that make a run request. */
+
+import type { RunRequest } from '../client/index.ts'
+import { type Arguments, type OptionRow, UsageError } from './command.ts'
+import {
+  parseChoice,
+  parseCount,
+  parseDuration,
+  parseEnv,
+  parseNumber,
+  parseSize,
+} from './values.ts'
+
+export const requestOptions: readonly OptionRow[] = [
+  {
+    name: 'env',
+    short: 'e',
+    value: 'NAME=VALUE',
+    multiple: true,
+    help: "Set a variable; NAME alone takes guestctl's own value",
+  },
+  { name: 'cwd', short: 'C', value: 'DIR', help: 'Working directory; default: the workspace' },
+  { name: 'user', short: 'u', value: 'USER', help: 'Name or uid to run as' },
+  {
+    name: 'timeout',
+    value: 'TIME',
+    help: 'End it after this long: 30s, 5m, 500ms; 0: never. Default: 5m, with --detach never',
+  },
+  { name: 'id', value: 'ID', help: 'Name it; the same id and command attaches, never runs twice' },
+  { name: 'memory', value: 'SIZE', help: 'Limit of memory: 512MiB, 1G' },
+  { name: 'pids', value: 'N', help: 'Limit of processes and threads' },
+  { name: 'cpus', value: 'N', help: 'Limit of processor time per time, such as 0.5' },
+  { name: 'nofile', value: 'N', help: 'Limit of open files of each process' },
+  {
+    name: 'background',
+    value: 'keep|kill',
+    help: 'Processes that outlive the command; default: keep',
+  },
+  {
+    name: 'on-disconnect',
+    value: 'keep|kill',
+    help: 'The command, when guestctl is gone; default: keep',
+  },
+]
+
+/** @throws UsageError */
+export function readRequest(args: Arguments, env: NodeJS.ProcessEnv): RunRequest {
+  const [first, ...rest] = args.operands
+  if (first === undefined || first === '') throw new UsageError('there is no command to run')
+  const given = <T>(name: string, read: (option: string, text: string) => T): T | undefined => {
+    const text = args.value(name)
+    return text === undefined ? undefined : read(`--${name}`, text)
+  }
+  const limits = withoutUnset({
+    memoryBytes: given('memory', parseSize),
+    pids: given('pids', parseCount),
+    cpus: given('cpus', parseNumber),
+    nofile: given('nofile', parseCount),
+  })
+  return withoutUnset({
+    id: args.value('id'),
+    command: rest.length === 0 ? first : undefined,
+    argv: rest.length === 0 ? undefined : [first, ...rest],
+    cwd: args.value('cwd'),
+    env: args.has('env') ? parseEnv(args.values('env'), env) : undefined,
+    user: given('user', (_, text) => (/^\d+$/.test(text) ? Number(text) : text)),
+    timeoutMs: given('timeout', parseDuration),
+    limits: Object.keys(limits).length === 0 ? undefined : limits,
+    background: given('background', (option, text) => parseChoice(option, text, keepOrKill)),
+    onDisconnect: given('on-disconnect', (option, text) => parseChoice(option, text, keepOrKill)),
+  })
+}
+
+const keepOrKill = ['keep', 'kill'] as const
+
+type Defined<T> = { [K in keyof T]?: Exclude<T[K], undefined> }
+
+function withoutUnset<T extends object>(fields: T): Defined<T> {
+  const set = Object.entries(fields).filter(([, value]) => value !== undefined)
+  return Object.fromEntries(set) as Defined<T>
+}

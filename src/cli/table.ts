@@ -1,0 +1,49 @@
+/** Text in columns, and numbers as people read them. */
+
+/** Rows under a header, columns two spaces apart, the last one as long as it is. */
+export function renderTable(header: readonly string[], rows: readonly (readonly string[])[]) {
+  const all = [header, ...rows].map(row => row.map(printable))
+  const widths = header.map((_, column) => Math.max(...all.map(row => row[column]?.length ?? 0)))
+  return all
+    .map(row =>
+      row
+        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+        .join('  ')
+        .trimEnd(),
+    )
+    .map(line => `${line}\n`)
+    .join('')
+}
+
+/** Names on the left, values on the right. */
+export function renderFacts(facts: readonly (readonly [string, string])[]): string {
+  const width = Math.max(...facts.map(([name]) => name.length))
+  return facts
+    .map(([name, value]) => `${`${name}:`.padEnd(width + 2)}${printable(value)}\n`)
+    .join('')
+}
+
+/** A terminal shall not obey what a command was called. */
+function printable(text: string): string {
+  return text.replace(/\p{Cc}+/gu, ' ')
+}
+
+const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB']
+
+/** `1.5 GiB`, `37 B`. */
+export function formatBytes(bytes: number): string {
+  const power = Math.min(bytes < 1 ? 0 : Math.floor(Math.log2(bytes) / 10), UNITS.length - 1)
+  const value = bytes / 1024 ** power
+  return `${power === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${UNITS[power]}`
+}
+
+/** `37ms`, `1.5s`, `3m20s`, `2h5m`, `4d3h`. */
+export function formatDuration(ms: number): string {
+  if (ms < 1_000) return `${Math.round(ms)}ms`
+  if (ms < 60_000) return `${(ms / 1_000).toFixed(1)}s`
+  const minutes = Math.floor(ms / 60_000)
+  if (minutes < 60) return `${minutes}m${Math.floor((ms % 60_000) / 1_000)}s`
+  const hours = Math.floor(minutes / 60)
+  if (hours < 24) return `${hours}h${minutes % 60}m`
+  return `${Math.floor(hours / 24)}d${hours % 24}h`
+}

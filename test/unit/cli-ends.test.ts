@@ -1,0 +1,91 @@
+import t from 'tap'
+import { describeState } from '../../src/cli/describe.ts'
+import { exitCodeOf } from '../../src/cli/exit-code.ts'
+import { explainEnd } from '../../src/cli/explain.ts'
+import { formatBytes, formatDuration, renderFacts, renderTable } from '../../src/cli/table.ts'
+import type { CommandInfo } from '../../src/client/index.ts'
+import { causes, type ExitFacts } from '../../src/protocol/frames.ts'
+import { exitFrame } from '../helpers/fake-guest.ts'
+
+const facts = (given: Partial<ExitFacts>): ExitFacts => exitFrame(0, { exitCode: null, ...given })
+
+t.test('every end has its exit code', async t => {
+  const ends = [
+    [{ cause: 'exit', exitCode: 0 }, 0],
+    [{ cause: 'exit', exitCode: 255 }, 255],
+    [{ cause: 'signal', signal: 'SIGKILL' }, 137],
+    [{ cause: 'signal', signal: 'SIGINT' }, 130],
+    [{ cause: 'signal', signal: 'SIGRTMIN+1' }, 163],
+    [{ cause: 'timeout', signal: 'SIGTERM' }, 124],
+    [{ cause: 'timeout', exitCode: 0 }, 124],
+    [{ cause: 'oom', signal: 'SIGKILL' }, 137],
+    [{ cause: 'killed', signal: 'SIGKILL' }, 137],
+    [{ cause: 'killed', exitCode: 0 }, 137],
+    [{ cause: 'stopped', signal: 'SIGTERM' }, 143],
+    [{ cause: 'stopped', exitCode: 0 }, 137],
+    [{ cause: 'disconnected', signal: 'SIGTERM' }, 143],
+    [{ cause: 'quota', signal: 'SIGKILL' }, 137],
+    [{ cause: 'lost' }, 125],
+    [{ cause: 'spawn', stage: 'exec', errno: 'ENOENT' }, 127],
+    [{ cause: 'spawn', stage: 'exec', errno: 'EACCES' }, 126],
+    [{ cause: 'spawn', stage: 'exec', errno: 'ENOEXEC' }, 126],
+    [{ cause: 'spawn', stage: 'chdir', errno: 'ENOENT' }, 126],
+    [{ cause: 'spawn', stage: 'timeout', errno: null }, 126],
+  ] as const
+  for (const [given, code] of ends) t.equal(exitCodeOf(facts(given)), code, JSON.stringify(given))
+  t.same([...new Set(ends.map(([{ cause }]) => cause))].sort(), [...causes].sort(), 'every cause')
+})
+
+t.test('an end that guestd made is explained, one that the command made is not', async t => {
+  for (const cause of causes) {
+    const explanation = explainEnd(facts({ cause, stage: 'exec', errno: 'ENOENT' }))
+    if (cause === 'exit' || cause === 'signal') t.equal(explanation, null)
+    else t.match(explanation, /^(the command|guestd) /)
+  }
+  t.equal(
+    explainEnd(facts({ cause: 'spawn', stage: 'exec', errno: 'EACCES' })),
+    'the command cannot be executed: exec failed with EACCES',
+  )
+})
+
+t.test('a state is told in a few words', async t => {
+  const state = (given: Partial<CommandInfo>) =>
+    describeState({ ...facts({}), state: 'ended', ...given } as CommandInfo)
+  t.equal(state({ state: 'running', cause: null }), 'running')
+  t.equal(state({ cause: 'exit', exitCode: 3 }), 'exit 3')
+  t.equal(state({ cause: 'signal', signal: 'SIGSEGV' }), 'SIGSEGV')
+  t.equal(state({ cause: 'oom', signal: 'SIGKILL' }), 'SIGKILL (oom)')
+  t.equal(state({ cause: 'timeout', exitCode: 0 }), 'exit 0 (timeout)')
+  t.equal(state({ cause: 'spawn', stage: 'exec', errno: 'ENOENT' }), 'exec ENOENT (spawn)')
+  t.equal(state({ cause: 'lost' }), 'lost')
+})
+
+t.test('tables keep their columns, and terminals safe', async t => {
+  t.equal(
+    renderTable(['A', 'LONG', 'C'], [['1234', 'x', 'a\u001b[31mb\nc']]),
+    'A     LONG  C\n1234  x     a [31mb c\n',
+  )
+  t.equal(renderTable(['A', 'B'], []), 'A  B\n')
+  t.equal(
+    renderFacts([
+      ['One', '1'],
+      ['Three', '3'],
+    ]),
+    'One:   1\nThree: 3\n',
+  )
+})
+
+t.test('bytes and durations are as people read them', async t => {
+  const bytes = [0, 37, 1_023, 1_024, 1_536, 123_456_789, 2 ** 40]
+  t.same(bytes.map(formatBytes), [
+    '0 B',
+    '37 B',
+    '1023 B',
+    '1.0 KiB',
+    '1.5 KiB',
+    '118 MiB',
+    '1.0 TiB',
+  ])
+  const durations = [0, 37, 1_500, 200_000, 7_500_000, 356_400_000]
+  t.same(durations.map(formatDuration), ['0ms', '37ms', '1.5s', '3m20s', '2h5m', '4d3h'])
+})
