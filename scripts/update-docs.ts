@@ -1,0 +1,34 @@
+/** Writes the tables that are made from the code into the documents. A unit test compares them. */
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { settingsMarkdown } from '../src/config.ts'
+import { errorTable } from '../src/errors.ts'
+
+const root = join(import.meta.dirname, '..')
+
+export function errorsMarkdown(): string {
+  const rows = Object.entries(errorTable).map(
+    ([code, { status, title, exitCode }]) => `| \`${code}\` | ${status} | ${exitCode} | ${title} |`,
+  )
+  return ['| code | status | guestctl exits with | |', '|---|---|---|---|', ...rows, ''].join('\n')
+}
+
+const tables = [
+  { file: 'README.md', marker: 'settings', text: settingsMarkdown },
+  { file: 'docs/api.md', marker: 'errors', text: errorsMarkdown },
+] as const
+
+/** Each document as it should be. */
+export function updatedDocuments(): ReadonlyMap<string, string> {
+  return new Map(
+    tables.map(({ file, marker, text }) => {
+      const between = new RegExp(`(<!-- ${marker} -->\n)[^]*?(<!-- /${marker} -->)`)
+      const path = join(root, file)
+      return [path, readFileSync(path, 'utf8').replace(between, (_, a, b) => a + text() + b)]
+    }),
+  )
+}
+
+if (import.meta.main) {
+  for (const [path, text] of updatedDocuments()) writeFileSync(path, text)
+}
