@@ -1,0 +1,36 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { rows } from '../../src/config/table.ts'
+import { helpText, settingsMarkdown } from '../../src/config.ts'
+
+t.test('every key is in the help and in the table for the README, with its default', async t => {
+  const help = helpText()
+  const table = settingsMarkdown()
+  for (const { name, variable, key } of rows) {
+    t.match(help, new RegExp(`\\n  ${name.replace('.', '\\.')} \\(${variable}\\)\\n`))
+    t.ok(help.includes(key.sentence))
+    const line = table.split('\n').find(one => one.startsWith(`| \`${name}\` |`)) ?? ''
+    t.equal(line.split(' | ').length, 6, line)
+    t.ok(line.includes(variable) && line.includes(JSON.stringify(key.toJson(key.fallback))))
+  }
+})
+
+t.test('the variable of a key separates its words', async t => {
+  const variables = new Map(rows.map(row => [row.name, row.variable]))
+  t.equal(variables.get('reattachGraceMs'), 'GUESTD_REATTACH_GRACE_MS')
+  t.equal(variables.get('output.ringBytes'), 'GUESTD_OUTPUT_RING_BYTES')
+  t.equal(new Set(variables.values()).size, rows.length)
+})
+
+t.test('every default is a value that its key takes', async t => {
+  for (const { name, key } of rows) {
+    const read = key.read(key.toJson(key.fallback), '/')
+    t.same(read, { value: key.fallback }, name)
+  }
+})
+
+t.test('the README has the table as it is made', async t => {
+  const readme = readFileSync(join(import.meta.dirname, '../../README.md'), 'utf8')
+  t.ok(readme.includes(settingsMarkdown()))
+})
