@@ -131,13 +131,17 @@ export function createCommand(options: CommandOptions): ManagedCommand {
   /** A starter that reads slowly is waited for: only time in which the pipes are read counts. */
   const drain = (spentMs = 0) => {
     const before = log.end
-    setTimeout(() => {
+    const heldBefore = hold.paused
+    const look = () => {
       if (life.end !== null) return
-      const spent = hold.paused ? spentMs : spentMs + DRAIN_QUIET_MS
-      const quiet = !hold.paused && log.end === before
+      const held = heldBefore || hold.paused
+      const spent = held ? spentMs : spentMs + DRAIN_QUIET_MS
+      const quiet = !held && log.end === before
       if (quiet || spent >= DRAIN_LIMIT_MS) finish()
       else drain(spent)
-    }, DRAIN_QUIET_MS)
+    }
+    // On a busy loop timers come due before the pipes have been looked at: setImmediate comes after.
+    setTimeout(() => setImmediate(look), DRAIN_QUIET_MS)
   }
 
   const finish = () => {
