@@ -25,7 +25,7 @@ export interface ReaderEvents {
 export function createReader(
   log: OutputLog,
   life: Life,
-  options: Pick<AttachOptions, 'cursor' | 'follow'>,
+  options: AttachOptions,
   events: ReaderEvents,
 ): LogReader {
   if (options.cursor > log.end) {
@@ -33,7 +33,8 @@ export function createReader(
     throw new GuestdError('cursor_out_of_range', detail, { field: 'cursor' })
   }
   const presentEnd = log.end
-  const attachedAfterEnd = life.end !== null
+  // The starter's role ends at `end`, also for who took it over late: only others follow descendants.
+  const followsLateOutput = life.end !== null && !options.hold
   let cursor = options.cursor
   let truncated = 0
   let started = false
@@ -44,7 +45,7 @@ export function createReader(
   /** Where this reader's output ends: Infinity while that is not known. */
   const lastCursor = () => {
     if (!options.follow) return presentEnd
-    if (!attachedAfterEnd) return life.end?.cursor ?? Number.POSITIVE_INFINITY
+    if (!followsLateOutput) return life.end?.cursor ?? Number.POSITIVE_INFINITY
     return life.closed ? log.end : Number.POSITIVE_INFINITY
   }
 
