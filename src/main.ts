@@ -46,7 +46,7 @@ async function run(config: Config): Promise<void> {
 }
 
 function stopOnSignals(daemon: Daemon): void {
-  for (const signal of ['SIGTERM', 'SIGINT'] as const)
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const)
     process.on(signal, () => void daemon.stop().then(() => process.exit(0)))
 }
 

@@ -2,8 +2,14 @@
 import { GuestdError } from '../errors.ts'
 import type { Cause, EndFacts, ExitFacts } from '../protocol/frames.ts'
 import type { RunRequest } from '../protocol/schemas.ts'
-import { type ExitStatus, type LaunchedProcess, launch, signalNumber } from '../sys/launch.ts'
-import { inputPipe } from '../sys/pipes.ts'
+import {
+  type ExitStatus,
+  errnoName,
+  type LaunchedProcess,
+  launch,
+  signalNumber,
+} from '../sys/launch.ts'
+import { closeFd, inputPipe } from '../sys/pipes.ts'
 import { signalGroup } from '../sys/process-group.ts'
 import type { Budget } from './budget.ts'
 import type { Containment } from './containment.ts'
@@ -85,13 +91,13 @@ export function createCommand(options: CommandOptions): ManagedCommand {
     end: null,
     closed: false,
   }
+  const input = request.stdin === 'open' ? inputPipe() : null
+  const stdin = createStdin(input?.ourEnd ?? null)
   const output = createOutput(life, options.budget, settings, () => {
     finish()
     settle()
   })
   const { log, hold } = output
-  const input = request.stdin === 'open' ? inputPipe() : null
-  const stdin = createStdin(input?.ourEnd ?? null)
   let child: LaunchedProcess | null = null
   let firstCause: Cause | null = null
   /** Set while it is being ended: cuts the grace short. */
@@ -167,6 +173,24 @@ export function createCommand(options: CommandOptions): ManagedCommand {
     endGrace = terminate(containment, settings.killGraceMs, settle)
   }
 
+  /** The ends for the child; without the descriptors for them, none of them stays open. */
+  const openPipes = (): [number, number] | { errno: string | null } => {
+    const ends = input === null ? [] : [input.childEnd]
+    try {
+      for (const stream of ['stdout', 'stderr'] as const) ends.push(output.open(stream))
+      return [ends.at(-2) ?? -1, ends.at(-1) ?? -1]
+    } catch (error) {
+      for (const fd of ends) closeFd(fd)
+      return { errno: errnoName(error) }
+    }
+  }
+
+  const failed = (stage: string, errno: string | null) => {
+    recordExit({ cause: firstCause ?? 'spawn', stage, errno })
+    output.closePipes()
+    finish()
+  }
+
   const launched = (process: LaunchedProcess) => {
     child = process
     life.pid = process.pid
@@ -200,19 +224,15 @@ export function createCommand(options: CommandOptions): ManagedCommand {
     },
     async launch() {
       const { user: _, ...spec } = plan
-      const stdio = {
-        stdin: input?.childEnd ?? -1,
-        stdout: output.open('stdout'),
-        stderr: output.open('stderr'),
-      }
+      const ends = openPipes()
+      if (!Array.isArray(ends)) return failed('pipe', ends.errno)
+      const [stdout, stderr] = ends
+      const stdio = { stdin: input?.childEnd ?? -1, stdout, stderr }
       const { cgroupPath } = containment
       const outcome = await launch({ ...spec, ...stdio, cgroupPath }, containment.kill)
-      if (outcome.kind === 'running') return launched(outcome.process)
-      if (outcome.kind === 'refused') throw refusal(plan.cwd, outcome.errno)
-      const { stage, errno } = outcome
-      recordExit({ cause: firstCause ?? 'spawn', stage, errno })
-      output.closePipes()
-      finish()
+      if (outcome.kind === 'running') launched(outcome.process)
+      else if (outcome.kind === 'failed') failed(outcome.stage, outcome.errno)
+      else throw refusal(plan.cwd, outcome.errno)
     },
     attach: attachOptions =>
       output.attach(attachOptions, () => {

@@ -119,6 +119,7 @@ export function createOutput(
     },
     closePipes() {
       for (const pipe of pipes) pipe.destroy()
+      if (openPipes === 0) life.closed = true
     },
     discard() {
       budget.remove(member)

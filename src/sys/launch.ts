@@ -37,20 +37,33 @@ export type LaunchOutcome =
  * kill what has been born in its cgroup, and the outcome is stage `timeout`.
  */
 export function launch(spec: LaunchSpec, onTimeout: () => void): Promise<LaunchOutcome> {
-  return new Promise(resolve => {
-    const job = native.launch(spec, (pid, pidfd, stage, errno) => {
-      clearTimeout(timer)
-      const process = pidfd >= 0 ? adopt(pid, pidfd) : null
-      if (stage === null && process !== null) resolve({ kind: 'running', process })
-      else if (stage === 'precheck') resolve({ kind: 'refused', errno: errno ?? 'ENOENT' })
-      else resolve({ kind: 'failed', stage: stage ?? 'clone', errno })
-    })
-    const timer = setTimeout(() => {
+  const { promise, resolve } = Promise.withResolvers<LaunchOutcome>()
+  const done = (pid: number, pidfd: number, stage: string | null, errno: string | null) => {
+    clearTimeout(timer)
+    const process = pidfd >= 0 ? adopt(pid, pidfd) : null
+    if (stage === null && process !== null) resolve({ kind: 'running', process })
+    else if (stage === 'precheck') resolve({ kind: 'refused', errno: errno ?? 'ENOENT' })
+    else resolve({ kind: 'failed', stage: stage ?? 'clone', errno })
+  }
+  let timer: NodeJS.Timeout | undefined
+  try {
+    const job = native.launch(spec, done)
+    timer = setTimeout(() => {
       native.abandonLaunch(job)
       onTimeout()
       resolve({ kind: 'failed', stage: 'timeout', errno: null })
     }, LAUNCH_LIMIT_MS)
-  })
+  } catch (error) {
+    // No thread could be had, and so nobody closes these.
+    for (const fd of [spec.stdin, spec.stdout, spec.stderr]) if (fd >= 0) closeSync(fd)
+    resolve({ kind: 'failed', stage: 'thread', errno: errnoName(error) })
+  }
+  return promise
+}
+
+/** The `code` of a system call's error, such as `EMFILE`. */
+export function errnoName(error: unknown): string | null {
+  return error instanceof Error && 'code' in error ? String(error.code) : null
 }
 
 function adopt(pid: number, pidfd: number): LaunchedProcess {

@@ -1,4 +1,5 @@
 /** Real pipes: `/dev/stderr` can be opened again in the command, which a socket pair refuses. */
+import { closeSync } from 'node:fs'
 import { Socket } from 'node:net'
 import { native } from './native.ts'
 
@@ -15,6 +16,11 @@ export function outputPipe(): { readonly ourEnd: number; readonly childEnd: numb
 export function inputPipe(): { readonly ourEnd: Socket; readonly childEnd: number } {
   const [childEnd, fd] = native.pipe(0)
   return { ourEnd: new Socket({ fd, readable: false, writable: true }), childEnd }
+}
+
+/** Closes an end that no launch has taken. */
+export function closeFd(fd: number): void {
+  closeSync(fd)
 }
 
 export interface PipeReader {
