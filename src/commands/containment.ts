@@ -14,7 +14,7 @@ import {
   removeCgroup,
 } from '../sys/cgroup.ts'
 import { closePidfd, openPidfd, sendSignal } from '../sys/launch.ts'
-import { groupExists, groupPids, signalGroup } from '../sys/process-group.ts'
+import { sessionGroups, signalGroup } from '../sys/process-group.ts'
 
 const SIGKILL = 9
 
@@ -76,24 +76,33 @@ function signalCgroup(path: string, signal: number): void {
   }
 }
 
-function inGroup(): Containment {
-  let pgid: number | null = null
-  const members = () => (pgid === null || !groupExists(pgid) ? [] : groupPids(pgid))
+/** By process group and session: who leaves the session with setsid(2) is not held. */
+export function inGroup(): Containment {
+  let leader: number | null = null
+  /** Once nobody is left the id may become somebody else's. */
+  let gone = false
+  const groups = () => (leader === null || gone ? [] : sessionGroups(leader))
   const signalAll = (signal: number) => {
-    if (pgid !== null) signalGroup(pgid, signal)
+    for (const pgid of new Set(groups())) signalGroup(pgid, signal)
+  }
+  const isEmpty = () => {
+    // Twice: a process that forks and exits while /proc is read can be missed, and its child too.
+    const empty = groups().length === 0 && groups().length === 0
+    gone = empty && leader !== null
+    return empty
   }
   return {
     proof: 'group',
     cgroupPath: null,
     adopt: pid => {
-      pgid = pid
+      leader = pid
     },
     signalAll,
     kill: () => signalAll(SIGKILL),
-    isEmpty: () => members().length === 0,
-    count: () => members().length,
-    usage: () => ({ memoryBytes: null, pids: members().length, cpuMs: null }),
+    isEmpty,
+    count: () => groups().length,
+    usage: () => ({ memoryBytes: null, pids: groups().length, cpuMs: null }),
     wasOomKilled: () => false,
-    remove: () => members().length === 0,
+    remove: isEmpty,
   }
 }

@@ -1,9 +1,9 @@
 /** Commands of the daemon before this one: what the journal tells of them, without their output. */
 
-import { constants } from 'node:os'
 import { GuestdError } from '../errors.ts'
 import { isPopulated, killCgroup, removeCgroup } from '../sys/cgroup.ts'
-import { groupExists, processStat, signalGroup } from '../sys/process-group.ts'
+import { processStat } from '../sys/process-group.ts'
+import { inGroup } from './containment.ts'
 import { exitFacts } from './exit-facts.ts'
 import { describe } from './info.ts'
 import type { EndRecord, Entry } from './journal.ts'
@@ -17,20 +17,20 @@ import type { Command } from './types.ts'
 /** Kills whatever of it still lives, and resolves once nobody is left. */
 export function killRemains(entry: Entry): Promise<void> {
   const { cgroupPath } = entry.start
-  const pgid = liveGroup(entry)
-  const kill = () => {
-    if (cgroupPath !== null) killCgroup(cgroupPath)
-    else if (pgid !== null) signalGroup(pgid, constants.signals.SIGKILL)
+  if (cgroupPath === null) {
+    const containment = inGroup()
+    const leader = liveLeader(entry)
+    if (leader !== null) containment.adopt(leader)
+    return killUntilEmpty(containment)
   }
-  const isEmpty = () => {
-    if (cgroupPath === null) return pgid === null || !groupExists(pgid)
-    return !isPopulated(cgroupPath) && removeCgroup(cgroupPath)
-  }
-  return killUntilEmpty({ kill, isEmpty })
+  return killUntilEmpty({
+    kill: () => void killCgroup(cgroupPath),
+    isEmpty: () => !isPopulated(cgroupPath) && removeCgroup(cgroupPath),
+  })
 }
 
 /** Only where the pid still names the same process is the group that of the command. */
-function liveGroup(entry: Entry): number | null {
+function liveLeader(entry: Entry): number | null {
   if (entry.process === null || entry.process.startTime === null) return null
   const stat = processStat(entry.process.pid)
   return stat?.startTime === entry.process.startTime ? entry.process.pid : null

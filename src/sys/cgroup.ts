@@ -111,9 +111,13 @@ function killEach(path: string): boolean {
   return pids.length > 0
 }
 
-/** Whether any live process is in the cgroup or below it. */
+/** Whether any live process is in the cgroup or below it. What cannot be read counts as populated. */
 export function isPopulated(path: string): boolean {
-  return readKey(join(path, 'cgroup.events'), 'populated') === 1
+  try {
+    return keyOf(readFileSync(join(path, 'cgroup.events'), 'utf8'), 'populated') !== 0
+  } catch (error) {
+    return !isMissing(error)
+  }
 }
 
 /** The processes in the cgroup and below it. */
@@ -181,9 +185,11 @@ function readNumber(path: string): number | null {
 
 /** The value of `key` in a flat-keyed file. */
 function readKey(path: string, key: string): number | null {
-  const line = readText(path)
-    .split('\n')
-    .find(candidate => candidate.startsWith(`${key} `))
+  return keyOf(readText(path), key)
+}
+
+function keyOf(text: string, key: string): number | null {
+  const line = text.split('\n').find(candidate => candidate.startsWith(`${key} `))
   return line === undefined ? null : Number(line.slice(key.length + 1))
 }
 
@@ -195,6 +201,8 @@ function readText(path: string): string {
   }
 }
 
+/** ENODEV: it was removed while its file was open. */
 function isMissing(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ENOENT'
+  if (!(error instanceof Error) || !('code' in error)) return false
+  return error.code === 'ENOENT' || error.code === 'ENODEV'
 }

@@ -14,18 +14,17 @@ export function signalGroup(pgid: number, signal: number): boolean {
   }
 }
 
-export function groupExists(pgid: number): boolean {
-  return signalGroup(pgid, 0)
-}
-
-/** Live processes whose process group or session is `id`: fields 3, 5 and 6 of /proc/PID/stat, proc(5). */
-export function groupPids(id: number): readonly number[] {
+/**
+ * The process groups of live processes whose group or session is `id`, one entry for each process:
+ * fields 3, 5 and 6 of /proc/PID/stat, proc(5). A shell's jobs have groups of their own in it.
+ */
+export function sessionGroups(id: number): readonly number[] {
   return readdirSync('/proc')
     .filter(name => /^\d+$/.test(name))
-    .map(Number)
-    .filter(pid => {
-      const stat = processStat(pid)
-      return stat !== null && stat.state !== 'Z' && (stat.pgid === id || stat.session === id)
+    .flatMap(pid => {
+      const stat = processStat(Number(pid))
+      const isMember = stat !== null && (stat.pgid === id || stat.session === id)
+      return isMember && stat.state !== 'Z' ? [stat.pgid] : []
     })
 }
 
