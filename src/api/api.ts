@@ -27,7 +27,8 @@ export interface Api {
   close(): Promise<void>
 }
 
-export function createApi(options: ApiOptions): Api {
+export function createApi(given: ApiOptions): Api {
+  const options = { ...given, log: given.log.child({ component: 'api' }) }
   const app = createApp(options)
   const door = createDoor(options, app.routing)
   return {

@@ -47,7 +47,9 @@ export function createApp(options: ApiOptions): App {
   app.setErrorHandler((error: FastifyError, request, reply) => {
     const problem = problemOf(error)
     if (problem.code === 'internal') {
-      log.error({ err: error, method: request.method, url: request.url }, 'a request failed')
+      // That the client has gone away is what most of the errors without it are about.
+      const level = reply.raw.destroyed ? 'debug' : 'error'
+      log[level]({ err: error, method: request.method, url: request.url }, 'a request failed')
     }
     return sendProblem(reply, problem)
   })

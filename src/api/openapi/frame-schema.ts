@@ -1,6 +1,6 @@
 /** The JSON form of frames, for the OpenAPI document: nothing is checked against it at run time. */
 
-import { type TProperties, Type } from 'typebox'
+import * as Type from 'typebox'
 import { causes, streams } from '../../protocol/frames.ts'
 
 const count = (description: string) => Type.Integer({ minimum: 0, description })
@@ -10,7 +10,7 @@ const orNull = (type: 'string' | 'integer' | 'number', description: string) =>
 const cursor = count('Position in the log after this frame, in bytes')
 
 /** Every field is always there; one more makes a new version of the API. */
-const frame = (type: string, description: string, fields: TProperties) =>
+const frame = (type: string, description: string, fields: Type.TProperties) =>
   Type.Object({ type: Type.Literal(type), ...fields }, { description, additionalProperties: false })
 
 const output = { stream: Type.Enum([...streams]), cursor }

@@ -1,6 +1,6 @@
 /** GET /healthz and GET /readyz */
 
-import { Type } from 'typebox'
+import * as Type from 'typebox'
 import type { ApiOptions, App } from '../context.ts'
 
 const Alive = Type.Object(

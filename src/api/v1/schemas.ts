@@ -1,6 +1,6 @@
 /** Schemas that several routes share. */
 
-import { Type } from 'typebox'
+import * as Type from 'typebox'
 import { CommandSummary, Problem } from '../../protocol/schemas.ts'
 
 /** A route that has no query refuses one. */
