@@ -1,0 +1,81 @@
+/** The job that `make run` shows: a repository, a suite that fails, a fix, a suite that passes. */
+
+export interface Step {
+  readonly title: string
+  /** Options of `guestctl run`. */
+  readonly options: readonly string[]
+  readonly script: string
+  /** The exit code that it must have. */
+  readonly exitCode: number
+}
+
+const IN_PROJECT = ['-C', 'slug']
+
+/** The workspace has no git settings, and no command inherits any from another. */
+const AS_DEMO = ['NAME=demo', 'EMAIL=demo@localhost']
+  .flatMap(setting => [`GIT_AUTHOR_${setting}`, `GIT_COMMITTER_${setting}`])
+  .flatMap(variable => ['-e', variable])
+
+/** Only double quotes, so that the line printed can be read, and typed. */
+const PROGRAM = `slug() { printf "%s" "$1" | tr "A-Z " "a-z-"; }`
+
+const SUITE = `#!/usr/bin/env bash
+. ./slug.sh
+failed=0
+check() {
+  sleep 0.3
+  if [ "$(slug "$1")" = "$2" ]; then echo "ok      $1 -> $2"
+  else echo "not ok  $1 -> $(slug "$1"), expected $2"; failed=1; fi
+}
+check "Hello World" "hello-world"
+check "one" "one"
+check "a   b" "a-b"
+exit $failed`
+
+export const steps: readonly Step[] = [
+  {
+    title: 'Make a git repository with a program and its test suite',
+    options: [],
+    script: `set -euo pipefail
+git init --quiet --initial-branch=main slug && cd slug
+cat > slug.sh <<"END"
+${PROGRAM}
+END
+cat > test.sh <<"END"
+${SUITE}
+END
+chmod +x test.sh && ls -l`,
+    exitCode: 0,
+  },
+  {
+    title: 'Commit it',
+    options: [...IN_PROJECT, ...AS_DEMO],
+    script:
+      'git add . && git commit --quiet -m "Add slug and its tests" && git log --oneline --stat',
+    exitCode: 0,
+  },
+  {
+    title: 'Run the suite: it fails, and so does guestctl',
+    options: IN_PROJECT,
+    script: './test.sh',
+    exitCode: 1,
+  },
+  {
+    title: 'Mend the program',
+    options: IN_PROJECT,
+    script: 'sed -i "s/| tr/| tr -s \\" \\" | tr/" slug.sh && git diff',
+    exitCode: 0,
+  },
+  {
+    title: 'Run the suite again: it passes',
+    options: IN_PROJECT,
+    script: './test.sh',
+    exitCode: 0,
+  },
+  {
+    title: 'Commit the fix',
+    options: [...IN_PROJECT, ...AS_DEMO],
+    script: 'git commit --quiet -a -m "Squeeze runs of spaces" && git log --oneline',
+    exitCode: 0,
+  },
+]

@@ -1,0 +1,31 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import t from 'tap'
+
+const demo = join(import.meta.dirname, '../../scripts/demo.ts')
+
+async function runDemo(env: Readonly<Record<string, string>>) {
+  const child = spawn(process.execPath, [demo], {
+    env: { PATH: process.env.PATH, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  let out = ''
+  child.stdout.setEncoding('utf8').on('data', text => {
+    out += text
+  })
+  const [code] = await once(child, 'close')
+  return { code, out }
+}
+
+t.test('without a terminal the job is shown, and all is put away', async t => {
+  const { code, out } = await runDemo({})
+  t.equal(code, 0)
+  t.match(out, /not ok +a {3}b -> a---b, expected a-b\n\[exit code 1\]/)
+  t.match(out, /ok +a {3}b -> a-b\n\[exit code 0\]/)
+  t.notMatch(out, /In another terminal/)
+})
+
+t.test('with CMD that runs instead, and its exit code is what counts', async t => {
+  t.match(await runDemo({ CMD: 'echo "$((6 * 7))"; exit 9' }), { code: 9, out: '42\n' })
+})
