@@ -102,8 +102,9 @@ export function createCommand(options: CommandOptions): ManagedCommand {
   let firstCause: Cause | null = null
   /** Set while it is being ended: cuts the grace short. */
   let endGrace: (() => void) | null = null
-  /** At the exit, with `background: kill`, until nobody is left. */
-  let reaping = false
+  /** Kills under way: the end waits for them, and never counts who is dying. */
+  let kills = 0
+  let launching: Promise<void> = Promise.resolve()
   let timeout: NodeJS.Timeout | undefined
   let endedAt: string | null = null
   let settled = false
@@ -121,12 +122,17 @@ export function createCommand(options: CommandOptions): ManagedCommand {
     const oom = status.signal === 'SIGKILL' && containment.wasOomKilled()
     const cause = oom ? 'oom' : status.signal === null ? 'exit' : 'signal'
     recordExit({ ...status, cause: firstCause ?? cause })
-    if (background === 'keep') return finishOrDrain()
-    reaping = true
-    void killUntilEmpty(containment).then(() => {
-      reaping = false
-      finishOrDrain()
-    })
+    if (background === 'keep') finishOrDrain()
+    else void killAll()
+  }
+
+  /** Resolves once nobody is left. */
+  const killAll = async () => {
+    kills += 1
+    await killUntilEmpty(containment)
+    kills -= 1
+    if (life.exit !== null && life.end === null) finishOrDrain()
+    settle()
   }
 
   const finishOrDrain = () => {
@@ -151,7 +157,7 @@ export function createCommand(options: CommandOptions): ManagedCommand {
   }
 
   const finish = () => {
-    if (life.end !== null || life.exit === null || reaping) return
+    if (life.end !== null || life.exit === null || kills > 0) return
     const descendants = containment.remove() ? 0 : containment.count()
     const facts = { stdoutBytes: log.totals.stdout, stderrBytes: log.totals.stderr, descendants }
     life.end = { facts, cursor: log.end }
@@ -170,7 +176,7 @@ export function createCommand(options: CommandOptions): ManagedCommand {
     if (settled || endGrace !== null) return
     if (life.exit === null) firstCause ??= cause
     if (cause === 'stopped') hold.release()
-    endGrace = terminate(containment, settings.killGraceMs, settle)
+    endGrace = terminate(containment, settings.killGraceMs, killAll)
   }
 
   /** The ends for the child; without the descriptors for them, none of them stays open. */
@@ -198,7 +204,7 @@ export function createCommand(options: CommandOptions): ManagedCommand {
     events.launched(process.pid)
     void process.exited.then(exited)
     // Asked to stop while it was being launched.
-    if (endGrace !== null) endGrace = terminate(containment, settings.killGraceMs, settle)
+    if (endGrace !== null) endGrace = terminate(containment, settings.killGraceMs, killAll)
     const timeoutMs = request.timeoutMs ?? (detach ? 0 : settings.timeoutMs)
     if (timeoutMs > 0) timeout = setTimeout(() => stop('timeout'), timeoutMs)
     if (detach) return
@@ -206,6 +212,19 @@ export function createCommand(options: CommandOptions): ManagedCommand {
     const beginning = () => 0
     hold.take(beginning)
     hold.cut(beginning)
+  }
+
+  const launchNow = async () => {
+    const { user: _, ...spec } = plan
+    const ends = openPipes()
+    if (!Array.isArray(ends)) return failed('pipe', ends.errno)
+    const [stdout, stderr] = ends
+    const stdio = { stdin: input?.childEnd ?? -1, stdout, stderr }
+    const { cgroupPath } = containment
+    const outcome = await launch({ ...spec, ...stdio, cgroupPath }, containment.kill)
+    if (outcome.kind === 'running') launched(outcome.process)
+    else if (outcome.kind === 'failed') failed(outcome.stage, outcome.errno)
+    else throw refusal(plan.cwd, outcome.errno)
   }
 
   return {
@@ -222,17 +241,9 @@ export function createCommand(options: CommandOptions): ManagedCommand {
     get endedAt() {
       return endedAt
     },
-    async launch() {
-      const { user: _, ...spec } = plan
-      const ends = openPipes()
-      if (!Array.isArray(ends)) return failed('pipe', ends.errno)
-      const [stdout, stderr] = ends
-      const stdio = { stdin: input?.childEnd ?? -1, stdout, stderr }
-      const { cgroupPath } = containment
-      const outcome = await launch({ ...spec, ...stdio, cgroupPath }, containment.kill)
-      if (outcome.kind === 'running') launched(outcome.process)
-      else if (outcome.kind === 'failed') failed(outcome.stage, outcome.errno)
-      else throw refusal(plan.cwd, outcome.errno)
+    launch() {
+      launching = launchNow()
+      return launching
     },
     attach: attachOptions =>
       output.attach(attachOptions, () => {
@@ -248,10 +259,15 @@ export function createCommand(options: CommandOptions): ManagedCommand {
       if (!sent) throw gone()
     },
     async kill() {
+      const unborn = life.pid === null && life.exit === null
       if (life.exit === null) firstCause ??= 'killed'
       // The group id of a settled command may be somebody else's by now.
-      if (!settled) await killUntilEmpty(containment)
-      settle()
+      if (!settled) await killAll()
+      if (unborn) {
+        // Its launch may have been past that.
+        await launching.catch(() => undefined)
+        await killAll()
+      }
       return { id, empty: true, proof: containment.proof }
     },
     stop,

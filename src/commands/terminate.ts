@@ -23,21 +23,19 @@ export async function killUntilEmpty(
 }
 
 /**
- * SIGTERM to all, and SIGKILL to who is left after the grace. SIGCONT goes along, so that a stopped
+ * SIGTERM to all, and the kill of who is left after the grace. SIGCONT goes along, so that a stopped
  * process can act on the SIGTERM. Returns a function that ends the grace at once.
- *
- * @param emptied called once nobody is left after a kill
  */
 export function terminate(
-  containment: Containment,
+  containment: Pick<Containment, 'signalAll'>,
   graceMs: number,
-  emptied: () => void,
+  kill: () => Promise<void>,
 ): () => void {
   containment.signalAll(constants.signals.SIGTERM)
   containment.signalAll(constants.signals.SIGCONT)
   const finish = () => {
     clearTimeout(timer)
-    void killUntilEmpty(containment).then(emptied)
+    void kill()
   }
   const timer = setTimeout(finish, graceMs)
   return finish
