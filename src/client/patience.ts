@@ -26,7 +26,7 @@ export interface Patience {
 }
 
 export interface PatienceOptions {
-  /** Longest time without anything new, in milliseconds; 0: never try again. */
+  /** Longest time without a connection and anything new over it, in milliseconds; 0: never. */
   readonly limitMs: number
   /** Whether guestd has ever answered at this address. */
   readonly isProven: () => boolean
@@ -35,7 +35,15 @@ export interface PatienceOptions {
 
 export function createPatience({ limitMs, isProven, onLost }: PatienceOptions): Patience {
   let lostAt: number | null = null
+  let attemptAt = 0
   let waitMs = 0
+
+  /** How long there has been no connection. One that stood, however silent, does not count. */
+  const lostForMs = (now: number, error: ConnectError | GuestdError): number => {
+    lostAt ??= now
+    if (error.code === 'lost' && attemptAt > lostAt) lostAt += now - attemptAt
+    return now - lostAt
+  }
 
   return {
     progress: () => {
@@ -45,14 +53,13 @@ export function createPatience({ limitMs, isProven, onLost }: PatienceOptions): 
     wait: async (error, signal) => {
       signal?.throwIfAborted()
       if (!isWorthAnother(error, lostAt !== null)) throw error
-      const now = performance.now()
-      lostAt ??= now
       const limit = isProven() ? limitMs : Math.min(limitMs, UNPROVEN_LIMIT_MS)
-      if (limit === 0 || now - lostAt + waitMs > limit) throw error
+      if (limit === 0 || lostForMs(performance.now(), error) + waitMs > limit) throw error
       onLost?.(error)
       if (waitMs > 0) await sleep(waitMs, undefined, { signal }).catch(() => {})
       signal?.throwIfAborted()
       waitMs = Math.min(Math.max(waitMs * 2, FIRST_WAIT_MS), LONGEST_WAIT_MS)
+      attemptAt = performance.now()
     },
   }
 }

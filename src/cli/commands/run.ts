@@ -20,7 +20,11 @@ export const run: CliCommand = {
   operands: '-- COMMAND...',
   options: [
     ...requestOptions,
-    { name: 'interactive', short: 'i', help: 'Forward standard input' },
+    {
+      name: 'interactive',
+      short: 'i',
+      help: "Forward standard input; with --detach leave it to 'guestctl stdin'",
+    },
     { name: 'detach', short: 'd', help: 'Print the id and leave the command running' },
     { name: 'json', help: 'Print the frames, one JSON object a line' },
   ],
@@ -34,11 +38,12 @@ of the command, a third leaves without waiting. A lost connection re-attaches by
   tar c . | guestctl run -i -- tar x`,
   stopsAtOperand: true,
   run: async (args, context) => {
-    const request = readRequest(args, context.env)
-    if (!args.has('detach')) return await runHere(request, args, context)
-    for (const name of ['interactive', 'json']) {
-      if (args.has(name)) throw new UsageError(`--detach and --${name} exclude each other`)
+    const request: RunRequest = {
+      ...readRequest(args, context.env),
+      ...(args.has('interactive') ? { stdin: 'open' } : {}),
     }
+    if (!args.has('detach')) return await runHere(request, args, context)
+    if (args.has('json')) throw new UsageError('--detach and --json exclude each other')
     const { id } = await context.client().start(request)
     await context.stdout.write(`${id}\n`)
     return exitCodes.ok
@@ -46,14 +51,11 @@ of the command, a third leaves without waiting. A lost connection re-attaches by
 }
 
 async function runHere(request: RunRequest, args: Arguments, context: Context): Promise<number> {
-  const interactive = args.has('interactive')
   const giveUp = new AbortController()
   const signal = AbortSignal.any([giveUp.signal, context.stdout.failed, context.stderr.failed])
-  const command = context
-    .client()
-    .run({ ...request, ...(interactive ? { stdin: 'open' } : {}) }, { signal })
+  const command = context.client().run(request, { signal })
   const stopForwarding = forwardSignals(command, giveUp, context.say)
-  if (interactive) feed(command, context, signal)
+  if (args.has('interactive')) feed(command, context, signal)
   try {
     const played = playFrames(command, context, args.has('json'))
     // The signal also ends a wait for whoever reads our output.

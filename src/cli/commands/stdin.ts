@@ -10,7 +10,8 @@ export const stdin: CliCommand = {
   summary: "Write guestctl's own standard input to that of a command, and end it",
   operands: 'ID',
   options: [],
-  details: `The command has to have been started with an open standard input, as 'guestctl run -i' does.
+  details: `The command has to have been started with an open standard input, as 'guestctl run --detach -i'
+does.
 What is written goes after what the command has been given already.`,
   run: async (args, { client, stdin, say }) => {
     const id = oneId(args)
