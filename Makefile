@@ -32,10 +32,10 @@ vm-tools:
 	@sh scripts/install-deps.sh vm
 
 # The lock file names Node 24 too, so the machine's own Node only has to run npm.
-node_modules/.installed: package.json package-lock.json .npmrc .taprc scripts/install-deps.sh
+node_modules/.installed: package.json package-lock.json .npmrc .taprc scripts/install-deps.sh scripts/npm.sh
 	@sh scripts/install-deps.sh base
-	@npm ci --ignore-scripts --loglevel=error
-	@node node_modules/tap/dist/esm/main.mjs build >/dev/null 2>&1 || tap build
+	@sh scripts/npm.sh ci --ignore-scripts --loglevel=error
+	@tap build >/dev/null
 	@touch $@
 
 clean:

