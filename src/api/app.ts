@@ -53,11 +53,11 @@ export function createApp(options: ApiOptions): App {
     }
     return sendProblem(reply, problem)
   })
+  logRequests(app, log)
   // Before a body is read: an unknown route is told as one whatever comes with it.
   app.addHook('onRequest', (request, reply, done) => {
     done(request.is404 ? routes.refuse(request, reply) : undefined)
   })
-  logRequests(app, log)
   lingerOnUnreadBodies(app)
   acceptJsonOnly(app, options.config.bodyTimeoutMs)
 
