@@ -14,16 +14,17 @@ export interface Hold {
   done(cursor: () => number): void
   /** Compares the holder's place with the log's end, and pauses or resumes. */
   check(): void
-  /** Whether somebody counts on every byte from its own place on. */
-  readonly lossless: boolean
+  /** The cursor from which on somebody counts on every byte; `null` when nobody does. */
+  readonly place: number | null
   readonly paused: boolean
   /** Ends the role for good: nothing pauses any more. */
   release(): void
 }
 
 export interface HoldOptions {
-  readonly logEnd: () => number
-  /** Bytes by which the holder may lag. */
+  /** What the log costs from a cursor on, in bytes. */
+  readonly costFrom: (cursor: number) => number
+  /** Cost of what the holder may lag behind, in bytes. */
   readonly fullMark: number
   readonly graceMs: number
   readonly pause: () => void
@@ -37,7 +38,7 @@ export function createHold(options: HoldOptions): Hold {
   let released = false
 
   const check = () => {
-    const lag = holder === null ? 0 : options.logEnd() - holder()
+    const lag = holder === null ? 0 : options.costFrom(holder())
     if (!paused && lag >= options.fullMark) {
       paused = true
       options.pause()
@@ -72,8 +73,8 @@ export function createHold(options: HoldOptions): Hold {
       if (holder === cursor) letGo()
     },
     check,
-    get lossless() {
-      return holder !== null
+    get place() {
+      return holder === null ? null : holder()
     },
     get paused() {
       return paused

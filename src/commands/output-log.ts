@@ -11,6 +11,9 @@ const SEGMENT_OVERHEAD_BYTES = 128
 /** Small writes are copied together into blocks, which grow with the log between these sizes. */
 const SMALLEST_BLOCK_BYTES = 1024
 const LARGEST_BLOCK_BYTES = 64 * 1024
+const NO_BYTES = new Uint8Array(0)
+/** Bytes of a character of UTF-8 after its first, at most. */
+const LONGEST_CHARACTER_REST = 3
 /** The deque is compacted once this many dropped segments lead it. */
 const COMPACT_AFTER = 1024
 
@@ -36,24 +39,27 @@ export interface OutputLog {
   appendOwned(stream: Stream, bytes: Uint8Array): void
   /** At most `maxBytes` bytes of one stream from `cursor` on; `null` at the end. `cursor` >= begin. */
   slice(cursor: number, maxBytes: number): LogSlice | null
-  /** Drops the oldest bytes until the log costs at most this. */
+  /** What the log costs from `cursor` on, overhead included, in bytes. */
+  costFrom(cursor: number): number
+  /** Drops the oldest bytes, but no part of a character, until the log costs at most this. */
   shrinkTo(heldBytes: number): void
 }
 
 interface Segment {
   readonly stream: Stream
   /** Cursor of the first byte. */
-  readonly cursor: number
-  readonly block: Uint8Array
-  readonly offset: number
+  cursor: number
+  block: Uint8Array
+  offset: number
   length: number
 }
 
 /**
  * @param ringBytes bound of `heldBytes`
  * @param start cursor at which the log begins: above 0 where older output is known to be lost
+ * @param needed what is kept in any case, in terms of `heldBytes`
  */
-export function createOutputLog(ringBytes: number, start = 0): OutputLog {
+export function createOutputLog(ringBytes: number, start = 0, needed = () => 0): OutputLog {
   let segments: Segment[] = []
   let head = 0
   let begin = start
@@ -72,7 +78,7 @@ export function createOutputLog(ringBytes: number, start = 0): OutputLog {
     end += length
     heldBytes += length
     totals[stream] += length
-    if (heldBytes > ringBytes) shrinkTo(ringBytes)
+    if (heldBytes > ringBytes) shrinkTo(Math.max(ringBytes, needed()))
   }
 
   const dropOldest = () => {
@@ -81,13 +87,32 @@ export function createOutputLog(ringBytes: number, start = 0): OutputLog {
     head += 1
     begin = oldest.cursor + oldest.length
     heldBytes -= oldest.length + SEGMENT_OVERHEAD_BYTES
+    // The deque keeps it for a while, but not its memory.
+    oldest.block = NO_BYTES
     if (head < COMPACT_AFTER || head * 2 < segments.length) return
     segments = segments.slice(head)
     head = 0
   }
 
+  /** Only whole characters go: what is left begins with one. */
+  const trimOldest = (segment: Segment, excess: number) => {
+    let bytes = excess
+    const most = Math.min(excess + LONGEST_CHARACTER_REST, segment.length)
+    while (bytes < most && isContinuation(segment.block[segment.offset + bytes])) bytes += 1
+    if (bytes >= segment.length) return dropOldest()
+    segment.cursor += bytes
+    segment.offset += bytes
+    segment.length -= bytes
+    begin = segment.cursor
+    heldBytes -= bytes
+  }
+
   const shrinkTo = (bound: number) => {
-    while (heldBytes > bound && head < segments.length) dropOldest()
+    for (let oldest = segments[head]; oldest && heldBytes > bound; oldest = segments[head]) {
+      const excess = heldBytes - bound
+      if (excess >= oldest.length) dropOldest()
+      else trimOldest(oldest, excess)
+    }
   }
 
   const newBlock = (atLeast: number) => {
@@ -112,8 +137,8 @@ export function createOutputLog(ringBytes: number, start = 0): OutputLog {
     blockUsed += bytes.length
   }
 
-  /** Binary search: the segment that holds the byte at `cursor`. */
-  const find = (cursor: number): Segment | undefined => {
+  /** Binary search: the index of the segment that holds the byte at `cursor`. */
+  const find = (cursor: number): number => {
     let low = head
     let high = segments.length - 1
     while (low < high) {
@@ -121,7 +146,7 @@ export function createOutputLog(ringBytes: number, start = 0): OutputLog {
       if ((segments[middle]?.cursor ?? 0) <= cursor) low = middle
       else high = middle - 1
     }
-    return segments[low]
+    return low
   }
 
   return {
@@ -146,7 +171,7 @@ export function createOutputLog(ringBytes: number, start = 0): OutputLog {
     },
     slice(cursor, maxBytes) {
       if (cursor >= end) return null
-      const segment = find(cursor)
+      const segment = segments[find(cursor)]
       if (segment === undefined) return null
       const skipped = cursor - segment.cursor
       const length = Math.min(segment.length - skipped, maxBytes)
@@ -157,6 +182,15 @@ export function createOutputLog(ringBytes: number, start = 0): OutputLog {
         cursor: cursor + length,
       }
     },
+    costFrom(cursor) {
+      if (cursor <= begin) return heldBytes
+      if (cursor >= end) return 0
+      return end - cursor + (segments.length - find(cursor)) * SEGMENT_OVERHEAD_BYTES
+    },
     shrinkTo,
   }
+}
+
+function isContinuation(byte = 0): boolean {
+  return (byte & 0xc0) === 0x80
 }

@@ -38,13 +38,18 @@ export function createOutput(
   settings: OutputSettings,
   closed: () => void,
 ): Output {
-  const log = createOutputLog(settings.ringBytes)
+  /** What lags, and as much again that may be on its way when the stream is cut. */
+  const reserveBytes = () => {
+    const { place } = hold
+    return place === null ? 0 : log.costFrom(place) + settings.fullMark
+  }
+  const log = createOutputLog(settings.ringBytes, 0, reserveBytes)
   const readers = new Set<LogReader>()
   const pipes: PipeReader[] = []
   let openPipes = 0
 
   const hold = createHold({
-    logEnd: () => log.end,
+    costFrom: log.costFrom,
     fullMark: settings.fullMark,
     graceMs: settings.reattachGraceMs,
     pause: () => {
@@ -61,8 +66,7 @@ export function createOutput(
       return life.end !== null
     },
     get reserveBytes() {
-      // What lags, and as much again that may be on its way when the stream is cut.
-      return hold.lossless ? settings.fullMark * 2 : 0
+      return reserveBytes()
     },
   }
   budget.add(member)
