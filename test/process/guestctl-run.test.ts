@@ -1,4 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
@@ -87,16 +88,25 @@ t.test('a command that ends leaves an input that nobody ended', async t => {
 })
 
 t.test('a slow command makes the writer wait', async t => {
-  const running = startGuestctl(['run', '-i', '--', 'echo ready; sleep 1; cat | wc -c'], {
+  const running = startGuestctl(['run', '-i', '--', 'echo ready; sleep 2; cat | wc -c'], {
     connect,
   })
   await running.untilOutput('ready')
   const chunk = Buffer.alloc(64 * 1024)
   let written = 0
-  while (written < 64 * 1024 * 1024 && running.stdin.write(chunk)) written += chunk.length
-  t.ok(written < 8 * 1024 * 1024, `${written} bytes before it had to wait`)
+  const writing = (async () => {
+    for (; written < 64 * 1024 * 1024; written += chunk.length) {
+      if (!running.stdin.write(chunk)) await once(running.stdin, 'drain')
+    }
+  })()
+  await new Promise(resolve => setTimeout(resolve, 700))
+  const stalled = written
+  t.ok(stalled < 8 * 1024 * 1024, `${stalled} bytes before it had to wait`)
+  await new Promise(resolve => setTimeout(resolve, 200))
+  t.equal(written, stalled)
+  await writing
   running.stdin.end()
-  t.equal((await running.ended).out, `ready\n${written + chunk.length}\n`)
+  t.equal((await running.ended).out, `ready\n${64 * 1024 * 1024}\n`)
 })
 
 t.test('a reader that stalls makes the command wait, and loses nothing', async t => {

@@ -9,9 +9,8 @@ import { forwardSignals } from '../forward-signals.ts'
 import { forwardStdin } from '../forward-stdin.ts'
 import { playFrames } from '../play.ts'
 import { readRequest, requestOptions } from '../request.ts'
-import { OutputClosed } from '../sink.ts'
 
-/** Longest that the news of a closed output may take to reach the guest, in milliseconds. */
+/** Longest that the news of an output that failed may take to reach the guest, in milliseconds. */
 const FAREWELL_LIMIT_MS = 1_000
 
 export const run: CliCommand = {
@@ -68,7 +67,7 @@ async function runHere(request: RunRequest, args: Arguments, context: Context): 
     if (explanation !== null) await context.say(explanation)
     return exitCodeOf(exit)
   } catch (error) {
-    if (error instanceof OutputClosed) await tellClosed(context, command)
+    if (signal.aborted && !giveUp.signal.aborted) await tellClosed(context, command)
     throw error
   } finally {
     stopForwarding()
@@ -95,7 +94,7 @@ function rejectionOf(signal: AbortSignal): Promise<never> {
   })
 }
 
-/** Nobody reads on: the command learns it as it would have here, by SIGPIPE. */
+/** Our output is closed or full: the command learns it as of a pipe that nobody reads, by SIGPIPE. */
 async function tellClosed(context: Context, { id }: RunningCommand): Promise<void> {
   const signal = AbortSignal.timeout(FAREWELL_LIMIT_MS)
   await context
