@@ -5,8 +5,10 @@ import type { Log } from '../log.ts'
 import type { App } from './context.ts'
 
 /**
- * `info` for calls that change something and for traced ones, `debug` for other reads: health and
- * status are asked for every second. Failures of guestd are logged where they are caught.
+ * `info` for traced requests, and for calls that were to change something and were refused or cut
+ * off; `debug` for the rest: commands have a line of their own at their end, standard input comes in
+ * many pieces, and status is asked for every second. Failures of guestd are logged where they are
+ * caught.
  */
 export function logRequests(app: App, log: Log): void {
   app.addHook('onRequest', (request, reply, done) => {
@@ -19,7 +21,8 @@ export function logRequests(app: App, log: Log): void {
 function logRequest(log: Log, request: FastifyRequest, { raw, elapsedTime }: FastifyReply): void {
   const trace = traceOf(request)
   const isRead = request.method === 'GET' || request.method === 'HEAD'
-  const level = isRead && trace === undefined ? 'debug' : 'info'
+  const isDone = raw.writableFinished && raw.statusCode < 400
+  const level = trace === undefined && (isRead || isDone) ? 'debug' : 'info'
   if (!log.isLevelEnabled(level)) return
   log[level](
     {

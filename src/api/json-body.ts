@@ -23,29 +23,36 @@ export function acceptJsonOnly(app: App, timeoutMs: number): void {
 export function readBody(body: IncomingMessage, timeoutMs: number): Promise<Buffer> {
   const { promise, resolve, reject } = Promise.withResolvers<Buffer>()
   const tooLarge = () =>
-    reject(new GuestdError('too_large', `a JSON body has at most ${MAX_JSON_BYTES} bytes`))
-  if (Number(body.headers['content-length']) > MAX_JSON_BYTES) {
-    tooLarge()
-    return promise
-  }
+    new GuestdError('too_large', `a JSON body has at most ${MAX_JSON_BYTES} bytes`)
+  if (Number(body.headers['content-length']) > MAX_JSON_BYTES) return Promise.reject(tooLarge())
   const chunks: Buffer[] = []
   let length = 0
-  const onData = (chunk: Buffer) => {
-    length += chunk.length
-    if (length > MAX_JSON_BYTES) return tooLarge()
-    chunks.push(chunk)
-  }
-  const onEnd = () => resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks))
-  const onClose = () => reject(new Error('the client went away before the end of its body'))
-  const timer = setTimeout(() => {
-    reject(new GuestdError('request_timeout', `the body took longer than ${timeoutMs} ms`))
-  }, timeoutMs)
-  body.on('data', onData).on('end', onEnd).on('error', reject).on('close', onClose)
-  return promise.finally(() => {
+
+  const settle = () => {
     clearTimeout(timer)
     // The listener of errors stays: a client that is cut off later is nobody's error.
     body.off('data', onData).off('end', onEnd).off('close', onClose)
-  })
+  }
+  const fail = (error: Error) => {
+    settle()
+    reject(error)
+  }
+  const onData = (chunk: Buffer) => {
+    length += chunk.length
+    if (length > MAX_JSON_BYTES) fail(tooLarge())
+    else chunks.push(chunk)
+  }
+  const onEnd = () => {
+    settle()
+    resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks))
+  }
+  const onClose = () => fail(new Error('the client went away before the end of its body'))
+  const onTimeout = () =>
+    fail(new GuestdError('request_timeout', `the body took longer than ${timeoutMs} ms`))
+
+  const timer = setTimeout(onTimeout, timeoutMs)
+  body.on('data', onData).on('end', onEnd).on('error', fail).on('close', onClose)
+  return promise
 }
 
 /** @throws GuestdError `invalid_json` */
