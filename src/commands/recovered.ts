@@ -85,7 +85,8 @@ export function createRecovered(entry: Entry, ended: EndRecord): Command & { end
         proof,
         usage: null,
       }),
-      ...ended.end,
+      stdoutBytes: ended.end.stdoutBytes,
+      stderrBytes: ended.end.stderrBytes,
     }),
   }
 }
