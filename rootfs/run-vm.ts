@@ -1,11 +1,12 @@
 /**
- * `make vm`: boots the microVM, shows how to use it from another terminal, and stays until Ctrl-C.
- * `CMD` runs that one command instead and passes its exit code on. Without a terminal on stdin a
- * short job shows that it works.
+ * `make vm`: boots the microVM, shows the same job in it as `make run`, and, where standard input is
+ * a terminal, tells what to try from another one and stays until Ctrl-C. With CMD in the environment
+ * it runs that instead, and ends with its exit code.
  */
 
 import path from 'node:path'
 import { execa } from 'execa'
+import { steps } from '../scripts/demo-steps.ts'
 import { startVm, type Vm } from './vm.ts'
 import { VmError } from './vm-error.ts'
 
@@ -14,24 +15,10 @@ const GUESTCTL = path.join(path.dirname(import.meta.dirname), 'dist', 'guestctl.
 const FAILED = 125
 /** What a shell gives a program that Ctrl-C ended: 128 + SIGINT. */
 const INTERRUPTED = 130
+/** A step of the job did not end as it must. */
+const JOB_FAILED = 1
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
-
-/** Real work with exit codes that matter: a repository, a test that fails, its mending. */
-const DEMO = `
-set -e
-uname -srm
-git init --quiet demo && cd demo
-git config user.name demo && git config user.email demo@localhost
-echo 'module.exports = (a, b) => a - b' > add.js
-echo "require('node:assert').equal(require('./add.js')(1, 2), 3); console.log('1 + 2 is 3')" > test.js
-git add . && git commit --quiet --message 'Add numbers'
-node test.js 2>/dev/null || echo "the test fails with exit code $?"
-sed -i 's/a - b/a + b/' add.js
-node test.js && echo "the test passes with exit code $?"
-git commit --quiet --all --message 'Add, not subtract'
-git log --oneline
-`
 
 process.exitCode = await main().catch(error => {
   console.error(error instanceof VmError ? error.message : error)
@@ -46,17 +33,31 @@ async function main(): Promise<number> {
   offSignals(abandon)
   try {
     const { CMD } = process.env
-    if (CMD !== undefined && CMD !== '') return await run(vm, CMD)
-    if (!process.stdin.isTTY) return await run(vm, DEMO)
-    return await stay(vm)
+    if (CMD !== undefined && CMD !== '') return await run(vm, ['--', CMD])
+    if (!(await showJob(vm))) return JOB_FAILED
+    if (process.stdin.isTTY) await stay(vm)
+    return 0
   } finally {
     await vm.stop()
   }
 }
 
+/** Whether every step ended as it must. */
+async function showJob(vm: Vm): Promise<boolean> {
+  for (const { title, options, script, exitCode } of steps) {
+    console.log(`\n# ${title}\n${script}\n`)
+    const code = await run(vm, [...options, '--', script])
+    console.log(`[exit code ${code}]`)
+    if (code === exitCode) continue
+    console.error(`this step has to end with ${exitCode}`)
+    return false
+  }
+  return true
+}
+
 /** Runs a command through guestctl, whose ways with signals hold: the first is the command's. */
-async function run(vm: Vm, command: string): Promise<number> {
-  const args = [GUESTCTL, '--connect', vm.connect, 'run', '--', command]
+async function run(vm: Vm, words: readonly string[]): Promise<number> {
+  const args = [GUESTCTL, '--connect', vm.connect, 'run', ...words]
   // In a session of its own, so that Ctrl-C reaches it once: from here.
   const guestctl = execa(process.execPath, args, {
     stdio: ['ignore', 'inherit', 'inherit'],
@@ -71,11 +72,11 @@ async function run(vm: Vm, command: string): Promise<number> {
 }
 
 /** Until Ctrl-C. */
-async function stay(vm: Vm): Promise<number> {
+async function stay(vm: Vm): Promise<void> {
   console.error(usage(vm))
   const signalled = new Promise<null>(resolve => onSignals(() => resolve(null)))
   const how = await Promise.race([signalled, vm.exited])
-  if (how === null) return 0
+  if (how === null) return
   throw new VmError(`the machine ended by itself: ${how}`, { console: await vm.console() })
 }
 
@@ -87,14 +88,17 @@ function offSignals(listener: (signal: NodeJS.Signals) => void): void {
   for (const signal of SIGNALS) process.off(signal, listener)
 }
 
-function usage(vm: Vm): string {
-  const guestctl = `node_modules/.bin/node dist/guestctl.js --connect ${vm.connect}`
+function usage({ connect }: Vm): string {
   return `
-guestd runs in the machine. From another terminal, in this folder:
+The machine goes on. In another terminal:
 
-  ${guestctl} run -- 'uname -a'
-  ${guestctl} run -- 'for i in 1 2 3; do date; sleep 1; done'
-  ${guestctl} status
+  export GUESTCTL_CONNECT=${connect}
+  alias guestctl='${process.execPath} ${GUESTCTL}'
+  guestctl run -- 'uname -a; cat /etc/os-release'
+  guestctl run -C slug -- git log --oneline
+  guestctl run -u root -- 'systemctl status guestd'
+  guestctl status
 
-Ctrl-C turns it off.`
+Ctrl-C turns it off, and all that was written in it is gone.
+`
 }

@@ -1,0 +1,37 @@
+/** A booted guest for a test, and guestctl as the host's way into it. */
+
+import { startVm, type Vm, type VmOptions } from '../../rootfs/vm.ts'
+import { type Ended, type GuestctlOptions, guestctl } from '../helpers/guestctl.ts'
+import type { Teardown } from '../helpers/guestd.ts'
+
+/** What a machine needs of tap's `t`. */
+export interface VmTest extends Teardown {
+  setTimeout(ms: number): void
+}
+
+export interface Guest extends Vm {
+  /** guestctl with any arguments, connected to this guest. */
+  guestctl: (args: readonly string[], options?: GuestctlOptions) => Promise<Ended>
+  /** A script in the guest, as its default user. */
+  run: (script: string, options?: GuestctlOptions) => Promise<Ended>
+  /** A script in the guest, as root. */
+  runAsRoot: (script: string, options?: GuestctlOptions) => Promise<Ended>
+}
+
+/** tap's own 30 s are too short for a boot on a busy host; a test that hangs still ends. */
+const TEST_LIMIT_MS = 10 * 60_000
+
+/** Boots a machine that ends with the test. @throws VmError with the end of its console */
+export async function bootGuest(t: VmTest, options: VmOptions = {}): Promise<Guest> {
+  t.setTimeout(TEST_LIMIT_MS)
+  const vm = await startVm(options)
+  t.teardown(() => vm.stop())
+  const call: Guest['guestctl'] = (args, options) =>
+    guestctl(args, { connect: vm.connect, ...options })
+  return {
+    ...vm,
+    guestctl: call,
+    run: (script, options) => call(['run', '--', script], options),
+    runAsRoot: (script, options) => call(['run', '-u', 'root', '--', script], options),
+  }
+}
