@@ -1,0 +1,112 @@
+/**
+ * `make bench`: measures guestd against what the machine itself can do, prints a table, and writes
+ * the figures as JSON. It ends with 0 whatever the figures are: they are for people to judge.
+ */
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { cpus, loadavg, release, tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { parseArgs } from 'node:util'
+import type { Bench, Row } from './bench.ts'
+import { startDaemon } from './daemon.ts'
+import type { Line } from './line.ts'
+import { rows } from './rows/index.ts'
+import { renderTable } from './table.ts'
+import { buildTools, type Tools } from './tools.ts'
+
+const DIST = join(import.meta.dirname, '../../dist')
+
+const USAGE = `usage: make bench, or node test/bench/main.ts [OPTION…]
+  --only NAME     this row alone; more than once for several: ${rows.map(row => row.name).join(', ')}
+  --quick         fewer and smaller runs, to see that the rows work
+  --json FILE     where the figures go; default dist/bench.json
+  --profile DIR   guestd writes CPU profiles there
+`
+
+const { values } = parseArgs({
+  options: {
+    only: { type: 'string', multiple: true },
+    quick: { type: 'boolean', default: false },
+    json: { type: 'string', default: join(DIST, 'bench.json') },
+    profile: { type: 'string' },
+    help: { type: 'boolean', default: false },
+  },
+})
+
+async function main(): Promise<void> {
+  if (values.help) return void process.stdout.write(USAGE)
+  const chosen = chooseRows()
+  const tools = await buildTools(join(DIST, 'bench'))
+  const loadBefore = loadavg()
+  const lines: Line[] = []
+  const failures: string[] = []
+  for (const row of chosen) {
+    say(`${row.name} …`)
+    try {
+      lines.push(...(await measure(row, tools)))
+    } catch (error) {
+      failures.push(`${row.name}: ${error instanceof Error ? error.message : String(error)}`)
+    }
+  }
+  process.stdout.write(`\n${renderTable(lines)}`)
+  await writeJson({ lines, failures, loadBefore })
+  for (const failure of failures) process.stdout.write(`not measured: ${failure}\n`)
+  if (failures.length > 0) process.exitCode = 1
+}
+
+function chooseRows(): readonly Row[] {
+  const { only } = values
+  const unknown = only?.find(name => !rows.some(row => row.name === name))
+  if (unknown === undefined) return rows.filter(row => only?.includes(row.name) ?? true)
+  process.stderr.write(`there is no row ${unknown}\n${USAGE}`)
+  process.exit(2)
+}
+
+async function measure(row: Row, tools: Tools): Promise<readonly Line[]> {
+  const undo: (() => Promise<unknown>)[] = []
+  const scratch = await mkdtemp(join(tmpdir(), 'guestd-bench-'))
+  undo.push(() => rm(scratch, { recursive: true, force: true }))
+  const profile = values.profile
+  const nodeArgs = profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`]
+  const bench: Bench = {
+    quick: values.quick,
+    tools,
+    scratch,
+    say,
+    defer: one => void undo.push(one),
+    async startDaemon(options = {}) {
+      const daemon = await startDaemon({ ...options, nodeArgs })
+      undo.push(daemon.stop)
+      return daemon
+    },
+  }
+  try {
+    return await row.measure(bench)
+  } finally {
+    for (const one of undo.reverse()) await one()
+  }
+}
+
+async function writeJson(result: {
+  readonly lines: readonly Line[]
+  readonly failures: readonly string[]
+  readonly loadBefore: readonly number[]
+}): Promise<void> {
+  const { lines, failures, loadBefore } = result
+  const machine = {
+    cpus: cpus().length,
+    model: cpus()[0]?.model,
+    kernel: release(),
+    node: process.version,
+    loadBefore,
+    loadAfter: loadavg(),
+  }
+  const report = { at: new Date().toISOString(), quick: values.quick, machine, lines, failures }
+  await mkdir(dirname(values.json), { recursive: true })
+  await writeFile(values.json, `${JSON.stringify(report, null, 2)}\n`)
+}
+
+function say(text: string): void {
+  process.stderr.write(`${text}\n`)
+}
+
+await main()
