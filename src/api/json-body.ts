@@ -72,12 +72,16 @@ export function parseJson(bytes: Buffer): unknown {
   return value
 }
 
+/** Without recursion: a body can nest deeper than the stack reaches. */
 function hasLoneSurrogate(value: unknown): boolean {
-  if (typeof value === 'string') return !value.isWellFormed()
-  if (typeof value !== 'object' || value === null) return false
-  return Object.entries(value).some(
-    ([name, member]) => !name.isWellFormed() || hasLoneSurrogate(member),
-  )
+  const left: unknown[] = [value]
+  while (left.length > 0) {
+    const one = left.pop()
+    if (typeof one === 'string' && !one.isWellFormed()) return true
+    if (typeof one !== 'object' || one === null) continue
+    for (const [name, member] of Object.entries(one)) left.push(name, member)
+  }
+  return false
 }
 
 function refuse(detail: string): GuestdError {

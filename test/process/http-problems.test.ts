@@ -1,352 +1,166 @@
-import t from 'tap'
-import { type CallOptions, startGuestd } from '../helpers/guestd.ts'
+import t, { type Test } from 'tap'
+import { errorTable } from '../../src/errors.ts'
+import { type CallOptions, type Reply, startGuestd } from '../helpers/guestd.ts'
 
 const guestd = await startGuestd(t)
 
-interface Case {
-  readonly title: string
-  readonly method?: string
-  readonly path?: string
-  readonly call?: CallOptions
-  readonly status: number
-  readonly code: string
-  readonly field?: string
+type Code = keyof typeof errorTable
+
+/** Checks a whole problem, but for the sentences that are for people. */
+function checkProblem(t: Test, reply: Reply, code: Code, field?: string | null): void {
+  const { title, detail, ...problem } = reply.json()
+  const { status } = errorTable[code]
+  t.equal(reply.status, status)
+  t.equal(reply.headers['content-type'], 'application/problem+json')
+  t.ok(reply.headers['guestd-version'])
+  const wanted = { type: `urn:guestd:error:${code}`, code, status }
+  t.same(problem, typeof field === 'string' ? { ...wanted, field } : wanted)
+  t.equal(title, errorTable[code].title)
+  t.type(detail, 'string')
 }
 
-const json = (body: string): CallOptions => ({
+const json = (body: string | Uint8Array): CallOptions => ({
   headers: { 'content-type': 'application/json' },
   body,
 })
-const longId = 'a'.repeat(129)
+const NESTED = 2_000_000
 
-const cases: readonly Case[] = [
-  { title: 'a body that is not JSON', call: json('{'), status: 400, code: 'invalid_json' },
-  { title: 'an empty body', call: json(''), status: 400, code: 'invalid_json' },
-  {
-    title: 'a body that is not UTF-8',
-    call: {
-      headers: { 'content-type': 'application/json' },
-      body: Buffer.from('{"command":"\xff"}', 'latin1'),
-    },
-    status: 400,
-    code: 'invalid_json',
-  },
-  {
-    title: 'half of a surrogate pair',
-    call: json('{"command":"echo \\ud800"}'),
-    status: 400,
-    code: 'invalid_json',
-  },
-  { title: 'no body at all', call: {}, status: 400, code: 'invalid_request' },
-  { title: 'an array', call: json('[]'), status: 400, code: 'invalid_request' },
-  { title: 'null', call: json('null'), status: 400, code: 'invalid_request' },
-  {
-    title: 'a command that is a number',
-    call: { body: { command: 5 } },
-    status: 400,
-    code: 'invalid_request',
-    field: 'command',
-  },
-  {
-    title: 'an unknown field',
-    call: { body: { command: 'true', comand: 'true' } },
-    status: 400,
-    code: 'invalid_request',
-    field: 'comand',
-  },
-  {
-    title: 'an unknown field of an object inside',
-    call: { body: { command: 'true', limits: { memory: 5 } } },
-    status: 400,
-    code: 'invalid_request',
-    field: 'limits.memory',
-  },
-  {
-    title: 'a prototype',
-    call: json('{"command":"true","__proto__":{"user":"root"}}'),
-    status: 400,
-    code: 'invalid_request',
-    field: '__proto__',
-  },
-  {
-    title: 'neither command nor argv',
-    call: { body: {} },
-    status: 400,
-    code: 'invalid_request',
-    field: 'command',
-  },
-  {
-    title: 'both of them',
-    call: { body: { command: 'true', argv: ['true'] } },
-    status: 400,
-    code: 'invalid_request',
-    field: 'command',
-  },
-  {
-    title: 'an empty command',
-    call: { body: { command: '' } },
-    status: 400,
-    code: 'invalid_request',
-    field: 'command',
-  },
-  {
-    title: 'a command with a NUL byte',
-    call: { body: { command: 'echo a\0b' } },
-    status: 400,
-    code: 'invalid_request',
-    field: 'command',
-  },
-  {
-    title: 'an argument with a NUL byte',
-    call: { body: { argv: ['echo', 'a\0b'] } },
-    status: 400,
-    code: 'invalid_request',
-    field: 'argv.1',
-  },
-  {
-    title: 'a variable that is a number',
-    call: { body: { command: 'true', env: { A: 1 } } },
-    status: 400,
-    code: 'invalid_request',
-    field: 'env.A',
-  },
-  {
-    title: 'a user that is neither name nor number',
-    call: { body: { command: 'true', user: true } },
-    status: 400,
-    code: 'invalid_request',
-    field: 'user',
-  },
-  {
-    title: 'a negative time limit',
-    call: { body: { command: 'true', timeoutMs: -1 } },
-    status: 400,
-    code: 'invalid_request',
-    field: 'timeoutMs',
-  },
-  {
-    title: 'a word that is none of the choices',
-    call: { body: { command: 'true', stdin: 'pipe' } },
-    status: 400,
-    code: 'invalid_request',
-    field: 'stdin',
-  },
-  {
-    title: 'a text where a boolean belongs',
-    call: { body: { command: 'true', detach: 'true' } },
-    status: 400,
-    code: 'invalid_request',
-    field: 'detach',
-  },
-  {
-    title: 'an id with a slash in it',
-    call: { body: { command: 'true', id: 'a/b' } },
-    status: 400,
-    code: 'invalid_request',
-    field: 'id',
-  },
-  {
-    title: 'a query where there is none',
-    path: '/v1/commands?detach=true',
-    call: { body: { command: 'true' } },
-    status: 400,
-    code: 'invalid_request',
-    field: 'detach',
-  },
-  {
-    title: 'a command longer than 1 MiB',
-    call: { body: { command: `#${'x'.repeat(1024 * 1024)}` } },
-    status: 400,
-    code: 'invalid_request',
-    field: 'command',
-  },
-  {
-    title: 'a body longer than 8 MiB',
-    call: { body: { command: 'x'.repeat(8 * 1024 * 1024) } },
-    status: 413,
-    code: 'too_large',
-  },
-  {
-    title: 'a body of another type',
-    call: { headers: { 'content-type': 'text/plain' }, body: 'echo hi' },
-    status: 415,
-    code: 'unsupported_media_type',
-    field: 'content-type',
-  },
-  {
-    title: 'a form, as curl -d sends it',
-    call: { headers: { 'content-type': 'application/x-www-form-urlencoded' }, body: 'a=b' },
-    status: 415,
-    code: 'unsupported_media_type',
-    field: 'content-type',
-  },
-  {
-    title: 'a type that is none',
-    call: { headers: { 'content-type': 'json' }, body: '{"command":"true"}' },
-    status: 415,
-    code: 'unsupported_media_type',
-    field: 'content-type',
-  },
-  {
-    title: 'an Accept that nothing fits',
-    call: { headers: { accept: 'text/html' }, body: { command: 'true' } },
-    status: 406,
-    code: 'not_acceptable',
-    field: 'accept',
-  },
-  {
-    title: 'an Accept that cannot be read',
-    call: { headers: { accept: 'application/json;q=high' }, body: { command: 'true' } },
-    status: 406,
-    code: 'not_acceptable',
-    field: 'accept',
-  },
-  {
-    title: 'an unknown route',
-    method: 'GET',
-    path: '/v2/commands',
-    status: 404,
-    code: 'not_found',
-  },
-  {
-    title: 'an unknown route with a broken body',
-    path: '/v1/command',
-    call: json('{'),
-    status: 404,
-    code: 'not_found',
-  },
-  {
-    title: 'another method',
-    method: 'PATCH',
-    call: { body: { command: 'true' } },
-    status: 405,
-    code: 'method_not_allowed',
-  },
-  {
-    title: 'a method that hardly anybody knows',
-    method: 'PURGE',
-    path: '/v1/session',
-    status: 405,
-    code: 'method_not_allowed',
-  },
-  {
-    title: 'a command that there is none of',
-    method: 'GET',
-    path: '/v1/commands/nope',
-    status: 404,
-    code: 'command_not_found',
-    field: 'id',
-  },
-  {
-    title: 'an id that cannot be one',
-    method: 'GET',
-    path: '/v1/commands/-nope',
-    status: 400,
-    code: 'invalid_request',
-    field: 'id',
-  },
-  {
-    title: 'an id that is too long',
-    method: 'GET',
-    path: `/v1/commands/${longId}`,
-    status: 400,
-    code: 'invalid_request',
-    field: 'id',
-  },
-  {
-    title: 'an id that is far too long',
-    method: 'GET',
-    path: `/v1/commands/${longId.repeat(16)}`,
-    status: 400,
-    code: 'invalid_request',
-    field: 'url',
-  },
-  {
-    title: 'a broken percent-encoding',
-    method: 'GET',
-    path: '/v1/commands/%zz',
-    status: 400,
-    code: 'invalid_request',
-    field: 'url',
-  },
-  {
-    title: 'a state that there is none of',
-    method: 'GET',
-    path: '/v1/commands?state=paused',
-    status: 400,
-    code: 'invalid_request',
-    field: 'state',
-  },
-  {
-    title: 'a query that is given twice',
-    method: 'GET',
-    path: '/v1/commands?state=ended&state=running',
-    status: 400,
-    code: 'invalid_request',
-    field: 'state',
-  },
-  {
-    title: 'a cursor that is no number',
-    method: 'GET',
-    path: '/v1/commands/nope/output?cursor=0x10',
-    status: 400,
-    code: 'invalid_request',
-    field: 'cursor',
-  },
-  {
-    title: 'a cursor that no double can hold',
-    method: 'GET',
-    path: '/v1/commands/nope/output?cursor=99999999999999999',
-    status: 400,
-    code: 'invalid_request',
-    field: 'cursor',
-  },
-  {
-    title: 'a signal that is no name',
-    path: '/v1/commands/nope/signal',
-    call: { body: { signal: 15 } },
-    status: 400,
-    code: 'invalid_request',
-    field: 'signal',
-  },
-  {
-    title: 'a signal without its field',
-    path: '/v1/commands/nope/signal',
-    call: { body: {} },
-    status: 400,
-    code: 'invalid_request',
-    field: 'signal',
-  },
-  {
-    title: 'stdin of a command that there is none of',
-    path: '/v1/commands/nope/stdin',
-    call: { body: 'x' },
-    status: 404,
-    code: 'command_not_found',
-    field: 'id',
-  },
-  {
-    title: 'an expectation',
-    method: 'GET',
-    path: '/healthz',
-    call: { headers: { expect: 'miracles' } },
-    status: 400,
-    code: 'invalid_request',
-    field: 'expect',
-  },
+/** Calls of POST /v1/commands that start nothing. */
+const runs: readonly [title: string, call: CallOptions, code: Code, field?: string][] = [
+  ['a body that is not JSON', json('{'), 'invalid_json'],
+  ['an empty body', json(''), 'invalid_json'],
+  ['a body that is not UTF-8', json(Buffer.from('{"command":"\xff"}', 'latin1')), 'invalid_json'],
+  ['half of a surrogate pair', json('{"command":"echo \\ud800"}'), 'invalid_json'],
+  [
+    'a body that nests without end',
+    json(`${'['.repeat(NESTED)}"\\u0041"${']'.repeat(NESTED)}`),
+    'invalid_request',
+  ],
+  ['no body at all', {}, 'invalid_request'],
+  ['an array', json('[]'), 'invalid_request'],
+  ['null', json('null'), 'invalid_request'],
+  [
+    'a prototype',
+    json('{"command":"true","__proto__":{"user":"root"}}'),
+    'invalid_request',
+    '__proto__',
+  ],
+  [
+    'a command longer than 1 MiB',
+    { body: { command: `#${'x'.repeat(1024 * 1024)}` } },
+    'invalid_request',
+    'command',
+  ],
+  ['a body longer than 8 MiB', { body: { command: 'x'.repeat(8 * 1024 * 1024) } }, 'too_large'],
+  [
+    'text',
+    { headers: { 'content-type': 'text/plain' }, body: 'echo hi' },
+    'unsupported_media_type',
+    'content-type',
+  ],
+  [
+    'a form, as curl -d sends it',
+    { headers: { 'content-type': 'application/x-www-form-urlencoded' }, body: 'a=b' },
+    'unsupported_media_type',
+    'content-type',
+  ],
+  [
+    'a media type that is none',
+    { headers: { 'content-type': 'json' }, body: '{"command":"true"}' },
+    'unsupported_media_type',
+    'content-type',
+  ],
+  [
+    'an Accept that nothing fits',
+    { headers: { accept: 'text/html' }, body: { command: 'true' } },
+    'not_acceptable',
+    'accept',
+  ],
+  [
+    'an Accept that cannot be read',
+    { headers: { accept: 'application/json;q=high' }, body: { command: 'true' } },
+    'not_acceptable',
+    'accept',
+  ],
 ]
 
-for (const { title, method = 'POST', path = '/v1/commands', call = {}, ...wanted } of cases) {
-  t.test(`${title} is ${wanted.status} ${wanted.code}`, async t => {
-    const reply = await guestd.request(method, path, call)
-    const { title: sentence, detail, ...problem } = reply.json()
-    t.equal(reply.status, wanted.status)
-    t.equal(reply.headers['content-type'], 'application/problem+json')
-    t.ok(reply.headers['guestd-version'])
-    t.same(problem, { type: `urn:guestd:error:${wanted.code}`, ...wanted })
-    t.type(sentence, 'string')
-    t.type(detail, 'string')
-    if (wanted.status === 405) t.match(reply.headers.allow, /^GET, HEAD(, POST)?$/)
+for (const [title, call, code, field] of runs) {
+  t.test(`${title} is ${code}`, async t => {
+    checkProblem(t, await guestd.request('POST', '/v1/commands', call), code, field)
+  })
+}
+
+/** Bodies of the right form with a field to blame. */
+const bodies: readonly [title: string, body: object, field: string][] = [
+  ['a command that is a number', { command: 5 }, 'command'],
+  ['an unknown field', { command: 'true', comand: 'true' }, 'comand'],
+  ['an unknown field inside', { command: 'true', limits: { memory: 5 } }, 'limits.memory'],
+  ['neither command nor argv', {}, 'command'],
+  ['both of them', { command: 'true', argv: ['true'] }, 'command'],
+  ['an empty command', { command: '' }, 'command'],
+  ['an empty argv', { argv: [] }, 'argv'],
+  ['a command with a NUL byte', { command: 'echo a\0b' }, 'command'],
+  ['an argument with a NUL byte', { argv: ['echo', 'a\0b'] }, 'argv.1'],
+  ['a variable that is a number', { command: 'true', env: { A: 1 } }, 'env.A'],
+  ['a variable without a name', { command: 'true', env: { '': 'x' } }, 'env'],
+  ['a user that is neither name nor number', { command: 'true', user: true }, 'user'],
+  ['a negative time limit', { command: 'true', timeoutMs: -1 }, 'timeoutMs'],
+  ['half a millisecond', { command: 'true', timeoutMs: 0.5 }, 'timeoutMs'],
+  ['a word that is none of the choices', { command: 'true', stdin: 'pipe' }, 'stdin'],
+  ['a text where a boolean belongs', { command: 'true', detach: 'true' }, 'detach'],
+  ['an id with a slash in it', { command: 'true', id: 'a/b' }, 'id'],
+]
+
+for (const [title, body, field] of bodies) {
+  t.test(`${title} is told with its field`, async t => {
+    const reply = await guestd.request('POST', '/v1/commands', { body })
+    checkProblem(t, reply, 'invalid_request', field)
+  })
+}
+
+const command = { body: { command: 'true' } }
+const longId = 'a'.repeat(129)
+
+/** Calls of other routes, of none, and with other queries. */
+const calls: readonly [call: string, code: Code, field?: string | null, options?: CallOptions][] = [
+  ['POST /v1/commands?detach=true', 'invalid_request', 'detach', command],
+  ['GET /v2/commands', 'not_found'],
+  ['POST /v1/command', 'not_found', null, json('{')],
+  ['PATCH /v1/commands', 'method_not_allowed', null, command],
+  ['PURGE /v1/session', 'method_not_allowed'],
+  ['OPTIONS /v1/commands/x/stdin', 'method_not_allowed'],
+  ['GET /v1/commands/nope', 'command_not_found', 'id'],
+  ['DELETE /v1/commands/nope', 'command_not_found', 'id'],
+  ['GET /v1/commands/nope/output', 'command_not_found', 'id'],
+  ['POST /v1/commands/nope/stdin', 'command_not_found', 'id', { body: 'x' }],
+  ['GET /v1/commands/-nope', 'invalid_request', 'id'],
+  [`GET /v1/commands/${longId}`, 'invalid_request', 'id'],
+  [`GET /v1/commands/${longId.repeat(16)}`, 'invalid_request', 'url'],
+  ['GET /v1/commands/%zz', 'invalid_request', 'url'],
+  ['GET /v1/commands?state=paused', 'invalid_request', 'state'],
+  ['GET /v1/commands?state=ended&state=running', 'invalid_request', 'state'],
+  ['GET /v1/commands/nope/output?cursor=0x10', 'invalid_request', 'cursor'],
+  ['GET /v1/commands/nope/output?cursor=-1', 'invalid_request', 'cursor'],
+  ['GET /v1/commands/nope/output?cursor=99999999999999999', 'invalid_request', 'cursor'],
+  ['GET /v1/commands/nope/output?follow=yes', 'invalid_request', 'follow'],
+  ['POST /v1/commands/nope/stdin?end=true', 'invalid_request', 'end', { body: 'x' }],
+  ['POST /v1/commands/nope/signal', 'invalid_request', 'signal', { body: { signal: 15 } }],
+  ['POST /v1/commands/nope/signal', 'invalid_request', 'signal', { body: {} }],
+  [
+    'POST /v1/commands/nope/signal',
+    'invalid_request',
+    'target',
+    { body: { signal: 'SIGTERM', target: 'all' } },
+  ],
+  ['GET /healthz', 'invalid_request', 'expect', { headers: { expect: 'miracles' } }],
+]
+
+for (const [call, code, field, options] of calls) {
+  t.test(`${call.slice(0, 80)} is ${code}${field ? ` of ${field}` : ''}`, async t => {
+    const [method = '', path = ''] = call.split(' ')
+    const reply = await guestd.request(method, path, options)
+    checkProblem(t, reply, code, field)
+    if (code === 'method_not_allowed') t.match(reply.headers.allow, /^(GET, HEAD(, POST)?|POST)$/)
   })
 }
 
