@@ -21,7 +21,7 @@ export const MAX_HEADER_BYTES = 16 * 1024
 export const KEEP_ALIVE_MS = 30_000
 
 /** How often slow senders are looked for, in milliseconds: limits are kept to that much. */
-const CHECK_MS = 500
+const CHECK_MS = 1_000
 
 export interface Door {
   readonly serverOptions: ServerOptions
