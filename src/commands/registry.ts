@@ -181,8 +181,7 @@ export function createRegistry(
     return slot.command
   }
 
-  const recoverOne = async (entry: Entry) => {
-    await killRemains(entry)
+  const recoverOne = (entry: Entry) => {
     const end = entry.end ?? lostEnd(new Date().toISOString())
     if (entry.end === null) journal.ended(entry.start.id, end)
     const command = createRecovered(entry, end)
@@ -216,7 +215,8 @@ export function createRegistry(
       return { running, ended: all.length - running }
     },
     async recover() {
-      await Promise.all(journal.recovered.map(recoverOne))
+      await Promise.all(journal.recovered.map(killRemains))
+      for (const entry of journal.recovered) recoverOne(entry)
       if (slots.size > 0) keepSweeping()
     },
     async stop() {
