@@ -28,6 +28,8 @@ export interface GuestdOptions {
   readonly env?: Readonly<Record<string, string>>
   /** Another addon than the built one: its path. */
   readonly nodeArgs?: readonly string[]
+  /** A program and its arguments that becomes guestd by exec, such as `['env', '--ignore-signal=HUP']`. */
+  readonly wrap?: readonly string[]
 }
 
 export interface Guestd {
@@ -87,14 +89,12 @@ export async function startGuestd(t: Teardown, options: GuestdOptions = {}): Pro
   let log = ''
 
   const start = async () => {
-    const started = spawn(
-      process.execPath,
-      [...(options.nodeArgs ?? []), DAEMON, '--config', settings],
-      {
-        env: { PATH: process.env.PATH, ...PRELOAD, ...options.env },
-        stdio: ['ignore', 'pipe', 'pipe'],
-      },
-    )
+    const node = [process.execPath, ...(options.nodeArgs ?? []), DAEMON, '--config', settings]
+    const [program = '', ...args] = [...(options.wrap ?? []), ...node]
+    const started = spawn(program, args, {
+      env: { PATH: process.env.PATH, ...PRELOAD, ...options.env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
     child = started
     const from = log.length
     for (const stream of [started.stdout, started.stderr]) {

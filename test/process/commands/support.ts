@@ -1,0 +1,63 @@
+/** What the tests of commands share. */
+import type { Guestd } from '../../helpers/guestd.ts'
+import { killAll, processesWith } from '../../helpers/processes.ts'
+
+export const MIB = 1024 * 1024
+
+/** Longer runs by name. */
+export const LONG = process.env.GUESTD_LONG === '1'
+
+export interface Mark {
+  /** To be put into a request: no other command has it. */
+  readonly env: Readonly<Record<string, string>>
+  /** The live processes that descend from that command, wherever they went. */
+  readonly living: () => number[]
+}
+
+let marks = 0
+
+/** Marks all processes of one command; what is left of them ends with the test. */
+export function mark(t: { teardown(undo: () => unknown): void }): Mark {
+  marks += 1
+  const name = `GUESTD_TEST_MARK_${process.pid}_${marks}`
+  const living = () => processesWith(`${name}=1`)
+  t.teardown(() => killAll(living()))
+  return { env: { [name]: '1' }, living }
+}
+
+export async function inspect(on: Guestd, id: unknown): Promise<Record<string, unknown>> {
+  return (await on.request('GET', `/v1/commands/${id}`)).json()
+}
+
+/** DELETE */
+export async function remove(on: Guestd, id: string) {
+  const reply = await on.request('DELETE', `/v1/commands/${id}`)
+  return { status: reply.status, body: reply.json() }
+}
+
+export async function detach(on: Guestd, body: object) {
+  return on.request('POST', '/v1/commands', { body: { ...body, detach: true } })
+}
+
+export interface Containment {
+  readonly mode: 'cgroup2' | 'group'
+  readonly path: string | null
+  readonly limits: readonly string[]
+}
+
+/** How this guestd holds its commands. */
+export async function containmentOf(on: Guestd): Promise<Containment> {
+  const { cgroup } = (await on.request('GET', '/v1/session')).json()
+  return cgroup as Containment
+}
+
+/** Unmounts every cgroup v2 hierarchy: field 5 of the lines of /proc/self/mountinfo, proc(5). */
+const UNMOUNT_ALL = [
+  'while read -r _ _ _ _ at rest; do',
+  '  case "$rest" in *" - cgroup2 "*) umount -l "$at";; esac',
+  'done < /proc/self/mountinfo',
+  'exec "$@"',
+].join('\n')
+
+/** Becomes guestd in a mount namespace without cgroup v2: commands are held by their session alone. */
+export const WITHOUT_CGROUPS = ['unshare', '--mount', 'sh', '-c', UNMOUNT_ALL, 'sh']
