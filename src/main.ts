@@ -3,11 +3,14 @@
 import { readFileSync } from 'node:fs'
 import { type Config, ConfigError, type Loaded, loadConfig, renderSettings } from './config.ts'
 import { addresses, type Daemon, startDaemon } from './lifecycle/daemon.ts'
-import { createLog, type Log } from './log.ts'
+import { createLog, type RootLog } from './log.ts'
+import { exitNow } from './sys/exit.ts'
 import { version } from './version.ts'
 
 const EXIT_FAILED = 1
 const EXIT_BAD_SETTINGS = 2
+/** How long stdout has for the last log lines, in milliseconds. */
+const LAST_LINES_MS = 500
 
 function readSettings(): Loaded {
   try {
@@ -35,24 +38,34 @@ async function run(config: Config): Promise<void> {
   }
   const log = createLog({ level: config.logLevel })
   const lifecycle = log.child({ component: 'lifecycle' })
-  process.on('uncaughtException', error => fail(lifecycle, error))
+  process.on('uncaughtException', error => fail(log, error))
   try {
     const daemon = await startDaemon(config, log, version)
     lifecycle.info({ version, listening: daemon.listening, pid: process.pid }, 'ready')
-    stopOnSignals(daemon)
+    stopOnSignals(daemon, log)
   } catch (error) {
-    fail(lifecycle, error)
+    fail(log, error)
   }
 }
 
-function stopOnSignals(daemon: Daemon): void {
-  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const)
-    process.on(signal, () => void daemon.stop().then(() => process.exit(0)))
+function stopOnSignals(daemon: Daemon, log: RootLog): void {
+  const stop = () =>
+    void daemon.stop().then(() => {
+      log.info({ component: 'lifecycle' }, 'stopped')
+      leave(log, 0)
+    })
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, stop)
 }
 
-function fail(log: Log, error: unknown): never {
-  log.fatal({ err: error }, 'guestd failed')
-  process.exit(EXIT_FAILED)
+function fail(log: RootLog, error: unknown): void {
+  log.fatal({ component: 'lifecycle', err: error }, 'guestd failed')
+  leave(log, EXIT_FAILED)
+}
+
+/** A console that takes the last lines gets them; one that is stalled does not keep guestd. */
+function leave(log: RootLog, code: number): void {
+  setTimeout(() => exitNow(code), LAST_LINES_MS)
+  void log.written().then(() => exitNow(code))
 }
 
 const loaded = readSettings()

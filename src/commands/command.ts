@@ -107,6 +107,7 @@ export function createCommand(options: CommandOptions): ManagedCommand {
   let launching: Promise<void> = Promise.resolve()
   let timeout: NodeJS.Timeout | undefined
   let endedAt: string | null = null
+  let gone = false
   let settled = false
 
   const recordExit = (known: Pick<ExitFacts, 'cause'> & Partial<ExitFacts>) => {
@@ -115,7 +116,6 @@ export function createCommand(options: CommandOptions): ManagedCommand {
     const durationMs = Math.round(performance.now() - beganAt)
     life.exit = { facts: exitFacts({ durationMs, ...known }), cursor: log.end }
     stdin.destroy()
-    output.wake()
   }
 
   const exited = (status: ExitStatus) => {
@@ -124,12 +124,13 @@ export function createCommand(options: CommandOptions): ManagedCommand {
     recordExit({ ...status, cause: firstCause ?? cause })
     if (background === 'keep') finishOrDrain()
     else void killAll()
+    output.wake()
   }
 
   /** Resolves once nobody is left. */
   const killAll = async () => {
     kills += 1
-    await killUntilEmpty(containment)
+    if (!gone) await killUntilEmpty(containment)
     kills -= 1
     if (life.exit !== null && life.end === null) finishOrDrain()
     settle()
@@ -158,16 +159,23 @@ export function createCommand(options: CommandOptions): ManagedCommand {
 
   const finish = () => {
     if (life.end !== null || life.exit === null || kills > 0) return
-    const descendants = containment.remove() ? 0 : containment.count()
+    const descendants = isGone() ? 0 : containment.count()
     const facts = { stdoutBytes: log.totals.stdout, stderrBytes: log.totals.stderr, descendants }
     life.end = { facts, cursor: log.end }
     events.ended(life.exit.facts, facts)
+    // The exit and the end of a command that leaves nobody behind go out in one write.
     output.wake()
     settle()
   }
 
+  /** Nobody is left: from now on its cgroup or group id may be somebody else's. */
+  const isGone = () => {
+    gone ||= containment.remove()
+    return gone
+  }
+
   const settle = () => {
-    if (settled || life.end === null || !life.closed || !containment.remove()) return
+    if (settled || life.end === null || !life.closed || !isGone()) return
     settled = true
     events.settled()
   }
@@ -195,6 +203,7 @@ export function createCommand(options: CommandOptions): ManagedCommand {
     recordExit({ cause: firstCause ?? 'spawn', stage, errno })
     output.closePipes()
     finish()
+    output.wake()
   }
 
   const launched = (process: LaunchedProcess) => {
@@ -284,7 +293,7 @@ export function createCommand(options: CommandOptions): ManagedCommand {
         log,
         proof: containment.proof,
         usage: running ? containment.usage() : null,
-        descendants: running || settled ? 0 : containment.count(),
+        descendants: running || gone ? 0 : containment.count(),
         commandLine: line,
         detach,
         endedAt,

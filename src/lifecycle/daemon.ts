@@ -92,7 +92,6 @@ export async function startDaemon(config: Config, log: Log, version: string): Pr
     await api.close()
     if (machine.cgroups !== null) closeCgroupTree(machine.cgroups)
     journal.close()
-    log.info({ component: 'lifecycle' }, 'stopped')
   }
 
   return {

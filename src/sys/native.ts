@@ -47,6 +47,7 @@ interface Native {
   ): void
   sendSignal(pidfd: number, signal: number): void
   openPidfd(pid: number): number
+  exitNow(code: number): never
   pipe(bytes: number): [read: number, write: number]
   lockFile(fd: number): boolean
   nofileLimit(): [soft: number, hard: number]

@@ -21,7 +21,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   lifecycle: ['api', 'commands', 'session', 'agent', 'protocol', 'sys', ...base],
   config: base,
   log: base,
-  main: ['lifecycle', 'config', 'log', 'version', ...base],
+  main: ['lifecycle', 'config', 'log', 'version', 'sys', ...base],
   client: ['protocol', 'sys', ...base],
   cli: ['client', 'protocol', 'version', ...base],
 }

@@ -1,6 +1,7 @@
 /** What guestd answers about commands. */
 
-import { type Static, Type } from 'typebox'
+import type { Static } from 'typebox'
+import * as Type from 'typebox'
 import {
   COMMAND_LINE_CHARACTERS,
   commandId,

@@ -1,6 +1,7 @@
 /** Pieces that several schemas of the API share, and the numbers they state. */
 
-import { type TSchema, Type } from 'typebox'
+import type { TSchema } from 'typebox'
+import * as Type from 'typebox'
 import { causes } from '../frames.ts'
 
 /** Longest script, in bytes of UTF-8. A longer one is a file's job. */

@@ -1,6 +1,7 @@
 /** What a host sends: bodies, queries and path parameters of the native API. */
 
-import { type Static, Type } from 'typebox'
+import type { Static } from 'typebox'
+import * as Type from 'typebox'
 import {
   commandId,
   count,

@@ -1,6 +1,7 @@
 /** What guestd answers about the session, and how it refuses. */
 
-import { type Static, Type } from 'typebox'
+import type { Static } from 'typebox'
+import * as Type from 'typebox'
 import { type ErrorCode, errorTable } from '../../errors.ts'
 import { count, nullable, nullableCount } from './parts.ts'
 

@@ -4,6 +4,8 @@
  * done(exitCode | -1, signal | 0, cpuMicroseconds, maxRssKiB) once.
  *
  * sendSignal(pidfd, signal): pidfd_send_signal(2); a recycled pid can never be hit.
+ *
+ * exitNow(code): _exit(2), which waits for no thread: one may hang in a write to a stalled console.
  */
 #define _GNU_SOURCE
 #include "napi_util.h"
@@ -98,8 +100,15 @@ static napi_value open_pidfd(napi_env env, napi_callback_info info) {
   return fd >= 0 ? gd_number(env, (double)fd) : gd_throw_errno(env, "pidfd_open", errno);
 }
 
+static napi_value exit_now(napi_env env, napi_callback_info info) {
+  napi_value argv[1];
+  if (!gd_args(env, info, 1, argv)) return NULL;
+  _exit(gd_int(env, argv[0]));
+}
+
 void gd_init_exit(napi_env env, napi_value exports) {
   gd_export(env, exports, "watchExit", watch_exit);
   gd_export(env, exports, "sendSignal", send_signal);
   gd_export(env, exports, "openPidfd", open_pidfd);
+  gd_export(env, exports, "exitNow", exit_now);
 }

@@ -129,6 +129,9 @@ static void close_child_ends(struct launch *launch) {
 
 static void *run_launch(void *argument) {
   struct launch *launch = argument;
+  uint64_t all = ~0ULL;
+  /* pthread_create lets glibc's cancellation signal through again. */
+  syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, NULL, sizeof all);
   if (check_directory(launch) && prepare_cgroup(launch)) clone_child(launch);
   close_child_ends(launch);
   pthread_mutex_lock(&loop.lock);
