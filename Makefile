@@ -7,7 +7,7 @@ override CMD := $(value CMD)
 export CMD
 endif
 
-.PHONY: run vm test bench build check clean vm-tools
+.PHONY: run vm test soak bench build check clean vm-tools
 
 run: build
 	@node scripts/demo.ts
@@ -17,6 +17,10 @@ vm: build vm-tools
 
 test: build vm-tools
 	@node test/run.ts
+
+# The long forms of some tests: thousands of commands more, minutes of output.
+soak: build
+	@node test/run.ts soak
 
 bench: build vm-tools
 	@node test/bench/main.ts

