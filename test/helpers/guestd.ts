@@ -9,11 +9,14 @@ import { join } from 'node:path'
 /** `test/asan.ts` sets these for a daemon with another addon. */
 const { GUESTD_TEST_DIST, GUESTD_TEST_PRELOAD } = process.env
 const DAEMON = join(GUESTD_TEST_DIST ?? join(import.meta.dirname, '../../dist'), 'guestd.js')
-/** Node itself does not free all at its exit: only what the addon does wrong counts. */
+/**
+ * Node itself does not free all at its exit: only what the addon does wrong counts. What is freed
+ * is kept for a while, to find who uses it still; memory is looked at by tests too.
+ */
 const PRELOAD =
   GUESTD_TEST_PRELOAD === undefined
     ? {}
-    : { LD_PRELOAD: GUESTD_TEST_PRELOAD, ASAN_OPTIONS: 'detect_leaks=0' }
+    : { LD_PRELOAD: GUESTD_TEST_PRELOAD, ASAN_OPTIONS: 'detect_leaks=0:quarantine_size_mb=8' }
 /** Far above any honest start, far below a test's limit. */
 const START_LIMIT_MS = 20_000
 
