@@ -8,6 +8,8 @@ import { join } from 'node:path'
 
 export const DAEMON = join(import.meta.dirname, '../../dist/guestd.js')
 
+const PROFILER = join(import.meta.dirname, 'profiler.ts')
+
 /** Far above any honest start. */
 const START_LIMIT_MS = 20_000
 const LOOK_MS = 5
@@ -16,8 +18,8 @@ const READY = '"msg":"ready"'
 export interface DaemonOptions {
   /** Settings, as in a settings file. */
   readonly config?: Readonly<Record<string, unknown>>
-  /** For Node itself, such as `--cpu-prof`. */
-  readonly nodeArgs?: readonly string[]
+  /** A folder for a CPU profile. */
+  readonly profile?: string
 }
 
 export interface Daemon {
@@ -33,11 +35,12 @@ export async function startDaemon(options: DaemonOptions = {}): Promise<Daemon> 
   const folder = await makeDaemonFolder(options.config)
   const logFile = join(folder.path, 'log')
   const log = openSync(logFile, 'w')
-  const child = spawn(
-    process.execPath,
-    [...(options.nodeArgs ?? []), DAEMON, '--config', folder.settings],
-    { env: { PATH: process.env.PATH }, stdio: ['ignore', log, log] },
-  )
+  const { profile } = options
+  const nodeArgs = profile === undefined ? [] : ['--import', PROFILER]
+  const child = spawn(process.execPath, [...nodeArgs, DAEMON, '--config', folder.settings], {
+    env: { PATH: process.env.PATH, BENCH_PROFILE_DIR: profile },
+    stdio: ['ignore', log, log],
+  })
   closeSync(log)
   const deadline = Date.now() + START_LIMIT_MS
   for (let said = ''; !said.includes(READY); said = await readFile(logFile, 'utf8')) {

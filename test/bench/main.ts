@@ -65,8 +65,6 @@ async function measure(row: Row, tools: Tools): Promise<readonly Line[]> {
   const undo: (() => Promise<unknown>)[] = []
   const scratch = await mkdtemp(join(tmpdir(), 'guestd-bench-'))
   undo.push(() => rm(scratch, { recursive: true, force: true }))
-  const profile = values.profile
-  const nodeArgs = profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`]
   const bench: Bench = {
     quick: values.quick,
     tools,
@@ -74,7 +72,8 @@ async function measure(row: Row, tools: Tools): Promise<readonly Line[]> {
     say,
     defer: one => void undo.push(one),
     async startDaemon(options = {}) {
-      const daemon = await startDaemon({ ...options, nodeArgs })
+      const { profile } = values
+      const daemon = await startDaemon({ ...options, ...(profile && { profile }) })
       undo.push(daemon.stop)
       return daemon
     },
