@@ -27,7 +27,7 @@ export interface Output {
   attach(options: AttachOptions, cut: () => void): FrameReader
   /** Closes our ends of the pipes. */
   closePipes(): void
-  /** Gives the memory back and lets every reader go. */
+  /** Gives the memory back, once those who still read it are done. */
   discard(): void
 }
 
@@ -47,6 +47,7 @@ export function createOutput(
   const readers = new Set<LogReader>()
   const pipes: PipeReader[] = []
   let openPipes = 0
+  let discarded = false
 
   const hold = createHold({
     costFrom: log.costFrom,
@@ -89,6 +90,12 @@ export function createOutput(
     wake()
   }
 
+  const giveBack = () => {
+    if (!discarded || readers.size > 0) return
+    hold.release()
+    budget.remove(member)
+  }
+
   return {
     log,
     hold,
@@ -115,6 +122,7 @@ export function createOutput(
         closed: () => {
           readers.delete(reader)
           if (reader.done) hold.done(place)
+          giveBack()
         },
       })
       readers.add(reader)
@@ -126,10 +134,9 @@ export function createOutput(
       if (openPipes === 0) life.closed = true
     },
     discard() {
-      budget.remove(member)
-      hold.release()
       for (const pipe of pipes) pipe.destroy()
-      for (const reader of [...readers]) reader.close()
+      discarded = true
+      giveBack()
     },
   }
 }
