@@ -12,7 +12,7 @@ import {
 } from '../../helpers/frame-stream.ts'
 import { type Guestd, run, startGuestd, until } from '../../helpers/guestd.ts'
 import { rssBytes } from '../../helpers/processes.ts'
-import { inspect, LONG, MIB } from './support.ts'
+import { detach, inspect, LONG, MIB } from './support.ts'
 
 /** V8 begins to look for buffers that nobody uses once some 64 MiB of them are about. */
 const GARBAGE_BYTES = 96 * MIB
@@ -177,6 +177,32 @@ t.test('a command whose stream was cut is held for the grace, and then runs on',
   t.match(end, { truncated: lost, stdoutBytes: bytes.length })
   t.match(exit, { cause: 'exit', exitCode: 0 })
   t.equal(tally.sha256('stdout'), sha256(bytes.subarray(Number(gap?.to))))
+})
+
+t.test('a slow reader of a command that is forgotten gets all of it', async t => {
+  const guestd = await startGuestd(t, { config: { output: { keepCommands: 0 } } })
+  for (const length of [100, 300_000, 450_000]) {
+    const bytes = Buffer.alloc(length, 'sixteen letters\n')
+    writeFileSync(join(guestd.workspace, 'bytes'), bytes)
+    const stream = await openRun(guestd, { id: `short-${length}`, command: 'cat bytes' })
+    await stream.upTo('start')
+    await sleep(500)
+    const tally = createTally()
+    const others = await tallyRest(stream, tally)
+    t.same(types(others), ['exit', 'end'], `${length}`)
+    t.equal(tally.sha256('stdout'), sha256(bytes))
+    await until(async () => (await inspect(guestd, `short-${length}`)).status === 404)
+  }
+  writeFileSync(join(guestd.workspace, 'bytes'), randomBytes(6 * MIB))
+  const command = 'while [ ! -e go ]; do sleep 0.02; done; cat bytes'
+  await detach(guestd, { id: 'detached', command })
+  const reader = await openOutput(guestd, 'detached', 'follow=true')
+  await reader.upTo('start')
+  writeFileSync(join(guestd.workspace, 'go'), '')
+  await until(async () => (await inspect(guestd, 'detached')).status === 404)
+  const tally = createTally()
+  t.same(types(await tallyRest(reader, tally)), ['exit', 'end'])
+  t.equal(tally.bytes('stdout'), 6 * MIB)
 })
 
 t.test('a detached command writes on, within its bound', async t => {

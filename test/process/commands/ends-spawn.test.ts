@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { type Guestd, run, startGuestd, until } from '../../helpers/guestd.ts'
 import { childrenOf } from '../../helpers/processes.ts'
-import { inspect, mark } from './support.ts'
+import { inspect, mark, remove } from './support.ts'
 
 const KILL_GRACE_MS = 400
 const guestd = await startGuestd(t, { config: { killGraceMs: KILL_GRACE_MS } })
@@ -91,6 +91,9 @@ t.test('a refused request leaves its id free', async t => {
 const LONELY_USER = 'games'
 /** Beyond the limit of a launch, so that one that hangs is seen to end. */
 const STOPPING_SECONDS = 7
+const VICTIMS = 10
+/** Many places to look for a program at: exec takes long enough to be stopped before it. */
+const SLOW_PATH = `${'/x:'.repeat(20_000)}/usr/bin:/bin`
 
 t.test('a user that stops all of its processes does not stop guestd', async t => {
   const loop = `end=$((SECONDS + ${STOPPING_SECONDS})); while ((SECONDS < end)); do kill -STOP -1; done`
@@ -110,26 +113,38 @@ t.test('a user that stops all of its processes does not stop guestd', async t =>
     }
   }
   const victim = async (index: number) => {
-    await sleep(index * 100)
+    await sleep(index * 60)
     const { exit } = await run(guestd, {
       argv: ['sleep', '100'],
       user: LONELY_USER,
       cwd: '/',
       timeoutMs: 300,
-      env,
+      env: index % 2 === 0 ? env : { ...env, PATH: SLOW_PATH },
     })
     return exit
   }
-  const [exits] = await Promise.all([
-    Promise.all(Array.from({ length: 6 }, (_, index) => victim(index))),
+  const deleted = async () => {
+    const launching = { id: 'deleted', argv: ['sleep', '100'], user: LONELY_USER, cwd: '/' }
+    const outcome = run(guestd, { ...launching, env: { ...env, PATH: SLOW_PATH } })
+    await sleep(1_000)
+    const from = performance.now()
+    const reply = await remove(guestd, 'deleted')
+    return { reply, took: performance.now() - from, exit: (await outcome).exit }
+  }
+  const [exits, { reply, took, exit }] = await Promise.all([
+    Promise.all(Array.from({ length: VICTIMS }, (_, index) => victim(index))),
+    deleted(),
     watch(),
   ])
   t.ok(answers > 20, `${answers} answers`)
   t.ok(slowest < 1_000, `the slowest took ${Math.round(slowest)} ms`)
-  for (const exit of exits) {
-    const hung = exit.cause === 'spawn' && exit.stage === 'timeout'
-    t.ok(hung || exit.cause === 'timeout', `${exit.cause} ${exit.stage ?? ''}`)
-  }
+  t.match(reply, { status: 200, body: { empty: true } })
+  t.ok(took < 3_000, `DELETE waited ${Math.round(took)} ms for a launch that hangs`)
+  t.match(exit, { cause: 'killed' })
+  const hung = exits.filter(exit => exit.cause === 'spawn' && exit.stage === 'timeout')
+  const stopped = exits.filter(exit => exit.cause === 'timeout')
+  t.equal(hung.length + stopped.length, VICTIMS, 'each ends, at a limit')
+  t.ok(hung.length > 0, `${hung.length} were stopped before their exec`)
   const other = await run(guestd, { command: 'echo fine' })
   t.equal(other.stdout, 'fine\n')
   await until(async () => (await inspect(guestd, 'stopper')).state === 'ended')

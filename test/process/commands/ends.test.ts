@@ -17,6 +17,20 @@ t.test('an exit code is told as it is', async t => {
   }
 })
 
+t.test('the ends of many at once are not mixed up', async t => {
+  const codes = Array.from({ length: 100 }, (_, index) => index)
+  const got = await Promise.all(
+    codes.map(async code => {
+      const { exit, stdout } = await run(guestd, { command: `echo ${code}; exit ${code}` })
+      return [exit.exitCode, stdout]
+    }),
+  )
+  t.same(
+    got,
+    codes.map(code => [code, `${code}\n`]),
+  )
+})
+
 t.test('a signal is told by its name', async t => {
   for (const signal of ['SIGTERM', 'SIGKILL', 'SIGSEGV', 'SIGABRT', 'SIGPIPE', 'SIGRTMIN+3']) {
     const { exit } = await run(guestd, { command: `kill -${signal.slice(3)} $$` })

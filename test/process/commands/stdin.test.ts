@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { createTally, openRun, tallyRest } from '../../helpers/frame-stream.ts'
 import { run, startGuestd, until } from '../../helpers/guestd.ts'
-import { rssBytes } from '../../helpers/processes.ts'
+import { openFds, rssBytes } from '../../helpers/processes.ts'
 import { inspect, MIB } from './support.ts'
 
 const guestd = await startGuestd(t)
@@ -208,9 +208,11 @@ t.test('a command that was not asked to be written to cannot be', async t => {
   t.match((await write('nobody-has-it', '', 'x')).json(), { code: 'command_not_found' })
 })
 
-t.test('standard input is the command alone: its end does not wait for it', async t => {
-  const stream = await open('unread', 'echo out; exit 2')
-  const frames = await stream.rest()
-  t.match(frames.at(-2), { type: 'exit', exitCode: 2 })
-  await until(async () => (await inspect(guestd, 'unread')).state === 'ended')
+t.test('the end of a command does not wait for its writer, and keeps nothing open', async t => {
+  const before = openFds(guestd.pid)
+  for (let i = 0; i < 20; i++) {
+    const stream = await open(`unread-${i}`, 'echo out; exit 2')
+    t.match((await stream.rest()).at(-2), { type: 'exit', exitCode: 2 })
+  }
+  await until(() => openFds(guestd.pid) <= before)
 })
