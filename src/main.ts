@@ -49,12 +49,16 @@ async function run(config: Config): Promise<void> {
 }
 
 function stopOnSignals(daemon: Daemon, log: RootLog): void {
-  const stop = () =>
-    void daemon.stop().then(() => {
-      log.info({ component: 'lifecycle' }, 'stopped')
-      leave(log, 0)
-    })
-  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, stop)
+  const stop = async () => {
+    await daemon.stop()
+    if (leaving) return
+    leaving = true
+    log.info({ component: 'lifecycle' }, 'stopped')
+    leave(log, 0)
+  }
+  let leaving = false
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const)
+    process.on(signal, () => void stop())
 }
 
 function fail(log: RootLog, error: unknown): void {

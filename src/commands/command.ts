@@ -30,6 +30,9 @@ const DRAIN_LIMIT_MS = 250
  */
 const DRAIN_QUIET_MS = 50
 
+/** How often is looked whether all have gone within their grace. */
+const GRACE_LOOK_MS = 20
+
 export interface CommandSettings extends OutputSettings {
   readonly killGraceMs: number
   readonly timeoutMs: number
@@ -107,6 +110,7 @@ export function createCommand(options: CommandOptions): ManagedCommand {
   let launching: Promise<void> = Promise.resolve()
   let timeout: NodeJS.Timeout | undefined
   let endedAt: string | null = null
+  let looking: NodeJS.Timeout | undefined
   let gone = false
   let settled = false
 
@@ -159,6 +163,12 @@ export function createCommand(options: CommandOptions): ManagedCommand {
 
   const finish = () => {
     if (life.end !== null || life.exit === null || kills > 0) return
+    if (endGrace !== null && !isGone()) {
+      // Who is in its grace is not counted as living on.
+      clearTimeout(looking)
+      looking = setTimeout(finish, GRACE_LOOK_MS)
+      return
+    }
     const descendants = isGone() ? 0 : containment.count()
     const facts = { stdoutBytes: log.totals.stdout, stderrBytes: log.totals.stderr, descendants }
     life.end = { facts, cursor: log.end }
@@ -181,9 +191,9 @@ export function createCommand(options: CommandOptions): ManagedCommand {
   }
 
   const stop = (cause: Cause) => {
+    if (cause === 'stopped') hold.release()
     if (settled || endGrace !== null) return
     if (life.exit === null) firstCause ??= cause
-    if (cause === 'stopped') hold.release()
     endGrace = terminate(containment, settings.killGraceMs, killAll)
   }
 
@@ -246,6 +256,9 @@ export function createCommand(options: CommandOptions): ManagedCommand {
     },
     get settled() {
       return settled
+    },
+    get isComplete() {
+      return life.end !== null && life.closed
     },
     get endedAt() {
       return endedAt

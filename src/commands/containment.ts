@@ -81,13 +81,14 @@ export function inGroup(): Containment {
   let leader: number | null = null
   /** Once nobody is left the id may become somebody else's. */
   let gone = false
+  /** `null`: not known. */
   const groups = () => (leader === null || gone ? [] : sessionGroups(leader))
   const signalAll = (signal: number) => {
-    for (const pgid of new Set(groups())) signalGroup(pgid, signal)
+    for (const pgid of new Set(groups() ?? [])) signalGroup(pgid, signal)
   }
   const isEmpty = () => {
     // Twice: a process that forks and exits while /proc is read can be missed, and its child too.
-    const empty = groups().length === 0 && groups().length === 0
+    const empty = groups()?.length === 0 && groups()?.length === 0
     gone = empty && leader !== null
     return empty
   }
@@ -100,8 +101,8 @@ export function inGroup(): Containment {
     signalAll,
     kill: () => signalAll(SIGKILL),
     isEmpty,
-    count: () => groups().length,
-    usage: () => ({ memoryBytes: null, pids: groups().length, cpuMs: null }),
+    count: () => groups()?.length ?? 0,
+    usage: () => ({ memoryBytes: null, pids: groups()?.length ?? null, cpuMs: null }),
     wasOomKilled: () => false,
     remove: isEmpty,
   }

@@ -8,8 +8,11 @@
 export interface Hold {
   /** The reader at `cursor()` takes the role over from whoever has it. */
   take(cursor: () => number): void
-  /** The holder at this cursor was cut: the grace begins, unless the role was taken over. */
-  cut(cursor: () => number): void
+  /**
+   * The reader at this cursor was cut: if it is the holder, the grace begins. False when the role
+   * was never its own, or has been taken over.
+   */
+  cut(cursor: () => number): boolean
   /** The holder at this cursor has read all that it will: the role is free. */
   done(cursor: () => number): void
   /** Compares the holder's place with the log's end, and pauses or resumes. */
@@ -62,12 +65,13 @@ export function createHold(options: HoldOptions): Hold {
       check()
     },
     cut(cursor) {
-      if (holder !== cursor) return
+      if (holder !== cursor) return false
       const place = cursor()
       holder = () => place
       clearTimeout(grace)
       grace = setTimeout(letGo, options.graceMs)
       check()
+      return true
     },
     done(cursor) {
       if (holder === cursor) letGo()

@@ -43,6 +43,7 @@ export interface Entry {
 export interface Journal {
   /** What the daemon before this one left, oldest first. */
   readonly recovered: readonly Entry[]
+  /** @throws Error when it cannot be written: then nothing may be started. The others report that. */
   started(record: StartRecord): void
   launched(id: string, record: PidRecord): void
   ended(id: string, record: EndRecord): void
@@ -59,8 +60,11 @@ type Line =
 /** The file is rewritten when it holds this many lines more than it has to. */
 const SPARE_LINES = 5_000
 
-/** @throws Error when another guestd uses the folder, or it cannot be written */
-export function openJournal(runDir: string): Journal {
+/**
+ * @param failed told when what has happened could not be written: a restarted daemon will not know
+ * @throws Error when another guestd uses the folder, or it cannot be written
+ */
+export function openJournal(runDir: string, failed: (error: unknown) => void): Journal {
   mkdirSync(runDir, { recursive: true, mode: 0o700 })
   const lock = lockFile(join(runDir, 'lock'))
   const path = join(runDir, 'commands.ndjson')
@@ -80,17 +84,31 @@ export function openJournal(runDir: string): Journal {
     lines = kept.length
   }
 
-  const write = (line: Line) => {
+  /** After a write that failed the file may end inside a line. */
+  let torn = false
+
+  const append = (line: Line) => {
+    const text = `${torn ? '\n' : ''}${JSON.stringify(line)}\n`
+    torn = true
+    if (writeSync(fd, text) < Buffer.byteLength(text)) throw new Error('the journal has no space')
+    torn = false
     apply(entries, line)
-    writeSync(fd, `${JSON.stringify(line)}\n`)
     lines += 1
-    if (lines > entries.size * 3 + SPARE_LINES) rewrite()
+  }
+
+  const write = (line: Line) => {
+    try {
+      append(line)
+      if (lines > entries.size * 3 + SPARE_LINES) rewrite()
+    } catch (error) {
+      failed(error)
+    }
   }
 
   rewrite()
   return {
     recovered,
-    started: record => write({ op: 'start', id: record.id, record }),
+    started: record => append({ op: 'start', id: record.id, record }),
     launched: (id, record) => write({ op: 'pid', id, record }),
     ended: (id, record) => write({ op: 'end', id, record }),
     forgotten: id => write({ op: 'forget', id }),

@@ -23,7 +23,7 @@ export interface Output {
   open(stream: Stream): number
   /** Something has happened in the command's life that readers may tell. */
   wake(): void
-  /** @param cut called when the reader was given up before its end */
+  /** @param cut called when the reader had the starter's role and was given up before its end */
   attach(options: AttachOptions, cut: () => void): FrameReader
   /** Closes our ends of the pipes. */
   closePipes(): void
@@ -115,13 +115,12 @@ export function createOutput(
       const place = () => reader.cursor
       const reader = createReader(log, life, options, {
         advanced: hold.check,
+        finished: () => hold.done(place),
         cut: () => {
-          hold.cut(place)
-          cut()
+          if (hold.cut(place)) cut()
         },
         closed: () => {
           readers.delete(reader)
-          if (reader.done) hold.done(place)
           giveBack()
         },
       })

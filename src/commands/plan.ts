@@ -84,7 +84,7 @@ function candidates(program: string, path: string): readonly string[] {
     .map(directory => join(directory, program))
 }
 
-/** A limit that was asked for and cannot be kept is refused; a configured one is told at start. */
+/** A limit that was asked for and cannot be kept is refused; a configured one is told in the log at the start. */
 function refuseUnenforceable(asked: CommandLimits | undefined, machine: Machine): void {
   const available = machine.cgroups?.controllers ?? []
   const refuse = (field: keyof CommandLimits, why: string) =>

@@ -15,6 +15,8 @@ export interface LogReader extends FrameReader {
 export interface ReaderEvents {
   /** The place in the log has moved. */
   readonly advanced: () => void
+  /** All is read: `done`. */
+  readonly finished: () => void
   /** Given up before the end. */
   readonly cut: () => void
   /** Given up, before the end or after. */
@@ -86,6 +88,7 @@ export function createReader(
   const end = (): Frame | null => {
     if (cursor < lastCursor()) return null
     done = true
+    events.finished()
     if (life.end === null || !exitSent) return null
     return { type: 'end', ...life.end.facts, truncated, cursor }
   }

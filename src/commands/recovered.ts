@@ -62,13 +62,19 @@ export function createRecovered(entry: Entry, ended: EndRecord): Command & { end
   return {
     id: start.id,
     state: 'ended',
+    isComplete: true,
     endedAt: ended.endedAt,
     request: { detach: start.detach, onDisconnect: start.onDisconnect },
     stdin: createStdin(null),
     attach(options) {
       const log = createOutputLog(0, lost ? options.cursor : written)
       const nothing = () => undefined
-      return createReader(log, life, options, { advanced: nothing, cut: nothing, closed: nothing })
+      return createReader(log, life, options, {
+        advanced: nothing,
+        finished: nothing,
+        cut: nothing,
+        closed: nothing,
+      })
     },
     signal() {
       throw gone()

@@ -5,7 +5,7 @@ import type { RunRequest } from '../protocol/schemas.ts'
 import { processStat } from '../sys/process-group.ts'
 import { createBudget } from './budget.ts'
 import { type CommandSettings, createCommand, type ManagedCommand } from './command.ts'
-import { createContainment } from './containment.ts'
+import { type Containment, createContainment } from './containment.ts'
 import { requestDigest } from './digest.ts'
 import { commandLine } from './info.ts'
 import type { Entry, Journal } from './journal.ts'
@@ -113,8 +113,12 @@ export function createRegistry(
     forgetExpired()
   }
 
-  const create = (id: string, request: RunRequest, plan: Plan): ManagedCommand => {
-    const containment = createContainment(machine.cgroups, id)
+  const create = (
+    id: string,
+    request: RunRequest,
+    plan: Plan,
+    containment: Containment,
+  ): ManagedCommand => {
     const command = createCommand({
       id,
       request,
@@ -146,7 +150,7 @@ export function createRegistry(
     const plan = planLaunch(request, settings, machine)
     const id = request.id ?? randomUUID()
     const digest = request.id === undefined ? null : requestDigest(request)
-    const command = create(id, request, plan)
+    const containment = createContainment(machine.cgroups, id)
     journal.started({
       id,
       digest,
@@ -154,21 +158,22 @@ export function createRegistry(
       cwd: plan.cwd,
       user: plan.user,
       commandLine: commandLine(request),
-      detach: command.request.detach,
-      onDisconnect: command.request.onDisconnect,
-      cgroupPath: command.containment.cgroupPath,
+      detach: request.detach ?? false,
+      onDisconnect: request.onDisconnect ?? 'keep',
+      cgroupPath: containment.cgroupPath,
     })
-    live.set(id, command)
-    const launched = command.launch()
-    slots.set(id, { command, managed: command, digest, launched })
-    keepSweeping()
     try {
+      const command = create(id, request, plan, containment)
+      live.set(id, command)
+      const launched = launchAt(settings.workspace, command, plan)
+      slots.set(id, { command, managed: command, digest, launched })
+      keepSweeping()
       await launched
+      return command
     } catch (error) {
       forget(id)
-      throw atWorkspace(error, plan.cwd, settings.workspace)
+      throw error
     }
-    return command
   }
 
   /** The same id: the command that the first request started, if the body is the same. */
@@ -188,6 +193,10 @@ export function createRegistry(
     const { digest } = entry.start
     slots.set(command.id, { command, managed: null, digest, launched: Promise.resolve() })
     retention.add(command.id)
+  }
+
+  const hurry = () => {
+    for (const command of live.values()) command.hurry()
   }
 
   const allSettled = async () => {
@@ -215,29 +224,46 @@ export function createRegistry(
       return { running, ended: all.length - running }
     },
     async recover() {
-      await Promise.all(journal.recovered.map(killRemains))
+      await atMost(RECOVER_LIMIT_MS, Promise.all(journal.recovered.map(killRemains)))
       for (const entry of journal.recovered) recoverOne(entry)
       if (slots.size > 0) keepSweeping()
     },
     async stop() {
       stopping = true
-      await Promise.allSettled([...slots.values()].map(slot => slot.launched))
       for (const command of live.values()) command.stop('stopped')
-      const limit = new Promise(resolve => setTimeout(resolve, settings.stopLimitMs).unref())
-      await Promise.race([allSettled(), limit])
+      const graces = settings.stopLimitMs - Math.min(KILL_RESERVE_MS, settings.stopLimitMs / 2)
+      const timer = setTimeout(hurry, graces)
+      await atMost(settings.stopLimitMs, allSettled())
+      clearTimeout(timer)
     },
-    hurry() {
-      for (const command of live.values()) command.hurry()
-    },
+    hurry,
   }
 }
 
 /** How often a stop looks whether the commands have ended. */
 const STOP_LOOK_MS = 5
 
+/** What of `stopLimitMs` is for the kills, after the graces. */
+const KILL_RESERVE_MS = 2_000
+
+/** A process that cannot be killed, as in uninterruptible sleep, must not keep guestd from serving. */
+const RECOVER_LIMIT_MS = 10_000
+
+/** Whichever comes first. */
+async function atMost(limitMs: number, work: Promise<unknown>): Promise<void> {
+  const limit = Promise.withResolvers<void>()
+  const timer = setTimeout(limit.resolve, limitMs)
+  await Promise.race([work, limit.promise])
+  clearTimeout(timer)
+}
+
 /** The workspace itself missing is not the request's fault. */
-function atWorkspace(error: unknown, cwd: string, workspace: string): unknown {
-  const missing = error instanceof GuestdError && error.code.startsWith('cwd_')
-  if (!missing || cwd !== workspace) return error
-  return new GuestdError('workspace_unavailable', `the workspace ${workspace} is not there`)
+async function launchAt(workspace: string, command: ManagedCommand, plan: Plan): Promise<void> {
+  try {
+    await command.launch()
+  } catch (error) {
+    const missing = error instanceof GuestdError && error.code.startsWith('cwd_')
+    if (!missing || plan.cwd !== workspace) throw error
+    throw new GuestdError('workspace_unavailable', `the workspace ${workspace} is not there`)
+  }
 }

@@ -16,7 +16,9 @@ const PIECE_BYTES = 120 * 1024
  * are joined before they are cleared, on the line on which the script begins.
  */
 export function bashArgv(script: string): readonly string[] {
-  if (Buffer.byteLength(script) <= ONE_ARGUMENT_BYTES) return ['bash', '-c', script]
+  // `--`: a script that begins with a dash is no option.
+  if (Buffer.byteLength(script) <= ONE_ARGUMENT_BYTES)
+    return /^[-+]/.test(script) ? ['bash', '-c', '--', script] : ['bash', '-c', script]
   const pieces = cut(Buffer.from(script))
   const parameters = pieces.map((_, index) => `\${${index + 1}}`).join('')
   return ['bash', '-c', `eval "set --; ${parameters}"`, 'bash', ...pieces]

@@ -25,6 +25,8 @@ export interface Commands {
 export interface Command {
   readonly id: string
   readonly state: 'running' | 'ended'
+  /** The end has been told and every pipe is closed: no byte will come any more. */
+  readonly isComplete: boolean
   readonly request: { readonly detach: boolean; readonly onDisconnect: 'keep' | 'kill' }
   info(): CommandInfo
   /** @throws GuestdError `cursor_out_of_range` */

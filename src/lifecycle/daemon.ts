@@ -2,6 +2,7 @@
 import { createServer, type Server } from 'node:http'
 import { createApi } from '../api/api.ts'
 import { openJournal } from '../commands/journal.ts'
+import type { Machine } from '../commands/plan.ts'
 import { createRegistry } from '../commands/registry.ts'
 import type { Command } from '../commands/types.ts'
 import type { Config, ListenAddress } from '../config.ts'
@@ -16,6 +17,8 @@ import { prepareWorkspace, workspaceState } from './workspace.ts'
 
 /** After the last command has ended, readers have this long to take their last frames. */
 const LAST_FRAMES_MS = 2_000
+/** Refused connections are told at most this often. */
+const REFUSED_LINE_MS = 1_000
 
 export interface Daemon {
   /** What it listens at. */
@@ -30,10 +33,13 @@ export interface Daemon {
 /** Journal and remains of the daemon before, then the API, then the listeners: nobody is served early. */
 export async function startDaemon(config: Config, log: Log, version: string): Promise<Daemon> {
   const startedAt = new Date().toISOString()
-  const journal = openJournal(config.runDir)
+  const journal = openJournal(config.runDir, err =>
+    log.error({ component: 'commands', err }, 'the journal could not be written'),
+  )
   const machine = lookAtMachine(config.runDir)
   const workspace = prepareWorkspace(config.workspace, config.user)
   if (!workspace.ok) log.error({ component: 'session', ...workspace }, 'the workspace is not there')
+  warnOfLimits(config, machine, log)
   const commandLog = log.child({ component: 'commands' })
   const registry = createRegistry(config, machine, journal, {
     ended: command => commandLog.info(endLine(command, config), 'command ended'),
@@ -79,9 +85,7 @@ export async function startDaemon(config: Config, log: Log, version: string): Pr
     const server = createServer(api.serverOptions, api.handler)
     api.guard(server)
     servers.push(server)
-    const refused = (cid: number) =>
-      log.warn({ component: 'api', cid }, 'refused a vsock connection that is not from the host')
-    listening.push(await openListener(server, address, refused))
+    listening.push(await openListener(server, address, logRefused(log)))
   }
 
   const shutDown = async () => {
@@ -111,6 +115,35 @@ export function addresses(config: Config): readonly ListenAddress[] {
     .filter(fd => !named.has(fd))
     .map(fd => ({ scheme: 'fd', uri: `fd:${fd}`, fd }) as const)
   return [...config.listen, ...inherited]
+}
+
+/** A limit that every command was to have, and that this machine cannot keep. */
+function warnOfLimits({ limits }: Config, { cgroups, nofileHard, self }: Machine, log: Log): void {
+  const controllers = cgroups?.controllers ?? []
+  const missing = [
+    ...(limits.memoryBytes === null || controllers.includes('memory')
+      ? []
+      : ['limits.memoryBytes']),
+    ...(limits.pids === null || controllers.includes('pids') ? [] : ['limits.pids']),
+    ...(limits.cpus === null || controllers.includes('cpu') ? [] : ['limits.cpus']),
+    ...((limits.nofile ?? 0) > nofileHard && self.uid !== 0 ? ['limits.nofile'] : []),
+  ]
+  if (missing.length > 0)
+    log.warn({ component: 'commands', missing }, 'limits that cannot be enforced here')
+}
+
+/** A process in the guest may knock as often as it likes: one line a second is enough. */
+function logRefused(log: Log): (cid: number) => void {
+  let connections = 0
+  let last = Number.NEGATIVE_INFINITY
+  return cid => {
+    connections += 1
+    if (performance.now() - last < REFUSED_LINE_MS) return
+    last = performance.now()
+    const message = 'refused vsock connections that are not from the host'
+    log.warn({ component: 'api', cid, connections }, message)
+    connections = 0
+  }
 }
 
 function endLine(command: Command, config: Config): object {

@@ -79,7 +79,10 @@ async function removeStaleSocket(path: string): Promise<void> {
   const socket = connect(path)
   try {
     await once(socket, 'connect')
-  } catch {
+  } catch (error) {
+    // Any other error, as of a full backlog, is that of a living one.
+    const refused = error instanceof Error && 'code' in error && error.code === 'ECONNREFUSED'
+    if (!refused) throw error
     unlinkSync(path)
     return
   } finally {

@@ -40,19 +40,24 @@ export function launch(spec: LaunchSpec, onTimeout: () => void): Promise<LaunchO
   const { promise, resolve } = Promise.withResolvers<LaunchOutcome>()
   const done = (pid: number, pidfd: number, stage: string | null, errno: string | null) => {
     clearTimeout(timer)
+    isDone = true
     const process = pidfd >= 0 ? adopt(pid, pidfd) : null
     if (stage === null && process !== null) resolve({ kind: 'running', process })
     else if (stage === 'precheck') resolve({ kind: 'refused', errno: errno ?? 'ENOENT' })
     else resolve({ kind: 'failed', stage: stage ?? 'clone', errno })
   }
+  const giveUp = (job: number) => {
+    if (isDone) return
+    native.abandonLaunch(job)
+    onTimeout()
+    resolve({ kind: 'failed', stage: 'timeout', errno: null })
+  }
+  let isDone = false
   let timer: NodeJS.Timeout | undefined
   try {
     const job = native.launch(spec, done)
-    timer = setTimeout(() => {
-      native.abandonLaunch(job)
-      onTimeout()
-      resolve({ kind: 'failed', stage: 'timeout', errno: null })
-    }, LAUNCH_LIMIT_MS)
+    // After a stall of the loop a launch that is done has only not been told yet: look first.
+    timer = setTimeout(() => setImmediate(giveUp, job), LAUNCH_LIMIT_MS)
   } catch (error) {
     // No thread could be had, and so nobody closes these.
     for (const fd of [spec.stdin, spec.stdout, spec.stderr]) if (fd >= 0) closeSync(fd)

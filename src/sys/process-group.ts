@@ -17,15 +17,20 @@ export function signalGroup(pgid: number, signal: number): boolean {
 /**
  * The process groups of live processes whose group or session is `id`, one entry for each process:
  * fields 3, 5 and 6 of /proc/PID/stat, proc(5). A shell's jobs have groups of their own in it.
+ * `null` where /proc cannot be read, as without a free descriptor: then nobody knows.
  */
-export function sessionGroups(id: number): readonly number[] {
-  return readdirSync('/proc')
-    .filter(name => /^\d+$/.test(name))
-    .flatMap(pid => {
-      const stat = processStat(Number(pid))
-      const isMember = stat !== null && (stat.pgid === id || stat.session === id)
-      return isMember && stat.state !== 'Z' ? [stat.pgid] : []
-    })
+export function sessionGroups(id: number): readonly number[] | null {
+  try {
+    return readdirSync('/proc')
+      .filter(name => /^\d+$/.test(name))
+      .flatMap(pid => {
+        const stat = readStat(Number(pid))
+        const isMember = stat !== null && (stat.pgid === id || stat.session === id)
+        return isMember && stat.state !== 'Z' ? [stat.pgid] : []
+      })
+  } catch {
+    return null
+  }
 }
 
 export interface ProcessStat {
@@ -36,7 +41,16 @@ export interface ProcessStat {
   readonly startTime: number
 }
 
+/** `null` for a process that is gone, or that cannot be looked at. */
 export function processStat(pid: number): ProcessStat | null {
+  try {
+    return readStat(pid)
+  } catch {
+    return null
+  }
+}
+
+function readStat(pid: number): ProcessStat | null {
   try {
     const text = readFileSync(`/proc/${pid}/stat`, 'utf8')
     // The name, in parentheses, may hold spaces and parentheses itself.
@@ -47,7 +61,9 @@ export function processStat(pid: number): ProcessStat | null {
       session: Number(fields[3]),
       startTime: Number(fields[19]),
     }
-  } catch {
-    return null
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : ''
+    if (code === 'ENOENT' || code === 'ESRCH') return null
+    throw error
   }
 }

@@ -85,9 +85,11 @@ t.test(
 
 t.test('who comes back after the end is not made to wait for descendants', async t => {
   const began = performance.now()
+  let firstRetry: number | undefined
   const { proxy, connect } = await front(t, connection => {
     if (connection === 0) return { down: 600 }
-    return performance.now() - began < 2_000 ? { up: 0 } : {}
+    firstRetry ??= performance.now()
+    return performance.now() - firstRetry < 1_500 ? { up: 0 } : {}
   })
   const args = ['run', '--id', 'orphans', '--', 'echo done; sleep 30 & exit 4']
   const { code, out } = await guestctl(args, { connect })

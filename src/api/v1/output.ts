@@ -29,7 +29,12 @@ export function serveOutput(app: App, options: ApiOptions): void {
       const { cursor = 0, follow = false, hold = false } = request.query
       const lastEvent = lastEventId(request, mediaType)
       if (lastEvent !== null && isAtEnd(command, lastEvent)) return reply.code(204).send(null)
-      const reader = command.attach({ cursor: lastEvent ?? cursor, follow, hold })
+      const reader = command.attach({
+        cursor: lastEvent ?? cursor,
+        // Who takes the starter's role over stays for it.
+        follow: follow || hold,
+        hold,
+      })
       return replyWithFrames({ reply, command, reader, mediaType }, options)
     },
   })
@@ -46,5 +51,5 @@ function lastEventId({ headers }: FastifyRequest, mediaType: MediaType): number 
 }
 
 function isAtEnd(command: Command, cursor: number): boolean {
-  return command.state === 'ended' && command.info().cursor === cursor
+  return command.isComplete && command.info().cursor === cursor
 }

@@ -29,8 +29,7 @@ struct launch {
   struct gd_child_state state;
   char *cgroup_path;    /* NULL without cgroups */
   char **cgroup_writes; /* name, value, name, value, …, NULL: limits, written before the birth */
-  char *precheck;       /* "cwd" when the working directory cannot be one: nothing was launched */
-  pthread_mutex_t lock; /* guards abandoned, cloning and reaped */
+  pthread_mutex_t lock; /* guards abandoned and reaped */
   bool abandoned;
   bool reaped;
   int id;
@@ -87,7 +86,6 @@ static bool check_directory(struct launch *launch) {
   int error = stat(launch->plan.cwd, &facts) != 0 ? errno : S_ISDIR(facts.st_mode) ? 0 : ENOTDIR;
   /* Whether the user may enter it is the child's to find out. */
   if (error == 0 || error == EACCES) return true;
-  launch->precheck = "cwd";
   set_failure(launch, "precheck", error);
   return false;
 }
@@ -100,19 +98,28 @@ static void reap(struct launch *launch) {
   pthread_mutex_unlock(&launch->lock);
 }
 
-static void clone_child(struct launch *launch) {
+static bool is_abandoned(struct launch *launch) {
   pthread_mutex_lock(&launch->lock);
   bool abandoned = launch->abandoned;
   pthread_mutex_unlock(&launch->lock);
-  if (abandoned) return;
+  return abandoned;
+}
+
+static void clone_child(struct launch *launch) {
+  if (is_abandoned(launch)) {
+    /* Whoever gave up has looked for the cgroup before it was there. */
+    if (launch->cgroup_path != NULL) rmdir(launch->cgroup_path);
+    return;
+  }
   int result = gd_clone_exec(&launch->plan, &launch->state);
   if (result < 0) {
+    /* The kernel writes pid and pidfd early, and takes back only what they name. */
+    launch->state.pid = 0;
+    launch->state.pidfd = -1;
     set_failure(launch, "clone", -result);
     return;
   }
-  pthread_mutex_lock(&launch->lock);
-  abandoned = launch->abandoned;
-  pthread_mutex_unlock(&launch->lock);
+  bool abandoned = is_abandoned(launch);
   if (abandoned) kill(launch->state.pid, SIGKILL);
   if (abandoned || launch->state.stage != NULL) {
     reap(launch);

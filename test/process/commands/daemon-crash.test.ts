@@ -17,6 +17,7 @@ async function crash(t: Test, options: { wrap?: readonly string[] }, command: st
   const detached = { id: 'detached', command: 'echo up; sleep 1000', detach: true, env }
   await guestd.request('POST', '/v1/commands', { body: detached })
   await until(async () => Number((await inspect(guestd, 'detached')).cursor) === 3)
+  await until(() => living().length >= 5)
   const before = living()
   await guestd.kill()
   t.same(
