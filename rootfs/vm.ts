@@ -24,8 +24,8 @@ export const GUESTD_PORT = 1023
 const DEFAULT_MEMORY_MIB = 1024
 /** systemd and guestd start beside each other. */
 const DEFAULT_CPUS = 2
-/** A boot takes 10 to 15 s where instructions are translated, a few times that on a busy host. */
-const DEFAULT_BOOT_LIMIT_MS = 120_000
+/** A boot takes some 14 s where instructions are translated, many times that on a busy host. */
+const DEFAULT_BOOT_LIMIT_MS = 300_000
 /** vhost-device-vsock makes its socket within some 10 ms. */
 const VHOST_LIMIT_MS = 10_000
 /** How often the booting guest is asked. */
@@ -42,7 +42,7 @@ export interface VmOptions {
   overlay?: OverlayFiles
   /** Further words for the kernel's command line. */
   kernelArgs?: readonly string[]
-  /** How long until guestd must answer. Default 120 s. */
+  /** How long until guestd must answer. Default 300 s. */
   bootLimitMs?: number
   /** The default waits for guestd's answer; false returns as soon as the machine runs. */
   waitForGuestd?: boolean

@@ -1,15 +1,9 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { bootGuest } from './harness.ts'
 
-/** From QEMU's start to guestd's answer; a quiet machine of two cores takes 10 to 15 s. */
-const BOOT_LIMIT_MS = 60_000
-
 const guest = await bootGuest(t)
 t.comment(`guestd answered after ${(guest.bootMs / 1000).toFixed(1)} s`)
-
-t.test('guestd answers soon after the machine is turned on', async t => {
-  t.ok(guest.bootMs < BOOT_LIMIT_MS, `${guest.bootMs} ms`)
-})
 
 t.test('a command runs in the guest’s kernel, and its streams and exit code come back', async t => {
   const { code, out, err } = await guest.run('uname -n; cat /proc/1/comm; echo apart >&2; exit 7')
@@ -42,3 +36,18 @@ t.test('a port of the guest on which nobody listens is refused with a word about
   t.equal(code, 125)
   t.match(err, /1022/)
 })
+
+t.test('the guest’s clock goes as fast as the host’s', async t => {
+  const [before, begun] = [await uptimeMs(), performance.now()]
+  await sleep(3_000)
+  const guestMs = (await uptimeMs()) - before
+  const hostMs = performance.now() - begun
+  const ratio = guestMs / hostMs
+  // Replies from a busy host take their time; a clock that was measured wrongly is ten times off.
+  t.ok(ratio > 0.5 && ratio < 2, `${guestMs} ms there, ${hostMs} ms here`)
+})
+
+async function uptimeMs(): Promise<number> {
+  const { out } = await guest.run('read up idle </proc/uptime; echo $up')
+  return Number(out) * 1_000
+}
