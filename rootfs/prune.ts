@@ -6,7 +6,7 @@ import path from 'node:path'
 /** How many entries of a kind stay: enough to go back and forth between some branches. */
 const KEPT_ENTRIES = 3
 /** An entry younger than this may be about to be opened by another run; half-built folders too. */
-const MIN_AGE_MS = 60 * 60 * 1000
+const MIN_AGE_MS = 30 * 60 * 1000
 
 /**
  * Removes the least recently used entries of a kind beyond `KEPT_ENTRIES`, and what builders that
