@@ -29,7 +29,7 @@ run('gcc', [
   ...['-std=gnu11', '-O1', '-g', '-Wall', '-Wextra', '-Werror', '-fPIC', '-shared'],
   ...['-fsanitize=address', '-fno-omit-frame-pointer', '-DNODE_GYP_MODULE_NAME=guestd_native'],
   ...['-I', join(headers, 'include/node'), '-o', join(dist, 'guestd_native.node')],
-  ...['addon', 'napi_util', 'clone', 'launch', 'exit', 'fds', 'users', 'vsock'].map(name =>
+  ...['addon', 'napi_util', 'clone', 'launch', 'plan', 'exit', 'fds', 'users', 'vsock'].map(name =>
     join(native, `${name}.c`),
   ),
 ])

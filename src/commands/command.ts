@@ -13,6 +13,7 @@ import { closeFd, inputPipe } from '../sys/pipes.ts'
 import { signalGroup } from '../sys/process-group.ts'
 import type { Budget } from './budget.ts'
 import type { Containment } from './containment.ts'
+import { drain } from './drain.ts'
 import { exitFacts } from './exit-facts.ts'
 import { commandLine, describe } from './info.ts'
 import type { Life } from './life.ts'
@@ -21,14 +22,6 @@ import type { Plan } from './plan.ts'
 import { createStdin } from './stdin.ts'
 import { killUntilEmpty, terminate } from './terminate.ts'
 import type { Command } from './types.ts'
-
-/** What is in the pipes at the exit is drained for at most this long before `end`. */
-const DRAIN_LIMIT_MS = 250
-/**
- * Pipes that gave nothing for so long are drained, though a descendant holds them open: enough for
- * a `> >(tee …)` to write what it has read.
- */
-const DRAIN_QUIET_MS = 50
 
 /** How often is looked whether all have gone within their grace. */
 const GRACE_LOOK_MS = 20
@@ -142,23 +135,7 @@ export function createCommand(options: CommandOptions): ManagedCommand {
 
   const finishOrDrain = () => {
     if (life.closed) finish()
-    else drain()
-  }
-
-  /** A starter that reads slowly is waited for: only time in which the pipes are read counts. */
-  const drain = (spentMs = 0) => {
-    const before = log.end
-    const heldBefore = hold.paused
-    const look = () => {
-      if (life.end !== null) return
-      const held = heldBefore || hold.paused
-      const spent = held ? spentMs : spentMs + DRAIN_QUIET_MS
-      const quiet = !held && log.end === before
-      if (quiet || spent >= DRAIN_LIMIT_MS) finish()
-      else drain(spent)
-    }
-    // On a busy loop timers come due before the pipes have been looked at: setImmediate comes after.
-    setTimeout(() => setImmediate(look), DRAIN_QUIET_MS)
+    else drain({ log, hold, isOver: () => life.end !== null, drained: finish })
   }
 
   const finish = () => {

@@ -8,6 +8,7 @@
 #define _GNU_SOURCE
 #include "clone.h"
 #include "napi_util.h"
+#include "plan.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -166,20 +167,9 @@ static int start_thread(struct launch *launch) {
 
 /* ---- the event loop ---- */
 
-static void free_list(char *const *list) {
-  if (list == NULL) return;
-  for (char *const *item = list; *item != NULL; item++) free(*item);
-  free((void *)list);
-}
-
 static void free_launch(struct launch *launch) {
-  free_list(launch->plan.argv);
-  free_list(launch->plan.envp);
-  free_list(launch->plan.paths);
-  free_list(launch->cgroup_writes);
-  free((void *)launch->plan.cwd);
-  free((void *)launch->plan.oom_score_adj);
-  free((void *)launch->plan.groups);
+  gd_free_plan(&launch->plan);
+  gd_free_list(launch->cgroup_writes);
   free(launch->cgroup_path);
   pthread_mutex_destroy(&launch->lock);
   free(launch);
@@ -225,57 +215,6 @@ static void on_finished(uv_async_t *async) {
   }
 }
 
-static char *copy_string(napi_env env, napi_value value) {
-  size_t length = 0;
-  if (napi_get_value_string_utf8(env, value, NULL, 0, &length) != napi_ok) return NULL;
-  char *text = malloc(length + 1);
-  if (text != NULL) napi_get_value_string_utf8(env, value, text, length + 1, &length);
-  return text;
-}
-
-static char **copy_list(napi_env env, napi_value array) {
-  uint32_t count = 0;
-  napi_get_array_length(env, array, &count);
-  char **list = calloc((size_t)count + 1, sizeof *list);
-  for (uint32_t i = 0; list != NULL && i < count; i++) {
-    napi_value item = NULL;
-    napi_get_element(env, array, i, &item);
-    list[i] = copy_string(env, item);
-  }
-  return list;
-}
-
-static void copy_groups(napi_env env, napi_value array, struct gd_child_plan *plan) {
-  uint32_t count = 0;
-  napi_get_array_length(env, array, &count);
-  gid_t *groups = calloc((size_t)count + 1, sizeof *groups);
-  for (uint32_t i = 0; groups != NULL && i < count; i++) {
-    napi_value item = NULL;
-    napi_get_element(env, array, i, &item);
-    groups[i] = (gid_t)gd_int64(env, item);
-  }
-  plan->groups = groups;
-  plan->group_count = count;
-}
-
-static void copy_plan(napi_env env, napi_value spec, struct gd_child_plan *plan) {
-  plan->argv = copy_list(env, gd_get(env, spec, "argv"));
-  plan->envp = copy_list(env, gd_get(env, spec, "env"));
-  plan->paths = copy_list(env, gd_get(env, spec, "paths"));
-  plan->cwd = copy_string(env, gd_get(env, spec, "cwd"));
-  plan->oom_score_adj = copy_string(env, gd_get(env, spec, "oomScoreAdj"));
-  plan->stdio[0] = gd_int(env, gd_get(env, spec, "stdin"));
-  plan->stdio[1] = gd_int(env, gd_get(env, spec, "stdout"));
-  plan->stdio[2] = gd_int(env, gd_get(env, spec, "stderr"));
-  plan->cgroup_fd = -1;
-  napi_get_value_bool(env, gd_get(env, spec, "switchUser"), &plan->switch_user);
-  plan->uid = (uid_t)gd_int64(env, gd_get(env, spec, "uid"));
-  plan->gid = (gid_t)gd_int64(env, gd_get(env, spec, "gid"));
-  copy_groups(env, gd_get(env, spec, "groups"), plan);
-  plan->nofile_soft = (unsigned long long)gd_int64(env, gd_get(env, spec, "nofileSoft"));
-  plan->nofile_hard = (unsigned long long)gd_int64(env, gd_get(env, spec, "nofileHard"));
-}
-
 static bool is_string(napi_env env, napi_value value) {
   napi_valuetype type;
   return napi_typeof(env, value, &type) == napi_ok && type == napi_string;
@@ -288,9 +227,9 @@ static napi_value launch(napi_env env, napi_callback_info info) {
   if (launch == NULL) return gd_throw_errno(env, "launch", ENOMEM);
   napi_value cgroup = gd_get(env, argv[0], "cgroupPath");
   pthread_mutex_init(&launch->lock, NULL);
-  copy_plan(env, argv[0], &launch->plan);
-  if (is_string(env, cgroup)) launch->cgroup_path = copy_string(env, cgroup);
-  launch->cgroup_writes = copy_list(env, gd_get(env, argv[0], "cgroupWrites"));
+  gd_copy_plan(env, argv[0], &launch->plan);
+  if (is_string(env, cgroup)) launch->cgroup_path = gd_copy_string(env, cgroup);
+  launch->cgroup_writes = gd_copy_list(env, gd_get(env, argv[0], "cgroupWrites"));
   launch->state.pidfd = -1;
   launch->id = loop.next_id++;
   napi_create_reference(env, argv[1], 1, &launch->done);
