@@ -10,8 +10,6 @@ import type { OutputLog } from './output-log.ts'
 const INCOMPLETE_WAIT_MS = 100
 /** Read buffer of a quiet pipe, shared by all: a read and the copy of its bytes are one step. */
 const SCRATCH_BYTES = 64 * 1024
-/** Read buffer of a busy pipe, its own: the capacity of the pipe, so that one read empties it. */
-const BUSY_BYTES = 256 * 1024
 
 const scratch = Buffer.allocUnsafeSlow(SCRATCH_BYTES)
 
@@ -24,8 +22,16 @@ export interface Intake {
   end(): void
 }
 
-/** @param entered called after bytes have entered the log */
-export function createIntake(log: OutputLog, stream: Stream, entered: () => void): Intake {
+/**
+ * @param busyBytes read buffer of a busy pipe, its own
+ * @param entered called after bytes have entered the log
+ */
+export function createIntake(
+  log: OutputLog,
+  stream: Stream,
+  busyBytes: number,
+  entered: () => void,
+): Intake {
   let current: Uint8Array = scratch
   let held: Uint8Array = new Uint8Array(0)
   let timer: NodeJS.Timeout | undefined
@@ -85,7 +91,7 @@ export function createIntake(log: OutputLog, stream: Stream, entered: () => void
       const busy = length * 2 >= current.length
       const owned = busy && current !== scratch
       take(bytes, owned)
-      if (owned || (busy && current === scratch)) current = Buffer.allocUnsafeSlow(BUSY_BYTES)
+      if (owned || (busy && current === scratch)) current = Buffer.allocUnsafeSlow(busyBytes)
       else if (length < SCRATCH_BYTES / 4) current = scratch
       entered()
     },

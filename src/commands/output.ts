@@ -13,6 +13,8 @@ export interface OutputSettings {
   readonly ringBytes: number
   /** Bytes by which a starter may lag before the command waits. */
   readonly fullMark: number
+  /** Most bytes of one read: by so much each of its pipes may overshoot the mark. */
+  readonly readBytes: number
   readonly reattachGraceMs: number
 }
 
@@ -101,7 +103,7 @@ export function createOutput(
     hold,
     open(stream) {
       const { ourEnd, childEnd } = outputPipe()
-      const { buffer, data, end } = createIntake(log, stream, entered)
+      const { buffer, data, end } = createIntake(log, stream, settings.readBytes, entered)
       openPipes += 1
       const ended = () => {
         end()

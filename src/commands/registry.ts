@@ -16,7 +16,7 @@ import type { Command, Commands } from './types.ts'
 
 export interface RegistrySettings
   extends PlanSettings,
-    Omit<CommandSettings, 'fullMark' | 'ringBytes'> {
+    Omit<CommandSettings, 'fullMark' | 'readBytes' | 'ringBytes'> {
   readonly maxCommands: number
   /** How long the commands may take to end when guestd stops. */
   readonly stopLimitMs: number
@@ -50,6 +50,9 @@ const SWEEP_MS = 1_000
 /** Largest lag of a starter: more gains no throughput. */
 const LARGEST_MARK_BYTES = 1024 * 1024
 const SMALLEST_MARK_BYTES = 64 * 1024
+/** The capacity of a pipe as guestd asks for it: a larger read finds no more. */
+const LARGEST_READ_BYTES = 256 * 1024
+const SMALLEST_READ_BYTES = 64 * 1024
 
 interface Slot {
   readonly command: Command
@@ -74,14 +77,10 @@ export function createRegistry(
   let stopping = false
   let sweeper: NodeJS.Timeout | undefined
 
-  /**
-   * Held for each starter: what lags, and as much again that may be on its way when a stream is
-   * cut. All of them together stay within the bound on output.
-   */
-  const fullMark = Math.max(
-    SMALLEST_MARK_BYTES,
-    Math.min(LARGEST_MARK_BYTES, settings.output.totalBytes / settings.maxCommands / 2),
-  )
+  /** A starter's share of the bound: what lags, and what reads of its two pipes add to that. */
+  const share = settings.output.totalBytes / settings.maxCommands
+  const fullMark = clamp(share / 2, SMALLEST_MARK_BYTES, LARGEST_MARK_BYTES)
+  const readBytes = clamp(share / 4, SMALLEST_READ_BYTES, LARGEST_READ_BYTES)
 
   const forget = (id: string) => {
     slots.get(id)?.managed?.discard()
@@ -125,7 +124,7 @@ export function createRegistry(
       plan,
       containment,
       budget,
-      settings: { ...settings, fullMark, ringBytes: settings.output.ringBytes },
+      settings: { ...settings, fullMark, readBytes, ringBytes: settings.output.ringBytes },
       events: {
         launched: pid => {
           const startTime = containment.proof === 'cgroup' ? null : processStat(pid)?.startTime
@@ -248,6 +247,10 @@ const KILL_RESERVE_MS = 2_000
 
 /** A process that cannot be killed, as in uninterruptible sleep, must not keep guestd from serving. */
 const RECOVER_LIMIT_MS = 10_000
+
+function clamp(value: number, least: number, most: number): number {
+  return Math.max(least, Math.min(most, Math.floor(value)))
+}
 
 /** Whichever comes first. */
 async function atMost(limitMs: number, work: Promise<unknown>): Promise<void> {

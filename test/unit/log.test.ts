@@ -15,7 +15,7 @@ t.test('a line is JSON with its time, its level as a word and its component', as
   const log = createLog({ level: 'info', fd })
   log.child({ component: 'api' }).warn({ count: 1 }, 'careful')
   log.debug('not told')
-  await new Promise<void>(resolve => log.flush(() => resolve()))
+  await log.written()
   const lines = readFileSync(path, 'utf8').trimEnd().split('\n')
   t.equal(lines.length, 1)
   const { time, ...rest } = JSON.parse(lines[0] ?? '')
