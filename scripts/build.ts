@@ -8,10 +8,19 @@ const root = join(import.meta.dirname, '..')
 const dist = join(root, 'dist')
 const native = join(root, 'src/sys/native')
 const ADDON = 'guestd_native.node'
+/** As `engines` of package.json has it. */
+const NODE_MAJOR = 24
 
 /** Bundled CommonJS packages call `require`, which an ES module has to make for itself. */
 const REQUIRE = `import { createRequire as guestdCreateRequire } from 'node:module';
 const require = guestdCreateRequire(import.meta.url);`
+
+/** An old Node would fail on the first new function, with a line of the bundle for a message. */
+const PROGRAM = `${REQUIRE}
+if (Number(process.versions.node.split('.')[0]) < ${NODE_MAJOR}) {
+  console.error('This program needs Node ${NODE_MAJOR} or later, and this is ' + process.version);
+  process.exit(125);
+}`
 
 /**
  * Fastify's own compilers of schemas: guestd sets others, so these are never called, and cost the
@@ -62,11 +71,12 @@ async function bundle(entry: string, output: string, version: string): Promise<v
     platform: 'node',
     format: 'esm',
     target: 'node24',
-    banner: { js: REQUIRE },
+    banner: { js: output === 'client.js' ? REQUIRE : PROGRAM },
     define: { GUESTD_VERSION: JSON.stringify(version) },
-    // The source is held in the daemon's memory: names stay, so that its traces can be read.
-    minifyWhitespace: true,
-    minifySyntax: true,
+    // The source is held in the daemon's memory; what people see traces of stays as it was written.
+    minifyWhitespace: output === 'guestd.js',
+    minifySyntax: output === 'guestd.js',
+    keepNames: true,
     legalComments: 'none',
     plugins: [withoutUnusedCompilers, requiredBuiltins],
     logLevel: 'warning',

@@ -4,7 +4,15 @@
  * One JSON line an event, in a folder on tmpfs that only guestd reads. A line is written before a
  * command is launched, so a request that is repeated after a crash never runs twice.
  */
-import { closeSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs'
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  writeSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import type { EndFacts, ExitFacts } from '../protocol/frames.ts'
 import { lockFile } from '../sys/lock.ts'
@@ -65,8 +73,7 @@ const SPARE_LINES = 5_000
  * @throws Error when another guestd uses the folder, or it cannot be written
  */
 export function openJournal(runDir: string, failed: (error: unknown) => void): Journal {
-  mkdirSync(runDir, { recursive: true, mode: 0o700 })
-  const lock = lockFile(join(runDir, 'lock'))
+  const lock = takeFolder(runDir)
   const path = join(runDir, 'commands.ndjson')
   const entries = load(path)
   const recovered = [...entries.values()]
@@ -116,6 +123,17 @@ export function openJournal(runDir: string, failed: (error: unknown) => void): J
       closeSync(fd)
       lock.release()
     },
+  }
+}
+
+function takeFolder(runDir: string): { release(): void } {
+  try {
+    // Not its parents: a path that is wrong is to be told, not made.
+    if (!existsSync(runDir)) mkdirSync(runDir, { mode: 0o700 })
+    return lockFile(join(runDir, 'lock'))
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error)
+    throw new Error(`runDir ${runDir} cannot be used: ${reason}`, { cause: error })
   }
 }
 

@@ -10,6 +10,7 @@ import type { Log } from '../log.ts'
 import type { SessionInfo } from '../protocol/schemas.ts'
 import { API_VERSION } from '../protocol/schemas.ts'
 import { closeCgroupTree } from '../sys/cgroup.ts'
+import { findUser } from '../sys/users.ts'
 import { FIRST_INHERITED_FD } from '../util/listen-uri.ts'
 import { openListener } from './listeners.ts'
 import { bootId, lookAtMachine } from './machine.ts'
@@ -37,7 +38,12 @@ export async function startDaemon(config: Config, log: Log, version: string): Pr
     log.error({ component: 'commands', err }, 'the journal could not be written'),
   )
   const machine = lookAtMachine(config.runDir)
-  const workspace = prepareWorkspace(config.workspace, config.user)
+  const workspace = prepareWorkspace(config.workspace, config.user, () =>
+    log.warn(
+      { component: 'session', path: config.workspace },
+      'the workspace was missing, and has been made',
+    ),
+  )
   if (!workspace.ok) log.error({ component: 'session', ...workspace }, 'the workspace is not there')
   warnOfLimits(config, machine, log)
   const commandLog = log.child({ component: 'commands' })
@@ -72,6 +78,7 @@ export async function startDaemon(config: Config, log: Log, version: string): Pr
     const { ok, reason } = workspaceState(config.workspace)
     const reasons = [
       ...(state === 'ready' ? [] : [`guestd is ${state}`]),
+      ...(isKnown(config.user) ? [] : [`user: there is no user ${config.user}`]),
       ...(ok ? [] : [`workspace: ${reason}`]),
     ]
     return { ready: reasons.length === 0, reasons }
@@ -115,6 +122,15 @@ export function addresses(config: Config): readonly ListenAddress[] {
     .filter(fd => !named.has(fd))
     .map(fd => ({ scheme: 'fd', uri: `fd:${fd}`, fd }) as const)
   return [...config.listen, ...inherited]
+}
+
+/** The user may be made later: it is looked up for every command. */
+function isKnown(user: Config['user']): boolean {
+  try {
+    return user === null || findUser(user) !== null
+  } catch {
+    return false
+  }
 }
 
 /** A limit that every command was to have, and that this machine cannot keep. */

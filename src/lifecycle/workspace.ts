@@ -8,11 +8,21 @@ export interface WorkspaceState {
   readonly reason: string | null
 }
 
-/** Makes a missing folder, owned by the user that commands run as. What exists is left as it is. */
-export function prepareWorkspace(path: string, user: string | number | null): WorkspaceState {
+/**
+ * Makes a missing folder in one that is there, owned by the user that commands run as. What exists
+ * is left as it is.
+ *
+ * @param made told when it was missing: a volume that was not mounted looks the same
+ */
+export function prepareWorkspace(
+  path: string,
+  user: string | number | null,
+  made: () => void,
+): WorkspaceState {
   try {
     if (!existsSync(path)) {
-      mkdirSync(path, { recursive: true })
+      mkdirSync(path)
+      made()
       if (user !== null) {
         const { uid, gid } = findUser(user)
         chownSync(path, uid, gid)
