@@ -11,7 +11,7 @@ import { followFrames } from './follow.ts'
 import { createPatience, type Patience } from './patience.ts'
 import { commandPath, type RunRequest } from './request.ts'
 import { createRunningCommand } from './run.ts'
-import { createStdinWriter, type StdinWriter } from './stdin.ts'
+import { createClosedStdin, createStdinWriter, type StdinWriter } from './stdin.ts'
 import { type Exchange, isLoss, type Transport } from './transport.ts'
 
 /** Frames with raw bytes. */
@@ -60,11 +60,15 @@ export function createCommands(options: CommandsOptions): Commands {
     return reply.acceptedBytes
   }
 
-  /** The command whose frames `open` reads; the first connection is opened at once. */
+  /**
+   * The command whose frames `open` reads; the first connection is opened at once.
+   *
+   * @param stdinOffset where its input is to be continued; null: it was not asked to have one
+   */
   const running = (
     id: string,
     cursor: number,
-    stdinOffset: () => Promise<number>,
+    stdinOffset: (() => Promise<number>) | null,
     signal: AbortSignal | undefined,
     open: (cursor: number, isAccepted: boolean) => Promise<IncomingMessage>,
   ) => {
@@ -92,7 +96,10 @@ export function createCommands(options: CommandsOptions): Commands {
         return await reply
       },
     })
-    const stdin = newStdin(id, () => accepted.promise.then(stdinOffset), signal)
+    const stdin =
+      stdinOffset === null
+        ? createClosedStdin()
+        : newStdin(id, () => accepted.promise.then(stdinOffset), signal)
     return createRunningCommand({
       id,
       accepted,
@@ -110,7 +117,7 @@ export function createCommands(options: CommandsOptions): Commands {
       return running(
         id,
         0,
-        async () => 0,
+        request.stdin === 'open' ? async () => 0 : null,
         signal,
         (cursor, isAccepted) =>
           isAccepted

@@ -19,9 +19,12 @@ export interface RunningCommand extends AsyncIterable<Frame> {
   readonly id: string
   /** Resolves once guestd has answered: the command exists. */
   readonly accepted: Promise<void>
-  /** Needs `stdin: 'open'` in the request. */
+  /** Needs `stdin: 'open'` in the request: without it, writing rejects with `stdin_closed`. */
   readonly stdin: StdinWriter
-  /** Settles when the iteration comes to the end of the frames, fails or is stopped. */
+  /**
+   * Settles when the iteration comes to the end of the frames, fails or is stopped; and rejects at
+   * once where guestd refused the request.
+   */
   readonly result: Promise<CommandResult>
   /** Iterates to the end, in place of the caller. @param options.maxBytes see {@link collectFrames} */
   collect(options?: { readonly maxBytes?: number }): Promise<CollectedResult>
@@ -45,8 +48,9 @@ export function createRunningCommand(parts: RunningCommandParts): RunningCommand
   const { id, accepted, stdin } = parts
   const result = Promise.withResolvers<CommandResult>()
   // Who does not look at these shall not be ended by them: the iteration throws the same error.
-  accepted.promise.catch(() => {})
   result.promise.catch(() => {})
+  // What was refused has no result, read or not.
+  accepted.promise.catch(error => result.reject(error))
   let isRead = false
 
   const fail = (error: unknown) => {

@@ -1,5 +1,6 @@
 /** A command's standard input from the host: acknowledged pieces, each written once. */
 
+import { GuestdError } from '../errors.ts'
 import type { StdinReply } from '../protocol/schemas.ts'
 import type { Patience } from './patience.ts'
 import type { Transport } from './transport.ts'
@@ -109,6 +110,14 @@ export function createStdinWriter(options: StdinOptions): StdinWriter {
       return offset ?? 0
     },
   }
+}
+
+/** The standard input of a command that was asked for without one. */
+export function createClosedStdin(): StdinWriter {
+  const refuse = async (): Promise<never> => {
+    throw new GuestdError('stdin_closed', "the command was run without stdin: 'open'")
+  }
+  return { write: refuse, end: refuse, acceptedBytes: 0 }
 }
 
 /** Resolves with the offset after the piece, once all of it is acknowledged. */

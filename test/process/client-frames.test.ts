@@ -137,6 +137,17 @@ t.test('a refusal is a GuestdError with its code and field, and is not repeated'
   t.equal(guest.requests.length, 1)
 })
 
+t.test('a refusal settles the result of a command that nobody reads', async t => {
+  const { client } = await withGuest(t, {
+    intercept: (_request, response) => {
+      response.writeHead(422, { 'content-type': 'application/problem+json' })
+      response.end(JSON.stringify({ code: 'cwd_not_found', detail: '/x', status: 422 }))
+      return true
+    },
+  })
+  await t.rejects(client.run({ command: 'true', cwd: '/x' }).result, { code: 'cwd_not_found' })
+})
+
 t.test('a consumer that waits makes the guest wait', async t => {
   const output = Buffer.alloc(64 * 1024 * 1024)
   const { guest, client } = await withGuest(t, { output })

@@ -39,6 +39,15 @@ t.test('what is written arrives in order, whole, and ended', async t => {
   await t.rejects(command.stdin.write('more'), { message: /has been ended/ })
 })
 
+t.test('a command that was not given an input refuses what is written, at once', async t => {
+  const { client, guest } = await withGuest(t)
+  const { stdin, accepted } = client.run({ command: 'true' })
+  await t.rejects(stdin.write('x'), { name: 'GuestdError', code: 'stdin_closed' })
+  await t.rejects(stdin.end(), { code: 'stdin_closed' })
+  await accepted
+  t.notOk(guest.requests.some(line => line.includes('/stdin')))
+})
+
 t.test('an end without a byte is an end', async t => {
   const { client, written } = await withGuest(t)
   const command = client.run({ command: 'cat', stdin: 'open' })
