@@ -1,6 +1,8 @@
 /**
  * `make bench`: measures guestd against what the machine itself can do, prints a table, and writes
  * the figures as JSON. It ends with 0 whatever the figures are: they are for people to judge.
+ *
+ * Ratios hold on a machine with other work, but not for ever: `chrt -r 1 make bench` keeps it away.
  */
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { cpus, loadavg, release, tmpdir } from 'node:os'
@@ -47,7 +49,7 @@ async function main(): Promise<void> {
       failures.push(`${row.name}: ${error instanceof Error ? error.message : String(error)}`)
     }
   }
-  process.stdout.write(`\n${renderTable(lines)}`)
+  process.stdout.write(`\n${renderTable(lines)}\n${describeMachine(loadBefore)}\n`)
   await writeJson({ lines, failures, loadBefore })
   for (const failure of failures) process.stdout.write(`not measured: ${failure}\n`)
   if (failures.length > 0) process.exitCode = 1
@@ -102,6 +104,11 @@ async function writeJson(result: {
   const report = { at: new Date().toISOString(), quick: values.quick, machine, lines, failures }
   await mkdir(dirname(values.json), { recursive: true })
   await writeFile(values.json, `${JSON.stringify(report, null, 2)}\n`)
+}
+
+function describeMachine(loadBefore: readonly number[]): string {
+  const load = [loadBefore, loadavg()].map(([minute]) => minute?.toFixed(1)).join(' before, ')
+  return `${cpus().length} × ${cpus()[0]?.model}, node ${process.version}, load ${load} after`
 }
 
 function say(text: string): void {

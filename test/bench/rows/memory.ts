@@ -8,7 +8,7 @@ import { runByGuestd } from '../programs.ts'
 
 const COMMANDS = 1_000
 /** Node gives memory back once it has nothing to do. */
-const SETTLE_MS = 3_000
+const SETTLE_MS = 5_000
 
 export const memory: Row = {
   name: 'memory',
