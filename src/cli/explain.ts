@@ -1,10 +1,14 @@
 /** Why a command ended, in words, where its exit code alone would leave one guessing. */
 
+import type { RunRequest } from '../client/index.ts'
 import type { ExitFacts } from '../protocol/frames.ts'
 import { exitCodeOf, exitCodes } from './exit-code.ts'
 
+/** What of the request an explanation names. */
+export type Asked = Pick<RunRequest, 'argv' | 'cwd' | 'user'>
+
 /** A sentence, or null for a command that ended by itself or by somebody's signal. */
-export function explainEnd(facts: ExitFacts): string | null {
+export function explainEnd(facts: ExitFacts, asked: Asked): string | null {
   switch (facts.cause) {
     case 'exit':
     case 'signal':
@@ -24,10 +28,17 @@ export function explainEnd(facts: ExitFacts): string | null {
     case 'lost':
       return 'guestd was killed while the command ran: how it ended is not known'
     case 'spawn':
-      return `the command ${spawnVerb(facts)}: ${facts.stage} failed with ${facts.errno}`
+      return explainSpawn(facts, asked)
   }
 }
 
-function spawnVerb(facts: ExitFacts): string {
-  return exitCodeOf(facts) === exitCodes.notFound ? 'was not found' : 'cannot be executed'
+function explainSpawn(facts: ExitFacts, { argv, cwd, user }: Asked): string {
+  const failure = `${facts.stage} failed with ${facts.errno}`
+  if (facts.stage === 'chdir' && facts.errno === 'EACCES') {
+    const who = user === undefined ? "the command's user" : `user ${user}`
+    return `${who} may not enter ${cwd ?? 'the workspace'}: ${failure}`
+  }
+  const name = argv?.[0] === undefined ? 'the command' : `the command '${argv[0]}'`
+  const isNotFound = exitCodeOf(facts) === exitCodes.notFound
+  return `${name} ${isNotFound ? 'was not found' : 'cannot be executed'}: ${failure}`
 }

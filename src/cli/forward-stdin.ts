@@ -2,14 +2,17 @@
 
 import { GuestdError, type StdinWriter } from '../client/index.ts'
 
-/** Resolves with whether the command took all of it, EOF included; else it no longer reads. */
-export async function forwardStdin(input: NodeJS.ReadStream, stdin: StdinWriter): Promise<boolean> {
+/** Resolves with null once the command took all of it, EOF included; else with why it does not read. */
+export async function forwardStdin(
+  input: NodeJS.ReadStream,
+  stdin: StdinWriter,
+): Promise<GuestdError | null> {
   try {
     for await (const chunk of input as AsyncIterable<Buffer>) await stdin.write(chunk)
     await stdin.end()
-    return true
+    return null
   } catch (error) {
-    if (error instanceof GuestdError && goneCodes.has(error.code)) return false
+    if (error instanceof GuestdError && goneCodes.has(error.code)) return error
     throw error
   } finally {
     // What a terminal or a pipe still has would keep this process.

@@ -90,6 +90,7 @@ function contextOf(around: Surroundings, top: Arguments, args: Arguments): Conte
     if (verbose) say(line).catch(() => {})
   }
   let client: GuestdClient | null = null
+  let lastLoss = ''
   return {
     get stdin() {
       return around.stdin()
@@ -104,7 +105,11 @@ function contextOf(around: Surroundings, top: Arguments, args: Arguments): Conte
       if (connect === undefined || connect === '') throw noAddress()
       client ??= createClient({
         connect,
-        onLost: error => remark(`trying again: ${error.message}`),
+        // The same error again tells nothing more.
+        onLost: ({ message }) => {
+          if (message !== lastLoss) remark(`trying again: ${message}`)
+          lastLoss = message
+        },
       })
       return client
     },

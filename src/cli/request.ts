@@ -24,7 +24,7 @@ export const requestOptions: readonly OptionRow[] = [
   {
     name: 'timeout',
     value: 'TIME',
-    help: 'End it after this long: 30s, 5m, 500ms; 0: never. Default: 5m, with --detach never',
+    help: 'End it after this long: 30s, 5m, 500ms; a plain number is seconds, 0: never. Default: 5m, with --detach never',
   },
   { name: 'id', value: 'ID', help: 'Name it; the same id and command attaches, never runs twice' },
   { name: 'memory', value: 'SIZE', help: 'Limit of memory: 512MiB, 1G' },

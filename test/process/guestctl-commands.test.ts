@@ -78,11 +78,25 @@ t.test('a detached command is listed, inspected, signalled and killed', async t 
   const killed = await ctl('kill', 'job')
   t.match(killed, { code: 0, out: /^job: no process is left \((cgroup|group)\)\n$/ })
   t.match(JSON.parse((await ctl('kill', 'job', '--json')).out), { id: 'job', empty: true })
+  t.match(await ctl('kill', 'job'), {
+    code: 0,
+    out: /^job: it had ended before \(SIGKILL \(killed\)\); no process is left \((cgroup|group)\)\n$/,
+  })
 
   t.notMatch((await ctl('ps')).out, /job/)
   t.match((await ctl('ps', '--all')).out, /^job +SIGKILL \(killed\)/m)
   const info = JSON.parse((await ctl('inspect', 'job', '--json')).out)
   t.match(info, { id: 'job', state: 'ended', cause: 'killed', signal: 'SIGKILL' })
+})
+
+t.test('a command that ended is listed while processes of it live', async t => {
+  t.match(await ctl('run', '--id', 'left', '--', 'sleep 60 &'), { code: 0 })
+  t.match((await ctl('ps')).out, /^left +exit 0, 1 alive +/m)
+  t.match(JSON.parse((await ctl('ps', '--json')).out), {
+    commands: [{ id: 'left', state: 'ended', descendants: 1 }],
+  })
+  t.match(await ctl('kill', 'left'), { out: /^left: it had ended before \(exit 0\); no process/ })
+  t.notMatch((await ctl('ps')).out, /^left/m)
 })
 
 t.test('output is printed from a cursor, apart, and followed to the end', async t => {
@@ -131,8 +145,14 @@ t.test('standard input is written from elsewhere, and ended', async t => {
   t.ok(stdout.equals(Buffer.concat([Buffer.from('first '), input])))
   t.match(await guestctl(['stdin', 'fed'], { connect, input: 'x' }), {
     code: 125,
-    err: /nobody reads the standard input of fed/,
+    err: /^guestctl: nobody reads the standard input any more; 1000006 bytes were accepted \(stdin_closed\)\n$/,
   })
+  t.match(await ctl('run', '-d', '--id', 'deaf', '--', 'sleep 60'), { code: 0 })
+  t.match(await guestctl(['stdin', 'deaf'], { connect, input: 'x' }), {
+    code: 125,
+    err: /^guestctl: the command was started without "stdin": "open" \(stdin_closed\)\n$/,
+  })
+  t.match(await ctl('kill', 'deaf'), { code: 0 })
 })
 
 t.test('a detached command can be given its input later', async t => {

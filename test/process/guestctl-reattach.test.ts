@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { type CuttingProxyOptions, startCuttingProxy } from '../helpers/cutting-proxy.ts'
+import { startFakeGuest } from '../helpers/fake-guest.ts'
 import { guestctl, startGuestctl } from '../helpers/guestctl.ts'
 import { startGuestd } from '../helpers/guestd.ts'
 
@@ -82,6 +83,44 @@ t.test(
     t.match(err, /guestd was killed while the command ran/)
   },
 )
+
+t.test('who gives up tells where the command is', async t => {
+  const path = join(guestd.dir, 'fake')
+  const fake = await startFakeGuest({
+    listen: { path },
+    output: randomBytes(100_000),
+    intercept: ({ url }, response) => {
+      if (!url?.includes('/output')) return false
+      response.removeHeader('guestd-version')
+      response.end()
+      return true
+    },
+  })
+  t.teardown(() => fake.close())
+  const cut = join(guestd.dir, 'cut')
+  const limits = () => ({ down: 20_000 })
+  const proxy = await startCuttingProxy({ path: cut, target: path, limits })
+  t.teardown(() => proxy.close())
+  const { code, err } = await guestctl(['run', '--id', 'far', '--', 'x'], {
+    connect: `unix:${cut}`,
+  })
+  t.equal(code, 125)
+  t.match(
+    err,
+    /is not guestd.*\nguestctl: the command is far: 'guestctl output --follow far' reads on\n$/,
+  )
+  const nowhere = join(guestd.dir, 'nowhere')
+  const refused = await guestctl(['run', '--', 'x'], { connect: `unix:${nowhere}` })
+  t.notMatch(refused.err, /the command is/)
+})
+
+t.test('with --verbose the same loss is told once', async t => {
+  const { proxy, connect } = await front(t, connection => (connection < 3 ? { down: 0 } : {}))
+  const { code, err } = await guestctl(['run', '--verbose', '--', 'true'], { connect })
+  t.equal(code, 0)
+  t.equal(proxy.cuts, 3)
+  t.match(err, /^guestctl: trying again: .*\n$/)
+})
 
 t.test('who comes back after the end is not made to wait for descendants', async t => {
   const began = performance.now()

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { describeState } from '../../src/cli/describe.ts'
 import { exitCodeOf } from '../../src/cli/exit-code.ts'
-import { explainEnd } from '../../src/cli/explain.ts'
+import { type Asked, explainEnd } from '../../src/cli/explain.ts'
 import { formatBytes, formatDuration, renderFacts, renderTable } from '../../src/cli/table.ts'
 import type { CommandInfo } from '../../src/client/index.ts'
 import { causes, type ExitFacts } from '../../src/protocol/frames.ts'
@@ -38,14 +38,45 @@ t.test('every end has its exit code', async t => {
 
 t.test('an end that guestd made is explained, one that the command made is not', async t => {
   for (const cause of causes) {
-    const explanation = explainEnd(facts({ cause, stage: 'exec', errno: 'ENOENT' }))
+    const explanation = explainEnd(facts({ cause, stage: 'exec', errno: 'ENOENT' }), {})
     if (cause === 'exit' || cause === 'signal') t.equal(explanation, null)
     else t.match(explanation, /^(the command|guestd) /)
   }
-  t.equal(
-    explainEnd(facts({ cause: 'spawn', stage: 'exec', errno: 'EACCES' })),
-    'the command cannot be executed: exec failed with EACCES',
-  )
+})
+
+t.test('a command that cannot begin is explained by what was asked for', async t => {
+  const spawn = (stage: string, errno: string) => facts({ cause: 'spawn', stage, errno })
+  const rows: [string, string, Asked, string][] = [
+    ['exec', 'EACCES', {}, 'the command cannot be executed: exec failed with EACCES'],
+    [
+      'exec',
+      'EACCES',
+      { argv: ['./x', 'y'] },
+      "the command './x' cannot be executed: exec failed with EACCES",
+    ],
+    [
+      'exec',
+      'ENOENT',
+      { argv: ['nix'] },
+      "the command 'nix' was not found: exec failed with ENOENT",
+    ],
+    [
+      'chdir',
+      'EACCES',
+      { user: 'bob', cwd: '/root' },
+      'user bob may not enter /root: chdir failed with EACCES',
+    ],
+    [
+      'chdir',
+      'EACCES',
+      {},
+      "the command's user may not enter the workspace: chdir failed with EACCES",
+    ],
+    ['chdir', 'ENOENT', {}, 'the command cannot be executed: chdir failed with ENOENT'],
+  ]
+  for (const [stage, errno, asked, text] of rows) {
+    t.equal(explainEnd(spawn(stage, errno), asked), text)
+  }
 })
 
 t.test('a state is told in a few words', async t => {

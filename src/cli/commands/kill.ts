@@ -1,6 +1,8 @@
 /** guestctl kill */
 
+import type { CommandInfo, KillReply } from '../../client/index.ts'
 import type { CliCommand } from '../command.ts'
+import { describeState } from '../describe.ts'
 import { exitCodes } from '../exit-code.ts'
 import { oneId } from '../operands.ts'
 import { parseChoice, parseSignal } from '../values.ts'
@@ -36,10 +38,15 @@ the cgroup, for the whole tree; or the process group, which a process can leave.
       await client().signal(id, parseSignal('--signal', signal), to)
       return exitCodes.ok
     }
+    const before = args.has('json') ? null : await client().inspect(id)
     const reply = await client().kill(id)
-    const left = reply.empty ? 'no process is left' : 'processes are left'
-    const text = args.has('json') ? JSON.stringify(reply) : `${reply.id}: ${left} (${reply.proof})`
+    const text = before === null ? JSON.stringify(reply) : `${id}: ${describe(before, reply)}`
     await stdout.write(`${text}\n`)
     return reply.empty ? exitCodes.ok : exitCodes.ownError
   },
+}
+
+function describe(before: CommandInfo, { empty, proof }: KillReply): string {
+  const left = `${empty ? 'no process is left' : 'processes are left'} (${proof})`
+  return before.state === 'ended' ? `it had ended before (${describeState(before)}); ${left}` : left
 }

@@ -12,16 +12,17 @@ const SHOWN_CHARACTERS = 60
 
 export const ps: CliCommand = {
   name: 'ps',
-  summary: 'List commands',
+  summary: 'List running commands',
   operands: '',
   options: [
     { name: 'all', short: 'a', help: 'Ended ones too, as far as guestd still holds them' },
     { name: 'json', help: 'Print them as JSON' },
   ],
-  details: '',
+  details: 'A command that has ended is listed while processes that it left are alive.',
   run: async (args, { client, stdout }) => {
     noOperands(args)
-    const commands = await client().list(args.has('all') ? {} : { state: 'running' })
+    const held = await client().list()
+    const commands = args.has('all') ? held : held.filter(isAlive)
     const text = args.has('json')
       ? `${JSON.stringify({ commands }, null, 2)}\n`
       : renderTable(
@@ -33,11 +34,21 @@ export const ps: CliCommand = {
   },
 }
 
+function isAlive({ state, descendants }: CommandInfo): boolean {
+  return state === 'running' || descendants > 0
+}
+
+function stateOf(info: CommandInfo): string {
+  const { state, descendants } = info
+  const left = state === 'ended' && descendants > 0 ? `, ${descendants} alive` : ''
+  return `${describeState(info)}${left}`
+}
+
 function rowOf(info: CommandInfo): string[] {
   const text = info.commandLine
   return [
     info.id,
-    describeState(info),
+    stateOf(info),
     `${formatDuration(Math.max(0, Date.now() - Date.parse(info.startedAt)))} ago`,
     info.user,
     formatBytes(info.stdoutBytes + info.stderrBytes),

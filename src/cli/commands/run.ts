@@ -1,6 +1,6 @@
 /** guestctl run */
 
-import type { RunningCommand, RunRequest } from '../../client/index.ts'
+import { ConnectError, type RunningCommand, type RunRequest } from '../../client/index.ts'
 import { type Arguments, type CliCommand, type Context, UsageError } from '../command.ts'
 import { complaintOf } from '../complain.ts'
 import { exitCodeOf, exitCodes } from '../exit-code.ts'
@@ -53,6 +53,13 @@ async function runHere(request: RunRequest, args: Arguments, context: Context): 
   const giveUp = new AbortController()
   const signal = AbortSignal.any([giveUp.signal, context.stdout.failed, context.stderr.failed])
   const command = context.client().run(request, { signal })
+  let isAccepted = false
+  command.accepted.then(
+    () => {
+      isAccepted = true
+    },
+    () => {},
+  )
   const stopForwarding = forwardSignals(command, giveUp, context.say)
   if (args.has('interactive')) feed(command, context, signal)
   try {
@@ -63,12 +70,16 @@ async function runHere(request: RunRequest, args: Arguments, context: Context): 
     if (end !== null && end.descendants > 0) {
       context.remark(`${end.descendants} of its processes live on: 'guestctl kill ${command.id}'`)
     }
-    const explanation = explainEnd(exit)
+    const explanation = explainEnd(exit, request)
     if (explanation !== null) await context.say(explanation)
     return exitCodeOf(exit)
   } catch (error) {
     if (signal.aborted && !giveUp.signal.aborted) await tellClosed(context, command)
-    throw error
+    if (!(error instanceof ConnectError && isAccepted)) throw error
+    await context.say(complaintOf(error, 'run'))
+    const { id } = command
+    await context.say(`the command is ${id}: 'guestctl output --follow ${id}' reads on`)
+    return exitCodes.ownError
   } finally {
     stopForwarding()
   }

@@ -1,6 +1,7 @@
 /** guestctl stdin */
 
 import type { CliCommand } from '../command.ts'
+import { complaintOf } from '../complain.ts'
 import { exitCodes } from '../exit-code.ts'
 import { forwardStdin } from '../forward-stdin.ts'
 import { oneId } from '../operands.ts'
@@ -15,8 +16,9 @@ does.
 What is written goes after what the command has been given already.`,
   run: async (args, { client, stdin, say }) => {
     const id = oneId(args)
-    if (await forwardStdin(stdin, client().stdin(id))) return exitCodes.ok
-    await say(`nobody reads the standard input of ${id}: it was closed, or the command has ended`)
+    const refusal = await forwardStdin(stdin, client().stdin(id))
+    if (refusal === null) return exitCodes.ok
+    await say(complaintOf(refusal, 'stdin'))
     return exitCodes.ownError
   },
 }
