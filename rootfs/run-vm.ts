@@ -6,7 +6,7 @@
 
 import path from 'node:path'
 import { execa } from 'execa'
-import { steps } from '../scripts/demo-steps.ts'
+import { lineOf, steps, VERDICT } from '../scripts/demo-steps.ts'
 import { startVm, type Vm } from './vm.ts'
 import { VmError } from './vm-error.ts'
 
@@ -45,13 +45,15 @@ async function main(): Promise<number> {
 /** Whether every step ended as it must. */
 async function showJob(vm: Vm): Promise<boolean> {
   for (const { title, options, script, exitCode } of steps) {
-    console.log(`\n# ${title}\n${script}\n`)
-    const code = await run(vm, [...options, '--', script])
+    const words = [...options, '--', script]
+    console.log(`\n# ${title}\n$ ${lineOf(['run', ...words])}`)
+    const code = await run(vm, words)
     console.log(`[exit code ${code}]`)
     if (code === exitCode) continue
     console.error(`this step has to end with ${exitCode}`)
     return false
   }
+  console.log(`\n${VERDICT}`)
   return true
 }
 

@@ -79,3 +79,17 @@ chmod +x test.sh && ls -l`,
     exitCode: 0,
   },
 ]
+
+/** A call of guestctl as it would be typed. */
+export function lineOf(args: readonly string[]): string {
+  return ['guestctl', ...args].map(quote).join(' ')
+}
+
+/** A word for a shell. */
+export function quote(word: string): string {
+  return /^[\w./=:@%+-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`
+}
+
+/** What is said when every step has ended as it must. */
+export const VERDICT =
+  'The job went as it must: the suite failed with 1, was mended, and passed with 0.'

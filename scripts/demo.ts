@@ -19,14 +19,18 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createClient } from '../src/client/index.ts'
-import { type Step, steps } from './demo-steps.ts'
+import { lineOf, quote, type Step, steps, VERDICT } from './demo-steps.ts'
 
-const dist = join(import.meta.dirname, '../dist')
+const checkout = join(import.meta.dirname, '..')
+const dist = join(checkout, 'dist')
 
 /** Far above any honest start. */
 const START_LIMIT_MS = 20_000
 const POLL_MS = 20
 const JOB_FAILED = 1
+
+/** Told without a stack: it is not this program that is wrong. */
+class DemoError extends Error {}
 
 interface Guest {
   readonly dir: string
@@ -39,6 +43,8 @@ async function main(): Promise<number> {
   // Ctrl-C reaches everything in the foreground: guestctl forwards it, and this waits for guestctl.
   const interrupted = once(process, 'SIGINT')
   process.on('SIGINT', () => {})
+  // Who read the output has gone, as `head` does: guestctl meets the same, and ends its step with 141.
+  process.stdout.on('error', () => {})
   const terminated = Promise.race([once(process, 'SIGTERM'), once(process, 'SIGHUP')])
   const dir = mkdtempSync(join(tmpdir(), 'guestd-run-'))
   const guest = startGuest(dir)
@@ -89,7 +95,7 @@ async function untilReady({ dir, connect, daemon }: Guest): Promise<void> {
     if (isReady) break
     if (hasEnded(daemon) || performance.now() > deadline) {
       process.stderr.write(readFileSync(join(dir, 'guestd.log')))
-      throw new Error('guestd did not start; above is its log')
+      throw new DemoError('guestd did not start; above is its log')
     }
     await sleep(POLL_MS)
   }
@@ -108,7 +114,7 @@ async function showJob(guest: Guest): Promise<boolean> {
     say(`\nThis step has to end with ${step.exitCode}: ${describe(step)}\n`)
     return false
   }
-  say('\nThe job went as it must: the suite failed with 1, was mended, and passed with 0.\n')
+  say(`\n${VERDICT}\n`)
   return true
 }
 
@@ -122,22 +128,26 @@ async function guestctl({ connect }: Guest, args: readonly string[]): Promise<nu
 }
 
 async function stay({ connect, daemon }: Guest, left: Promise<unknown>): Promise<void> {
+  // `timeout` is no shell: it does not know the alias.
+  const guestctlLine = `${process.execPath} ${join(dist, 'guestctl.js')}`
   say(`
 guestd goes on. In another terminal:
 
   export GUESTCTL_CONNECT=${connect}
-  alias guestctl='${process.execPath} ${join(dist, 'guestctl.js')}'
+  alias guestctl='${guestctlLine}'
   guestctl run -- 'for i in 1 2 3; do echo $i; sleep 1; done; exit 7'; echo "exit code $?"
   guestctl run -C slug -- git log --oneline
-  tar c README.md | guestctl run -i -- 'tar x && ls -l'
+  tar c -C ${quote(checkout)} README.md | guestctl run -i -- 'tar x && ls -l'
   guestctl run --detach --id counter -- 'while :; do date; sleep 1; done'
-  guestctl ps; guestctl output --follow counter
+  guestctl ps; timeout 5 ${guestctlLine} output --follow counter
   guestctl kill counter; guestctl status; guestctl --help
 
 Ctrl-C stops it, and removes the workspace.
 `)
   await Promise.race([left, once(daemon, 'exit')])
-  if (hasEnded(daemon)) throw new Error(`guestd ended by itself, with ${daemon.exitCode}`)
+  if (hasEnded(daemon)) {
+    throw new DemoError(`guestd ended by itself, with ${daemon.signalCode ?? daemon.exitCode}`)
+  }
 }
 
 async function stop({ daemon }: Guest): Promise<void> {
@@ -155,15 +165,13 @@ function describe({ title, script }: Step): string {
   return `"${title}", ${JSON.stringify(script)}`
 }
 
-/** As it would be typed. */
-function lineOf(args: readonly string[]): string {
-  const quote = (word: string) =>
-    /^[\w./=:@%+-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`
-  return ['guestctl', ...args].map(quote).join(' ')
-}
-
 function say(text: string): void {
   process.stdout.write(text)
 }
 
-process.exit(await main())
+process.exit(
+  await main().catch(error => {
+    console.error(error instanceof DemoError ? `demo: ${error.message}` : error)
+    return JOB_FAILED
+  }),
+)

@@ -1,7 +1,9 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import { makeScratch } from '../helpers/scratch.ts'
 
 const demo = join(import.meta.dirname, '../../scripts/demo.ts')
 
@@ -24,6 +26,22 @@ t.test('without a terminal the job is shown, and all is put away', async t => {
   t.match(out, /not ok +a {3}b -> a---b, expected a-b\n\[exit code 1\]/)
   t.match(out, /ok +a {3}b -> a-b\n\[exit code 0\]/)
   t.notMatch(out, /In another terminal/)
+})
+
+t.test('a reader that goes away ends it quietly, and all is put away', async t => {
+  const tmp = makeScratch(t)
+  const child = spawn(process.execPath, [demo], {
+    env: { PATH: process.env.PATH, TMPDIR: tmp },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  let err = ''
+  child.stderr.setEncoding('utf8').on('data', text => {
+    err += text
+  })
+  child.stdout.once('data', () => child.stdout.destroy())
+  await once(child, 'close')
+  t.equal(err, '')
+  t.same(readdirSync(tmp), [])
 })
 
 t.test('with CMD that runs instead, and its exit code is what counts', async t => {
