@@ -17,6 +17,9 @@ import { buildTools, type Tools } from './tools.ts'
 
 const DIST = join(import.meta.dirname, '../../dist')
 
+/** As a shell has it after Ctrl-C. */
+const EXIT_SIGNALLED = 130
+
 const USAGE = `usage: make bench, or node test/bench/main.ts [OPTION…]
   --only NAME     this row alone; more than once for several: ${rows.map(row => row.name).join(', ')}
   --quick         fewer and smaller runs, to see that the rows work
@@ -34,6 +37,9 @@ const { values } = parseArgs({
   },
 })
 
+/** Of the row that is being measured. */
+const undo: (() => Promise<unknown>)[] = []
+
 async function main(): Promise<void> {
   if (values.help) return void process.stdout.write(USAGE)
   const chosen = chooseRows()
@@ -48,9 +54,9 @@ async function main(): Promise<void> {
     } catch (error) {
       failures.push(`${row.name}: ${error instanceof Error ? error.message : String(error)}`)
     }
+    await writeJson({ lines, failures, loadBefore })
   }
   process.stdout.write(`\n${renderTable(lines)}\n${describeMachine(loadBefore)}\n`)
-  await writeJson({ lines, failures, loadBefore })
   for (const failure of failures) process.stdout.write(`not measured: ${failure}\n`)
   if (failures.length > 0) process.exitCode = 1
 }
@@ -64,7 +70,6 @@ function chooseRows(): readonly Row[] {
 }
 
 async function measure(row: Row, tools: Tools): Promise<readonly Line[]> {
-  const undo: (() => Promise<unknown>)[] = []
   const scratch = await mkdtemp(join(tmpdir(), 'guestd-bench-'))
   undo.push(() => rm(scratch, { recursive: true, force: true }))
   const bench: Bench = {
@@ -83,8 +88,13 @@ async function measure(row: Row, tools: Tools): Promise<readonly Line[]> {
   try {
     return await row.measure(bench)
   } finally {
-    for (const one of undo.reverse()) await one()
+    await undoAll()
   }
+}
+
+/** Ends what the row has started, the last first. */
+async function undoAll(): Promise<void> {
+  for (let one = undo.pop(); one !== undefined; one = undo.pop()) await one()
 }
 
 async function writeJson(result: {
@@ -114,5 +124,8 @@ function describeMachine(loadBefore: readonly number[]): string {
 function say(text: string): void {
   process.stderr.write(`${text}\n`)
 }
+
+for (const signal of ['SIGINT', 'SIGTERM'] as const)
+  process.once(signal, () => void undoAll().finally(() => process.exit(EXIT_SIGNALLED)))
 
 await main()
