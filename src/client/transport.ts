@@ -60,7 +60,10 @@ export function createTransport(address: Address, options: TransportOptions): Tr
 
   const send = async (exchange: Exchange): Promise<http.IncomingMessage> => {
     const agent = exchange.fresh === true ? single : pool
-    const reply = await exchangeHeads(agent, exchange, headersOf(exchange, address, options), at)
+    const headers = headersOf(exchange, address, options)
+    const reply = await exchangeHeads(agent, exchange, headers, at).catch((error: unknown) => {
+      throw isLoss(error) && address.kind === 'vsock' && !proven ? closedUnanswered(error) : error
+    })
     checkSpeaker(reply, at)
     proven = true
     const status = reply.statusCode ?? 0
@@ -157,6 +160,12 @@ function exchangeHeads(
     })
     request.end(body?.bytes)
   })
+}
+
+/** What a process in the guest meets that connects to the guest itself. */
+function closedUnanswered(cause: ConnectError): ConnectError {
+  const detail = 'closed without an answer: over vsock guestd serves only the host'
+  return new ConnectError('lost', cause.address, { detail, cause })
 }
 
 /** Every reply of guestd names its version. */

@@ -1,4 +1,5 @@
 /** One command: from its launch over its exit to the last byte of its pipes. */
+import { setTimeout as sleep } from 'node:timers/promises'
 import { GuestdError } from '../errors.ts'
 import type { Cause, EndFacts, ExitFacts } from '../protocol/frames.ts'
 import type { RunRequest } from '../protocol/schemas.ts'
@@ -23,6 +24,8 @@ import { createStdin } from './stdin.ts'
 import { killUntilEmpty, terminate } from './terminate.ts'
 import type { Command } from './types.ts'
 
+/** A kill's answer waits so long for the command to free its place; a pipe may be held from outside. */
+const SETTLE_LIMIT_MS = 500
 /** How often is looked whether all have gone within their grace. */
 const GRACE_LOOK_MS = 20
 
@@ -106,6 +109,7 @@ export function createCommand(options: CommandOptions): ManagedCommand {
   let looking: NodeJS.Timeout | undefined
   let gone = false
   let settled = false
+  const settling = Promise.withResolvers<void>()
 
   const recordExit = (known: Pick<ExitFacts, 'cause'> & Partial<ExitFacts>) => {
     clearTimeout(timeout)
@@ -164,6 +168,7 @@ export function createCommand(options: CommandOptions): ManagedCommand {
   const settle = () => {
     if (settled || life.end === null || !life.closed || !isGone()) return
     settled = true
+    settling.resolve()
     events.settled()
   }
 
@@ -267,6 +272,8 @@ export function createCommand(options: CommandOptions): ManagedCommand {
         await launching.catch(() => undefined)
         await killAll()
       }
+      // Nobody is left; that its exit and its pipes are told takes the loop a turn or two more.
+      await Promise.race([settling.promise, sleep(SETTLE_LIMIT_MS, undefined, { ref: false })])
       return { id, empty: true, proof: containment.proof }
     },
     stop,

@@ -1,0 +1,81 @@
+import { execFileSync } from 'node:child_process'
+import { join } from 'node:path'
+import t from 'tap'
+import { ensureModulesImage } from '../../rootfs/modules-image.ts'
+import { startGuestctl } from '../helpers/guestctl.ts'
+import { openClient } from './ask.ts'
+import { bootGuest } from './harness.ts'
+
+const REPOSITORY = join(import.meta.dirname, '../..')
+/** Where the guest finds the installed packages, read-only. */
+const MODULES = '/opt/node_modules'
+
+const guest = await bootGuest(t, {
+  extraDisks: [{ file: await ensureModulesImage(), serial: 'modules', mode: 'ro', mount: MODULES }],
+})
+t.comment(`guestd answered after ${(guest.bootMs / 1000).toFixed(1)} s`)
+const client = openClient(t, guest)
+
+const git = (...args: string[]) =>
+  execFileSync('git', args, {
+    cwd: REPOSITORY,
+    maxBuffer: 2 ** 28,
+    stdio: ['ignore', 'pipe', 'ignore'],
+  })
+const head = git('rev-parse', 'HEAD').toString()
+const tests = git('ls-tree', '-r', '--name-only', 'HEAD', 'test/unit')
+  .toString()
+  .split('\n')
+  .filter(name => name.endsWith('.test.ts'))
+
+/** All in one process: what takes long under translation is the start of Node and of tap. */
+const RUNNER = `
+import t from 'tap'
+for (const file of process.argv.slice(1)) {
+  t.comment('file ' + file)
+  await import(process.cwd() + '/' + file)
+}`
+const runTests = (id: string, files: readonly string[]) => [
+  // tap ends a process after 30 s unless it is told otherwise.
+  ...['run', '--id', id, '-C', 'clone', '-e', 'TAP_TIMEOUT=900', '--timeout', '15m'],
+  ...['--', 'node', '--input-type=module', '--eval', RUNNER, ...files],
+]
+
+t.test('the repository goes in as a bundle and is cloned', async t => {
+  const script = `
+    set -e
+    cat >bundle
+    git clone --quiet -c advice.detachedHead=false bundle clone
+    git -C clone rev-parse HEAD; git -C clone status --porcelain
+    ln -s ${MODULES} clone/node_modules`
+  const input = git('bundle', 'create', '-', 'HEAD')
+  const { code, out, err } = await guest.guestctl(['run', '-i', '--', script], { input })
+  t.match({ code, err }, { code: 0, err: '' })
+  t.equal(out, head, 'the same commit, and nothing else')
+})
+
+t.test('all of its unit tests pass there, and are seen to while they run', async t => {
+  t.ok(tests.length > 10, `${tests.length} files`)
+  const began = performance.now()
+  const running = startGuestctl(runTests('all', tests), { connect: guest.connect })
+  await running.untilOutput('ok 1 - ')
+  t.match(await client.inspect('all'), { state: 'running' })
+  const { code, out, err } = await running.ended
+  t.comment(`${tests.length} files in ${((performance.now() - began) / 1000).toFixed(0)} s`)
+  t.match({ code, err }, { code: 0, err: '' }, { out })
+  const files = out.split('\n').flatMap(line => /^# file (.*)/.exec(line)?.[1] ?? [])
+  t.same(files, tests)
+  t.match(out, /^# \{ total: (\d+), pass: \1 \}$/m, 'none was skipped')
+})
+
+t.test('a broken test turns the exit code, and says what is wrong', async t => {
+  const file = 'test/unit/client-address.test.ts'
+  const breakIt = `cd clone && sed -i '0,/t\\.equal(/s//t.not(/' ${file} && git diff --stat`
+  t.match((await guest.run(breakIt)).out, `${file} `)
+  const { code, out } = await guest.guestctl(runTests('broken', [file]))
+  t.equal(code, 1)
+  t.match(out, /^not ok \d+ - /m)
+  t.match(out, /fail: [1-9]/)
+  await guest.run('cd clone && git checkout --quiet .')
+  t.equal((await guest.guestctl(runTests('mended', [file]))).code, 0, 'and mended it passes')
+})
