@@ -55,7 +55,10 @@ t.test('a process in the guest that loops back is refused, whoever it is', async
     t.match(err, address)
   }
   const log = await asRoot(client, 'journalctl -u guestd -o cat --no-pager')
-  t.match(log, /"cid":1,"connections":\d+,"msg":"refused vsock connections that are not from the host"/)
+  t.match(
+    log,
+    /"cid":1,"connections":\d+,"msg":"refused vsock connections that are not from the host"/,
+  )
 })
 
 t.test('only root may take guestd’s port, so nobody sits on it while guestd restarts', async t => {
