@@ -76,21 +76,23 @@ export interface ManagedCommand extends Command {
 }
 
 export function createCommand(options: CommandOptions): ManagedCommand {
-  const { id, request, plan, containment, settings, events } = options
-  const { detach = false, onDisconnect = 'keep', background = 'keep' } = request
-  const line = commandLine(request)
+  const { id, containment, settings, events } = options
+  const { detach = false, onDisconnect = 'keep', background = 'keep', timeoutMs } = options.request
+  const line = commandLine(options.request)
+  /** Let go with the launch: an ended command is held for long, and a script may have 1 MiB. */
+  let plan: Plan | null = options.plan
   const beganAt = performance.now()
   const life: Life = {
     id,
     startedAt: new Date().toISOString(),
-    cwd: plan.cwd,
-    user: plan.user,
+    cwd: options.plan.cwd,
+    user: options.plan.user,
     pid: null,
     exit: null,
     end: null,
     closed: false,
   }
-  const input = request.stdin === 'open' ? inputPipe() : null
+  const input = options.request.stdin === 'open' ? inputPipe() : null
   const stdin = createStdin(input?.ourEnd ?? null)
   const output = createOutput(life, options.budget, settings, () => {
     finish()
@@ -206,8 +208,8 @@ export function createCommand(options: CommandOptions): ManagedCommand {
     void process.exited.then(exited)
     // Asked to stop while it was being launched.
     if (endGrace !== null) endGrace = terminate(containment, settings.killGraceMs, killAll)
-    const timeoutMs = request.timeoutMs ?? (detach ? 0 : settings.timeoutMs)
-    if (timeoutMs > 0) timeout = setTimeout(() => stop('timeout'), timeoutMs)
+    const limitMs = timeoutMs ?? (detach ? 0 : settings.timeoutMs)
+    if (limitMs > 0) timeout = setTimeout(() => stop('timeout'), limitMs)
     if (detach) return
     // Until the starter's stream is there, and if it never comes: held, as after a cut.
     const beginning = () => 0
@@ -216,7 +218,9 @@ export function createCommand(options: CommandOptions): ManagedCommand {
   }
 
   const launchNow = async () => {
+    if (plan === null) return
     const { user: _, ...spec } = plan
+    plan = null
     const ends = openPipes()
     if (!Array.isArray(ends)) return failed('pipe', ends.errno)
     const [stdout, stderr] = ends
@@ -225,7 +229,7 @@ export function createCommand(options: CommandOptions): ManagedCommand {
     const outcome = await launch({ ...spec, ...stdio, cgroupPath }, containment.kill)
     if (outcome.kind === 'running') launched(outcome.process)
     else if (outcome.kind === 'failed') failed(outcome.stage, outcome.errno)
-    else throw refusal(plan.cwd, outcome.errno)
+    else throw refusal(spec.cwd, outcome.errno)
   }
 
   return {

@@ -87,6 +87,7 @@ export function createOutput(
   const pipeEnded = () => {
     openPipes -= 1
     if (openPipes > 0) return
+    pipes.length = 0
     life.closed = true
     closed()
     wake()
