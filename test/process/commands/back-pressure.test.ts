@@ -14,8 +14,11 @@ import { type Guestd, run, startGuestd, until } from '../../helpers/guestd.ts'
 import { rssBytes } from '../../helpers/processes.ts'
 import { detach, inspect, LONG, MIB } from './support.ts'
 
-/** V8 begins to look for buffers that nobody uses once some 64 MiB of them are about. */
-const GARBAGE_BYTES = 96 * MIB
+/**
+ * V8 begins to look for buffers that nobody uses once some 64 MiB of them are about, and keeps up
+ * to 48 MiB for young objects: at a GiB a second both are reached, and no more however long it runs.
+ */
+const GARBAGE_BYTES = 160 * MIB
 
 const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex')
 const written = async (on: Guestd, id: string) => Number((await inspect(on, id)).cursor)
