@@ -75,6 +75,9 @@ export interface ManagedCommand extends Command {
   discard(): void
 }
 
+/** The place of a starter whose stream is not there yet. */
+const beginning = () => 0
+
 export function createCommand(options: CommandOptions): ManagedCommand {
   const { id, containment, settings, events } = options
   const { detach = false, onDisconnect = 'keep', background = 'keep', timeoutMs } = options.request
@@ -210,17 +213,16 @@ export function createCommand(options: CommandOptions): ManagedCommand {
     if (endGrace !== null) endGrace = terminate(containment, settings.killGraceMs, killAll)
     const limitMs = timeoutMs ?? (detach ? 0 : settings.timeoutMs)
     if (limitMs > 0) timeout = setTimeout(() => stop('timeout'), limitMs)
-    if (detach) return
-    // Until the starter's stream is there, and if it never comes: held, as after a cut.
-    const beginning = () => 0
-    hold.take(beginning)
-    hold.cut(beginning)
+    // If the starter's stream never comes: as after a cut.
+    if (!detach) hold.cut(beginning)
   }
 
   const launchNow = async () => {
     if (plan === null) return
     const { user: _, ...spec } = plan
     plan = null
+    // From the first byte on, which may come before the launch is known to have succeeded.
+    if (!detach) hold.take(beginning)
     const ends = openPipes()
     if (!Array.isArray(ends)) return failed('pipe', ends.errno)
     const [stdout, stderr] = ends
