@@ -7,7 +7,7 @@ override CMD := $(value CMD)
 export CMD
 endif
 
-.PHONY: run vm test soak bench build check clean vm-tools
+.PHONY: run vm test soak bench build dist check clean vm-tools
 
 run: build
 	@node scripts/demo.ts
@@ -27,6 +27,10 @@ bench: build vm-tools
 
 build: node_modules/.installed
 	@node scripts/build.ts
+
+# The package of guestd for a Debian guest, and the same files as a tarball, in dist/packages.
+dist: build
+	@node scripts/dist.ts
 
 check: node_modules/.installed
 	@biome check .

@@ -65,6 +65,8 @@ async function buildAddon(): Promise<void> {
 
 async function bundle(entry: string, output: string, version: string): Promise<void> {
   await build({
+    // Paths in comments are below it.
+    absWorkingDir: root,
     entryPoints: [join(root, entry)],
     outfile: join(dist, output),
     bundle: true,

@@ -1,0 +1,77 @@
+/** `make dist`: the package of guestd for a Debian guest, and the same tree as a tarball. */
+import { copyFile, cp, mkdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { execa } from 'execa'
+import { cached } from '../rootfs/cache.ts'
+import { contentKey } from '../rootfs/content-key.ts'
+import { createTempFolder } from '../rootfs/temp-folder.ts'
+import { type Compression, DEB_FOLDER, makeDeb } from './package/deb.ts'
+import { NODE_FOLDER, packagedFiles, root } from './package/inputs.ts'
+import { sourceDateEpoch, writeTree } from './package/tree.ts'
+
+export interface Package {
+  readonly version: string
+  /** The `.deb`. Read only. */
+  readonly deb: string
+  /** A folder with the same files as they lie in a guest, owned by whoever made it. Read only. */
+  readonly tree: string
+}
+
+/**
+ * The package of what is in `dist/` now, from the cache, or made in some seconds (`small`: half a
+ * minute). The same inputs give the same bytes, whoever makes it, where and when.
+ * @throws Error when guestd is not built
+ */
+export async function buildPackage(compression: Compression = 'quick'): Promise<Package> {
+  const { version } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'))
+  const files = await packagedFiles(version)
+  const key = await contentKey(
+    files.map(({ to, from, mode }) => `${to} ${mode} ${typeof from === 'string' ? '' : from.text}`),
+    [
+      ...files.flatMap(({ to, from }) =>
+        // 120 MB of the lock file's: its version is enough.
+        to.endsWith('/node') || typeof from !== 'string' ? [] : [from],
+      ),
+      join(NODE_FOLDER, 'package.json'),
+      join(import.meta.dirname, 'package'),
+      DEB_FOLDER,
+    ],
+  )
+  const epoch = sourceDateEpoch()
+  const trees = await cached({
+    kind: 'tree',
+    key: `${key}-${epoch}`,
+    build: folder => writeTree(join(folder, 'tree'), files),
+  })
+  const tree = join(trees, 'tree')
+  const debs = await cached({
+    kind: `deb-${compression}`,
+    key: `${key}-${epoch}`,
+    build: async folder => {
+      const desk = await createTempFolder('deb')
+      try {
+        const copy = join(desk.path, 'tree')
+        await cp(tree, copy, { recursive: true })
+        await makeDeb(copy, join(folder, 'guestd.deb'), version, compression)
+      } finally {
+        await desk.remove()
+      }
+    },
+  })
+  return { version, tree, deb: join(debs, 'guestd.deb') }
+}
+
+/** @returns the paths of what is in `dist/packages` then */
+async function dist(): Promise<string[]> {
+  const { version, deb } = await buildPackage('small')
+  const folder = join(root, 'dist/packages')
+  await mkdir(folder, { recursive: true })
+  const debFile = join(folder, `guestd_${version}_amd64.deb`)
+  const tarball = join(folder, `guestd-${version}-linux-x64.tar.xz`)
+  await copyFile(deb, debFile)
+  // The package's own archive of files: the same bytes, not compressed a second time.
+  await execa('ar', ['p', deb, 'data.tar.xz'], { stdout: { file: tarball } })
+  return [debFile, tarball]
+}
+
+if (import.meta.main) for (const file of await dist()) console.log(file)
