@@ -5,6 +5,7 @@
 
 import { ConfigError } from './config/error.ts'
 import { helpText } from './config/help.ts'
+import { type FromManager, readManager } from './config/manager.ts'
 import {
   type Found,
   type ReadFile,
@@ -13,7 +14,6 @@ import {
   readSettingsFile,
 } from './config/sources.ts'
 import { type NamedKey, rows, type TableSettings, table } from './config/table.ts'
-import { FIRST_INHERITED_FD } from './util/listen-uri.ts'
 
 export { ConfigError } from './config/error.ts'
 export { helpText, settingsMarkdown } from './config/help.ts'
@@ -21,10 +21,7 @@ export type { LogLevel } from './config/table.ts'
 export type { ListenAddress } from './util/listen-uri.ts'
 export { parseListenUri } from './util/listen-uri.ts'
 
-export interface Config extends TableSettings {
-  /** Descriptors from 3 on that were handed over listening (sd_listen_fds(3)); mostly 0. */
-  readonly inheritedFds: number
-}
+export interface Config extends TableSettings, FromManager {}
 
 export interface ConfigSources {
   /** Without the interpreter and the script. */
@@ -65,7 +62,7 @@ export function loadConfig(sources: ConfigSources): Loaded {
     return one === undefined ? row.key.fallback : readValue(row, one, sources.cwd)
   }) as TableSettings
   checkTogether(settings)
-  const config: Config = { ...settings, inheritedFds: inheritedFds(sources.env, sources.pid) }
+  const config: Config = { ...settings, ...readManager(sources.env, sources.pid) }
   return { action: flags.action, config: deepFreeze(config) }
 }
 
@@ -106,19 +103,6 @@ function checkTogether({ output }: TableSettings): void {
       `output.ringBytes: ${output.ringBytes} is more than output.totalBytes, ${output.totalBytes}: one command cannot hold more than all`,
     )
   }
-}
-
-/** sd_listen_fds(3): the descriptors are meant for the process that LISTEN_PID names. */
-function inheritedFds(env: ConfigSources['env'], pid: number): number {
-  const { LISTEN_PID, LISTEN_FDS } = env
-  if (LISTEN_FDS === undefined || LISTEN_PID !== String(pid)) return 0
-  if (!/^\d{1,5}$/.test(LISTEN_FDS)) {
-    throw new ConfigError(
-      'LISTEN_FDS',
-      `LISTEN_FDS: ${JSON.stringify(LISTEN_FDS)} (from the environment) is not a count of descriptors from ${FIRST_INHERITED_FD} on`,
-    )
-  }
-  return Number(LISTEN_FDS)
 }
 
 function memberOf(value: unknown, name: string): unknown {

@@ -3,14 +3,18 @@
 import { readFileSync } from 'node:fs'
 import { type Config, ConfigError, type Loaded, loadConfig, renderSettings } from './config.ts'
 import { addresses, type Daemon, startDaemon } from './lifecycle/daemon.ts'
+import { createSupervision, type Supervision } from './lifecycle/supervision.ts'
 import { createLog, type RootLog } from './log.ts'
 import { exitNow } from './sys/exit.ts'
+import { createNotifier } from './sys/notify.ts'
 import { version } from './version.ts'
 
 const EXIT_FAILED = 1
 const EXIT_BAD_SETTINGS = 2
 /** How long stdout has for the last log lines, in milliseconds. */
 const LAST_LINES_MS = 500
+/** Above all that a start waits for, such as remains of commands that take their time to die. */
+const START_LIMIT_MS = 60_000
 
 function readSettings(): Loaded {
   try {
@@ -39,17 +43,24 @@ async function run(config: Config): Promise<void> {
   const log = createLog({ level: config.logLevel })
   const lifecycle = log.child({ component: 'lifecycle' })
   process.on('uncaughtException', error => fail(log, error))
+  const notifier = createNotifier(config.notifySocket, errno =>
+    lifecycle.warn({ errno }, 'the service manager cannot be told how guestd is'),
+  )
+  const supervision = createSupervision(notifier, config.watchdogMs)
   try {
+    supervision.starting(START_LIMIT_MS)
     const daemon = await startDaemon(config, log, version)
     lifecycle.info({ version, listening: daemon.listening, pid: process.pid }, 'ready')
-    stopOnSignals(daemon, log)
+    supervision.ready(daemon.status)
+    stopOnSignals(daemon, supervision, log)
   } catch (error) {
     fail(log, error)
   }
 }
 
-function stopOnSignals(daemon: Daemon, log: RootLog): void {
+function stopOnSignals(daemon: Daemon, supervision: Supervision, log: RootLog): void {
   const stop = async () => {
+    supervision.stopping(daemon.stopsWithinMs + LAST_LINES_MS)
     await daemon.stop()
     if (leaving) return
     leaving = true

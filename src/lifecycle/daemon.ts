@@ -11,9 +11,9 @@ import type { SessionInfo } from '../protocol/schemas.ts'
 import { API_VERSION } from '../protocol/schemas.ts'
 import { closeCgroupTree } from '../sys/cgroup.ts'
 import { findUser } from '../sys/users.ts'
-import { FIRST_INHERITED_FD } from '../util/listen-uri.ts'
 import { openListener } from './listeners.ts'
 import { bootId, lookAtMachine } from './machine.ts'
+import { statusLine } from './status-line.ts'
 import { prepareWorkspace, workspaceState } from './workspace.ts'
 
 /** After the last command has ended, readers have this long to take their last frames. */
@@ -24,6 +24,10 @@ const REFUSED_LINE_MS = 1_000
 export interface Daemon {
   /** What it listens at. */
   readonly listening: readonly string[]
+  /** How it is, in a line that changes only with what it tells. */
+  status(): string
+  /** Longest time that a stop takes, in milliseconds. */
+  readonly stopsWithinMs: number
   /**
    * Ends the commands, gives readers their last frames, closes the listeners. Asked again, it cuts
    * the grace of the commands short; it is one stop.
@@ -107,6 +111,8 @@ export async function startDaemon(config: Config, log: Log, version: string): Pr
 
   return {
     listening,
+    status: () => statusLine(session(), ready().reasons, listening),
+    stopsWithinMs: config.stopLimitMs + LAST_FRAMES_MS,
     stop() {
       if (stopped !== null) registry.hurry()
       stopped ??= shutDown()
@@ -118,7 +124,7 @@ export async function startDaemon(config: Config, log: Log, version: string): Pr
 /** What was named, and what was inherited without being named. */
 export function addresses(config: Config): readonly ListenAddress[] {
   const named = new Set(config.listen.flatMap(one => (one.scheme === 'fd' ? [one.fd] : [])))
-  const inherited = Array.from({ length: config.inheritedFds }, (_, i) => i + FIRST_INHERITED_FD)
+  const inherited = config.inheritedFds
     .filter(fd => !named.has(fd))
     .map(fd => ({ scheme: 'fd', uri: `fd:${fd}`, fd }) as const)
   return [...config.listen, ...inherited]

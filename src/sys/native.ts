@@ -57,6 +57,8 @@ interface Native {
   vsockConnected(fd: number, done: (errno: string | null) => void): void
   vsockPeer(fd: number): number
   socketFamily(fd: number): 'vsock' | 'unix' | 'inet' | 'other'
+  notifySocket(): number
+  notifySend(fd: number, address: string, message: string, fds: readonly number[]): string | null
 }
 
 const ADDON = 'guestd_native.node'

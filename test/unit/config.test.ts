@@ -41,7 +41,7 @@ function refusal(given: Given): ConfigError {
 t.test('with nothing given the defaults hold, and there is nothing to listen on', async t => {
   const config = load({})
   t.same(config.listen, [])
-  t.equal(config.inheritedFds, 0)
+  t.same(config.inheritedFds, [])
   t.equal(config.workspace, '/mnt/workspace')
   t.equal(config.user, null)
   t.equal(config.killGraceMs, 5_000)
@@ -181,10 +181,26 @@ t.test('values of the base environment are never in an error', async t => {
 })
 
 t.test('descriptors count only for the process that they were handed to', async t => {
-  t.equal(load({ env: { LISTEN_FDS: '2', LISTEN_PID: '7' } }).inheritedFds, 2)
-  t.equal(load({ env: { LISTEN_FDS: '2', LISTEN_PID: '8' } }).inheritedFds, 0)
-  t.equal(load({ env: { LISTEN_FDS: '2' } }).inheritedFds, 0)
+  t.same(load({ env: { LISTEN_FDS: '2', LISTEN_PID: '7' } }).inheritedFds, [3, 4])
+  t.same(load({ env: { LISTEN_FDS: '2', LISTEN_PID: '8' } }).inheritedFds, [])
+  t.same(load({ env: { LISTEN_FDS: '2' } }).inheritedFds, [])
   t.match(refusal({ env: { LISTEN_FDS: 'x', LISTEN_PID: '7' } }).message, /^LISTEN_FDS/)
+})
+
+t.test('descriptors that were stored are told from sockets by their name', async t => {
+  const env = { LISTEN_FDS: '3', LISTEN_PID: '7', LISTEN_FDNAMES: 'guestd.socket:workspace:' }
+  const config = load({ env })
+  t.same(config.inheritedFds, [3, 5])
+  t.same(config.storedFds, { workspace: 4 })
+})
+
+t.test('the watchdog counts only for the process that it was set for', async t => {
+  const watchdogMs = (env: Record<string, string>) => load({ env }).watchdogMs
+  t.equal(watchdogMs({ WATCHDOG_USEC: '30000000' }), 30_000)
+  t.equal(watchdogMs({ WATCHDOG_USEC: '30000000', WATCHDOG_PID: '7' }), 30_000)
+  t.equal(watchdogMs({ WATCHDOG_USEC: '30000000', WATCHDOG_PID: '8' }), null)
+  for (const none of ['', '0', '-1', 'soon']) t.equal(watchdogMs({ WATCHDOG_USEC: none }), null)
+  t.equal(watchdogMs({}), null)
 })
 
 t.test('what is returned is frozen, to its last leaf', async t => {

@@ -7,6 +7,7 @@ static napi_value init(napi_env env, napi_value exports) {
   gd_init_fds(env, exports);
   gd_init_users(env, exports);
   gd_init_vsock(env, exports);
+  gd_init_notify(env, exports);
   return exports;
 }
 

@@ -3,7 +3,8 @@
     {
       "target_name": "guestd_native",
       "sources": [
-        "addon.c", "napi_util.c", "clone.c", "launch.c", "plan.c", "exit.c", "fds.c", "users.c", "vsock.c"
+        "addon.c", "napi_util.c", "clone.c", "launch.c", "plan.c", "exit.c", "fds.c", "users.c", "vsock.c",
+        "notify.c"
       ],
       "cflags": ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-fvisibility=hidden"]
     }

@@ -35,5 +35,6 @@ void gd_init_exit(napi_env env, napi_value exports);
 void gd_init_fds(napi_env env, napi_value exports);
 void gd_init_users(napi_env env, napi_value exports);
 void gd_init_vsock(napi_env env, napi_value exports);
+void gd_init_notify(napi_env env, napi_value exports);
 
 #endif

@@ -1,0 +1,77 @@
+/** guestd as a service: what its manager hears of it, from the start to the end. */
+import type { Notifier } from '../sys/notify.ts'
+
+export interface Supervision {
+  /**
+   * Has the manager wait for a start that may take up to `limitMs` in all. The manager hears of it
+   * from the event loop: a start that hangs there is ended by the manager's own limit.
+   */
+  starting(limitMs: number): void
+  /** guestd serves. From now on the manager sees `status` as one line, looked at every 2 s. */
+  ready(status: () => string): void
+  /** guestd will end, within `limitMs`. A manager takes it at its word: it kills what stays longer. */
+  stopping(limitMs: number): void
+}
+
+/**
+ * Feeds the watchdog from the event loop from now on, so that a loop that hangs is noticed.
+ *
+ * @param watchdogMs how often the manager wants to hear of guestd; null: it does not
+ */
+export function createSupervision(notifier: Notifier, watchdogMs: number | null): Supervision {
+  let extending: NodeJS.Timeout | undefined
+  let telling: NodeJS.Timeout | undefined
+  let told = ''
+
+  if (watchdogMs !== null)
+    every(watchdogMs / FEEDS_A_PERIOD, () => notifier.tell({ WATCHDOG: '1' }))
+
+  const extend = (limitMs: number) => {
+    clearInterval(extending)
+    const end = performance.now() + limitMs
+    const tellOnce = () => {
+      const left = Math.min(EXTENSION_MS, end - performance.now())
+      if (left > 0) notifier.tell({ EXTEND_TIMEOUT_USEC: String(Math.ceil(left * US_PER_MS)) })
+      else clearInterval(extending)
+    }
+    extending = every(EXTEND_MS, tellOnce)
+    tellOnce()
+  }
+
+  return {
+    starting(limitMs) {
+      notifier.tell({ STATUS: 'Starting' })
+      extend(limitMs)
+    },
+    ready(status) {
+      clearInterval(extending)
+      told = status()
+      notifier.tell({ READY: '1', STATUS: told })
+      telling = every(STATUS_MS, () => {
+        const now = status()
+        if (now === told) return
+        told = now
+        notifier.tell({ STATUS: now })
+      })
+    },
+    stopping(limitMs) {
+      clearInterval(telling)
+      notifier.tell({ STOPPING: '1', STATUS: 'Stopping: the commands are being ended' })
+      extend(limitMs)
+    },
+  }
+}
+
+/** sd_watchdog_enabled(3) advises half of the period; a third stands one loss. */
+const FEEDS_A_PERIOD = 3
+/** How often the status is looked at, in milliseconds; it is sent when it has changed. */
+const STATUS_MS = 2_000
+/** How much longer each extension makes a start or a stop, in milliseconds. */
+const EXTENSION_MS = 10_000
+/** How often it is extended, in milliseconds. */
+const EXTEND_MS = 3_000
+const US_PER_MS = 1_000
+
+function every(intervalMs: number, call: () => void): NodeJS.Timeout {
+  return setInterval(call, intervalMs).unref()
+}

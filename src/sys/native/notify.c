@@ -1,0 +1,97 @@
+/*
+ * Datagrams for the service manager, as sd_notify(3) has them; Node has no Unix datagram sockets.
+ *
+ * notifySocket() → fd of a socket to send from, close-on-exec.
+ * notifySend(fd, address, message, fds) → null, or the name of the errno, such as "EAGAIN" while the
+ *   receiver's queue is full: nothing is thrown, and nothing waits. `address` is a path or, with "@"
+ *   for its first byte, an abstract name (unix(7)). The receiver gets duplicates of `fds`, at most
+ *   MAX_FDS of them.
+ */
+#define _GNU_SOURCE
+#include "napi_util.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+/* A manager stores few; one datagram can carry 253 (SCM_MAX_FD). */
+#define MAX_FDS 16
+
+/* Far above any status line. */
+#define MAX_MESSAGE_BYTES 4096
+
+static napi_value notify_socket(napi_env env, napi_callback_info info) {
+  (void)info;
+  int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd < 0) return gd_throw_errno(env, "socket", errno);
+  return gd_number(env, fd);
+}
+
+/* The length of the address, or 0 when it does not fit. */
+static socklen_t to_address(napi_env env, napi_value text, struct sockaddr_un *address) {
+  char path[sizeof address->sun_path + 1] = "";
+  size_t length = 0;
+  napi_get_value_string_utf8(env, text, path, sizeof path, &length);
+  /* One that was cut off fills the buffer. */
+  if (length == 0 || length >= sizeof address->sun_path) return 0;
+  address->sun_family = AF_UNIX;
+  memcpy(address->sun_path, path, length);
+  if (path[0] == '@') address->sun_path[0] = '\0';
+  /* An abstract name is as long as it is; a path has its NUL. */
+  return offsetof(struct sockaddr_un, sun_path) + length + (path[0] == '@' ? 0 : 1);
+}
+
+static size_t to_fds(napi_env env, napi_value array, int *fds) {
+  uint32_t count = 0;
+  napi_get_array_length(env, array, &count);
+  if (count > MAX_FDS) count = MAX_FDS;
+  for (uint32_t i = 0; i < count; i++) {
+    napi_value element = NULL;
+    napi_get_element(env, array, i, &element);
+    fds[i] = gd_int(env, element);
+  }
+  return count;
+}
+
+static napi_value result_of(napi_env env, int error) {
+  napi_value none = NULL;
+  napi_get_null(env, &none);
+  return error == 0 ? none : gd_string(env, strerrorname_np(error));
+}
+
+static napi_value notify_send(napi_env env, napi_callback_info info) {
+  napi_value argv[4];
+  struct sockaddr_un address = {0};
+  char message[MAX_MESSAGE_BYTES];
+  size_t length = 0;
+  int fds[MAX_FDS];
+  union {
+    struct cmsghdr header;
+    char bytes[CMSG_SPACE(sizeof fds)];
+  } control = {0};
+  if (!gd_args(env, info, 4, argv)) return NULL;
+  socklen_t address_size = to_address(env, argv[1], &address);
+  if (address_size == 0) return result_of(env, ENAMETOOLONG);
+  napi_get_value_string_utf8(env, argv[2], message, sizeof message, &length);
+  size_t count = to_fds(env, argv[3], fds);
+  struct iovec part = {.iov_base = message, .iov_len = length};
+  struct msghdr datagram = {
+      .msg_name = &address, .msg_namelen = address_size, .msg_iov = &part, .msg_iovlen = 1};
+  if (count > 0) {
+    datagram.msg_control = control.bytes;
+    datagram.msg_controllen = CMSG_SPACE(count * sizeof fds[0]);
+    control.header.cmsg_level = SOL_SOCKET;
+    control.header.cmsg_type = SCM_RIGHTS;
+    control.header.cmsg_len = CMSG_LEN(count * sizeof fds[0]);
+    memcpy(CMSG_DATA(&control.header), fds, count * sizeof fds[0]);
+  }
+  ssize_t sent = sendmsg(gd_int(env, argv[0]), &datagram, MSG_NOSIGNAL | MSG_DONTWAIT);
+  return result_of(env, sent < 0 ? errno : 0);
+}
+
+void gd_init_notify(napi_env env, napi_value exports) {
+  gd_export(env, exports, "notifySocket", notify_socket);
+  gd_export(env, exports, "notifySend", notify_send);
+}
