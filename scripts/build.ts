@@ -1,13 +1,17 @@
 /** Builds all that `dist/` holds: the native addon, the bundled daemon, guestctl, and the client library. */
-import { chmod, copyFile, mkdir, readFile, rm } from 'node:fs/promises'
+import { chmod, copyFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { build, type Plugin } from 'esbuild'
 import { execa } from 'execa'
+import * as schemas from '../src/protocol/schemas.ts'
+import { bundledLicences } from './licences.ts'
+import { plainTypes } from './plain-types.ts'
 
 const root = join(import.meta.dirname, '..')
 const dist = join(root, 'dist')
 const native = join(root, 'src/sys/native')
 const ADDON = 'guestd_native.node'
+const LICENCES = 'THIRD-PARTY-LICENSES.txt'
 /** As `engines` of package.json has it. */
 const NODE_MAJOR = 24
 
@@ -63,8 +67,9 @@ async function buildAddon(): Promise<void> {
   await copyFile(join(native, 'build/Release', ADDON), join(dist, ADDON))
 }
 
-async function bundle(entry: string, output: string, version: string): Promise<void> {
-  await build({
+/** @returns the files that are in it */
+async function bundle(entry: string, output: string, version: string): Promise<string[]> {
+  const { metafile } = await build({
     // Paths in comments are below it.
     absWorkingDir: root,
     entryPoints: [join(root, entry)],
@@ -82,21 +87,32 @@ async function bundle(entry: string, output: string, version: string): Promise<v
     legalComments: 'none',
     plugins: [withoutUnusedCompilers, requiredBuiltins],
     logLevel: 'warning',
+    metafile: true,
   })
+  return Object.values(metafile.outputs).flatMap(({ inputs }) =>
+    Object.entries(inputs).flatMap(([file, { bytesInOutput }]) => (bytesInOutput > 0 ? file : [])),
+  )
 }
 
 /** Declarations for those who import `guestd/client`. */
 async function buildTypes(): Promise<void> {
+  const types = join(dist, 'types')
+  await rm(types, { recursive: true, force: true })
   await execa(join(root, 'node_modules/.bin/tsc'), ['-p', 'tsconfig.types.json'], { cwd: root })
+  await rm(join(types, 'protocol/schemas'), { recursive: true })
+  await writeFile(join(types, 'protocol/schemas.d.ts'), plainTypes(schemas))
+}
+
+async function buildBundles(version: string): Promise<void> {
+  const inputs = await Promise.all([
+    bundle('src/main.ts', 'guestd.js', version),
+    bundle('src/cli/main.ts', 'guestctl.js', version),
+    bundle('src/client/index.ts', 'client.js', version),
+  ])
+  await writeFile(join(dist, LICENCES), await bundledLicences(root, inputs.flat()))
+  for (const program of ['guestd.js', 'guestctl.js']) await chmod(join(dist, program), 0o755)
 }
 
 const { version } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'))
 await mkdir(dist, { recursive: true })
-await Promise.all([
-  buildAddon(),
-  buildTypes(),
-  bundle('src/main.ts', 'guestd.js', version),
-  bundle('src/cli/main.ts', 'guestctl.js', version),
-  bundle('src/client/index.ts', 'client.js', version),
-])
-for (const program of ['guestd.js', 'guestctl.js']) await chmod(join(dist, program), 0o755)
+await Promise.all([buildAddon(), buildTypes(), buildBundles(version)])

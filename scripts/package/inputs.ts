@@ -1,5 +1,5 @@
 /** What the package of guestd is made from: where each of its files comes from, and goes. */
-import { readdir } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 
 export interface PackagedFile {
@@ -40,6 +40,7 @@ export async function packagedFiles(version: string): Promise<PackagedFile[]> {
     { to: 'usr/bin/guestd', from: join(root, 'packaging/bin/guestd'), mode: PROGRAM },
     { to: 'usr/bin/guestctl', from: join(root, 'packaging/bin/guestctl'), mode: PROGRAM },
     { to: 'etc/guestd/config.json', from: join(root, 'packaging/config.json'), mode: DATA },
+    { to: 'usr/share/doc/guestd/copyright', from: { text: await copyright() }, mode: DATA },
     ...(await unitFiles()),
   ]
 }
@@ -57,6 +58,16 @@ async function programFiles(): Promise<PackagedFile[]> {
       mode: DATA,
       strip: name.endsWith('.node'),
     }))
+}
+
+/** Debian Policy 12.5. */
+async function copyright(): Promise<string> {
+  const parts = [
+    join(root, 'packaging/deb/copyright'),
+    join(NODE_FOLDER, 'LICENSE'),
+    join(root, 'dist/THIRD-PARTY-LICENSES.txt'),
+  ]
+  return (await Promise.all(parts.map(part => readFile(part, 'utf8')))).join('\n')
 }
 
 /** Each file of `systemd/` where systemd looks for its kind. */

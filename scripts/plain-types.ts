@@ -1,0 +1,75 @@
+/**
+ * Declarations of the API's types in plain TypeScript, made from their JSON Schemas. The source
+ * has them as types of the schema library, which those who use the client do not have; and here
+ * each field carries its description.
+ */
+
+/** What of JSON Schema the API uses. */
+interface Schema {
+  readonly type?: string
+  readonly description?: string
+  readonly properties?: Readonly<Record<string, Schema>>
+  readonly required?: readonly string[]
+  readonly patternProperties?: Readonly<Record<string, Schema>>
+  readonly items?: Schema
+  readonly anyOf?: readonly Schema[]
+  readonly enum?: readonly unknown[]
+  readonly const?: unknown
+}
+
+/**
+ * @param exports of a module: those that are schemas become a type of their name
+ * @throws Error for a schema of a kind that the API does not use so far
+ */
+export function plainTypes(exports: Readonly<Record<string, unknown>>): string {
+  const types = Object.entries(exports)
+    .filter((entry): entry is [string, Schema] => isSchema(entry[1]))
+    .map(([name, schema]) => `${comment(schema, '')}export type ${name} = ${typeOf(schema, '')};\n`)
+  return types.join('')
+}
+
+function isSchema(value: unknown): value is Schema {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    ['type', 'anyOf', 'enum', 'const'].some(key => key in value)
+  )
+}
+
+function typeOf(schema: Schema, indent: string): string {
+  if (schema.const !== undefined) return JSON.stringify(schema.const)
+  if (schema.enum !== undefined) return schema.enum.map(value => JSON.stringify(value)).join(' | ')
+  if (schema.anyOf !== undefined) {
+    return schema.anyOf.map(one => typeOf(one, indent)).join(' | ')
+  }
+  switch (schema.type) {
+    case 'string':
+    case 'boolean':
+    case 'null':
+      return schema.type
+    case 'integer':
+    case 'number':
+      return 'number'
+    case 'array':
+      return `Array<${typeOf(schema.items ?? {}, indent)}>`
+    case 'object':
+      return objectType(schema, indent)
+    default:
+      throw new Error(`a schema that has no plain type yet: ${JSON.stringify(schema)}`)
+  }
+}
+
+function objectType({ properties, patternProperties, required }: Schema, indent: string): string {
+  const [values] = Object.values(patternProperties ?? {})
+  if (values !== undefined) return `Record<string, ${typeOf(values, indent)}>`
+  const inner = `${indent}    `
+  const fields = Object.entries(properties ?? {}).map(([name, schema]) => {
+    const mark = required?.includes(name) ? '' : '?'
+    return `${comment(schema, inner)}${inner}${name}${mark}: ${typeOf(schema, inner)};\n`
+  })
+  return `{\n${fields.join('')}${indent}}`
+}
+
+function comment({ description }: Schema, indent: string): string {
+  return description === undefined ? '' : `${indent}/** ${description} */\n`
+}
