@@ -3,10 +3,11 @@
  * file. What it returns is frozen.
  */
 
-import { ConfigError } from './config/error.ts'
+import { type BadSetting, type Complain, ConfigError } from './config/error.ts'
 import { helpText } from './config/help.ts'
 import { type FromManager, readManager } from './config/manager.ts'
 import {
+  type Flags,
   type Found,
   type ReadFile,
   readEnvironment,
@@ -15,7 +16,7 @@ import {
 } from './config/sources.ts'
 import { type NamedKey, rows, type TableSettings, table } from './config/table.ts'
 
-export { ConfigError } from './config/error.ts'
+export { type BadSetting, ConfigError } from './config/error.ts'
 export { helpText, settingsMarkdown } from './config/help.ts'
 export type { LogLevel } from './config/table.ts'
 export type { ListenAddress } from './util/listen-uri.ts'
@@ -45,25 +46,26 @@ export type Loaded =
  * That there is something to listen on is for the caller to check, as only a daemon that starts
  * needs it.
  *
- * @throws ConfigError for an unknown key, a bad value or an unreadable source
+ * @throws ConfigError for unknown keys, bad values and unreadable sources: all that there are
  */
 export function loadConfig(sources: ConfigSources): Loaded {
-  const flags = readFlags(sources.argv)
+  const bad: BadSetting[] = []
+  const complain: Complain = (key, message) => bad.push({ key, message })
+  const flags = readFlags(sources.argv, complain)
   if (flags.action === 'help') return { action: 'help', text: helpText() }
   if (flags.action === 'version') return { action: 'version' }
 
-  const found = new Map([
-    ...readSettingsFile(flags.file, sources.readFile),
-    ...readEnvironment(sources.env),
-    ...flags.found,
-  ])
+  // Which file was meant is not known where the flags cannot be read.
+  const found = bad.length > 0 ? new Map<string, Found>() : readSources(sources, flags, complain)
   const settings = mapTable(table, '', row => {
     const one = found.get(row.name)
-    return one === undefined ? row.key.fallback : readValue(row, one, sources.cwd)
+    return one === undefined ? row.key.fallback : readValue(row, one, sources.cwd, complain)
   }) as TableSettings
-  checkTogether(settings)
-  const config: Config = { ...settings, ...readManager(sources.env, sources.pid) }
-  return { action: flags.action, config: deepFreeze(config) }
+  checkTogether(settings, complain)
+  const manager = readManager(sources.env, sources.pid, complain)
+  const config: Config = deepFreeze({ ...settings, ...manager })
+  if (bad.length > 0) throw new ConfigError(bad, flags.action, config)
+  return { action: flags.action, config }
 }
 
 /** The settings in force as JSON text that is a settings file again, with its newline. */
@@ -85,20 +87,39 @@ function mapTable(branch: object, prefix: string, map: (row: NamedKey) => unknow
   return Object.fromEntries(entries)
 }
 
-function readValue({ name, key }: NamedKey, { value, from }: Found, cwd: string): unknown {
+function readSources(
+  { env, readFile }: ConfigSources,
+  flags: Flags,
+  complain: Complain,
+): Map<string, Found> {
+  return new Map([
+    ...readSettingsFile(flags.file, readFile, complain),
+    ...readEnvironment(env, complain),
+    ...flags.found,
+  ])
+}
+
+/** The default in the place of a bad value, which is complained of. */
+function readValue(
+  { name, key }: NamedKey,
+  { value, from }: Found,
+  cwd: string,
+  complain: Complain,
+): unknown {
   const read = key.read(value, cwd)
   if (typeof read !== 'string') return read.value
   const shown = key.hidden ? 'the value' : (JSON.stringify(value) ?? String(value))
   const reason = read === '' ? '' : `: ${read}`
-  throw new ConfigError(
+  complain(
     name,
     `${name}: ${shown} (from ${from}) is not allowed${reason}; it takes ${key.allowed}`,
   )
+  return key.fallback
 }
 
-function checkTogether({ output }: TableSettings): void {
+function checkTogether({ output }: TableSettings, complain: Complain): void {
   if (output.ringBytes > output.totalBytes) {
-    throw new ConfigError(
+    complain(
       'output.ringBytes',
       `output.ringBytes: ${output.ringBytes} is more than output.totalBytes, ${output.totalBytes}: one command cannot hold more than all`,
     )

@@ -49,6 +49,7 @@ export const errorTable = {
   starting: row(503, 'guestd is starting'),
   stopping: row(503, 'guestd is stopping'),
   stopped: row(503, 'guestd has stopped'),
+  misconfigured: row(503, 'The settings of guestd cannot be used'),
   workspace_unavailable: row(503, 'The workspace is not there'),
   workspace_full: row(507, 'The workspace is full'),
 } as const satisfies Record<string, ErrorRow>

@@ -2,7 +2,9 @@
 /** guestd: the composition root. Reads the settings, starts the daemon, and turns signals into its stop. */
 import { readFileSync } from 'node:fs'
 import { type Config, ConfigError, type Loaded, loadConfig, renderSettings } from './config.ts'
-import { addresses, type Daemon, startDaemon } from './lifecycle/daemon.ts'
+import { type Daemon, startDaemon } from './lifecycle/daemon.ts'
+import { startMisconfigured } from './lifecycle/misconfigured.ts'
+import { addresses } from './lifecycle/serve.ts'
 import { createSupervision, type Supervision } from './lifecycle/supervision.ts'
 import { createLog, type RootLog } from './log.ts'
 import { exitNow } from './sys/exit.ts'
@@ -16,7 +18,7 @@ const LAST_LINES_MS = 500
 /** Above all that a start waits for, such as remains of commands that take their time to die. */
 const START_LIMIT_MS = 60_000
 
-function readSettings(): Loaded {
+function readSettings(): Loaded | ConfigError {
   try {
     return loadConfig({
       argv: process.argv.slice(2),
@@ -26,13 +28,28 @@ function readSettings(): Loaded {
       cwd: process.cwd(),
     })
   } catch (error) {
-    if (!(error instanceof ConfigError)) throw error
-    process.stderr.write(`guestd: ${error.message}\n`)
-    process.exit(EXIT_BAD_SETTINGS)
+    if (error instanceof ConfigError) return error
+    throw error
   }
 }
 
-async function run(config: Config): Promise<void> {
+/**
+ * Bad settings end guestd, unless its service manager holds sockets: the host is told there. An end
+ * would have the manager start it again and again.
+ */
+async function refuse(error: ConfigError): Promise<void> {
+  const { action, bad, config } = error
+  for (const { message } of bad) process.stderr.write(`guestd: ${message}\n`)
+  if (action === 'check' || config.inheritedFds.length === 0) process.exit(EXIT_BAD_SETTINGS)
+  await run(config, async log => {
+    const daemon = await startMisconfigured(bad, config, log, version)
+    const { listening } = daemon
+    log.error({ component: 'lifecycle', version, listening, bad }, 'misconfigured')
+    return daemon
+  })
+}
+
+async function start(config: Config): Promise<void> {
   if (addresses(config).length === 0) {
     process.stderr.write(
       'guestd: listen: there is nothing to listen on, and no default. Give --listen vsock:1023, ' +
@@ -40,17 +57,24 @@ async function run(config: Config): Promise<void> {
     )
     process.exit(EXIT_BAD_SETTINGS)
   }
+  await run(config, async log => {
+    const daemon = await startDaemon(config, log, version)
+    const { listening } = daemon
+    log.info({ component: 'lifecycle', version, listening, pid: process.pid }, 'ready')
+    return daemon
+  })
+}
+
+async function run(config: Config, startIt: (log: RootLog) => Promise<Daemon>): Promise<void> {
   const log = createLog({ level: config.logLevel })
-  const lifecycle = log.child({ component: 'lifecycle' })
   process.on('uncaughtException', error => fail(log, error))
   const notifier = createNotifier(config.notifySocket, errno =>
-    lifecycle.warn({ errno }, 'the service manager cannot be told how guestd is'),
+    log.warn({ component: 'lifecycle', errno }, 'the service manager cannot be told how guestd is'),
   )
   const supervision = createSupervision(notifier, config.watchdogMs)
   try {
     supervision.starting(START_LIMIT_MS)
-    const daemon = await startDaemon(config, log, version)
-    lifecycle.info({ version, listening: daemon.listening, pid: process.pid }, 'ready')
+    const daemon = await startIt(log)
     supervision.ready(daemon.status)
     stopOnSignals(daemon, supervision, log)
   } catch (error) {
@@ -84,7 +108,8 @@ function leave(log: RootLog, code: number): void {
 }
 
 const loaded = readSettings()
-if (loaded.action === 'help') process.stdout.write(loaded.text)
+if (loaded instanceof ConfigError) await refuse(loaded)
+else if (loaded.action === 'help') process.stdout.write(loaded.text)
 else if (loaded.action === 'version') process.stdout.write(`guestd ${version}\n`)
 else if (loaded.action === 'check') process.stdout.write(renderSettings(loaded.config))
-else await run(loaded.config)
+else await start(loaded.config)

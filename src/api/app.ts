@@ -54,6 +54,12 @@ export function createApp(options: ApiOptions): App {
     return sendProblem(reply, problem)
   })
   logRequests(app, log)
+  const { refusal } = options
+  if (refusal !== undefined) {
+    app.addHook('onRequest', (request, _reply, done) => {
+      done(isAlwaysServed(request.routeOptions.url) ? undefined : (refusal() ?? undefined))
+    })
+  }
   // Before a body is read: an unknown route is told as one whatever comes with it.
   app.addHook('onRequest', (request, reply, done) => {
     done(request.is404 ? routes.refuse(request, reply) : undefined)
@@ -70,6 +76,13 @@ export function createApp(options: ApiOptions): App {
   serveSignals(app, options)
   serveStdin(app, options)
   return app
+}
+
+/** What tells how guestd is. */
+const alwaysServed: readonly (string | undefined)[] = ['/healthz', '/readyz', '/v1/session']
+
+function isAlwaysServed(route: string | undefined): boolean {
+  return alwaysServed.includes(route)
 }
 
 function unused(): never {

@@ -5,6 +5,7 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import type { Commands } from '../commands/types.ts'
 import type { Config } from '../config.ts'
+import type { GuestdError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { SessionInfo } from '../protocol/schemas.ts'
 
@@ -12,6 +13,8 @@ export interface ApiOptions {
   readonly commands: Commands
   readonly session: () => SessionInfo
   readonly health: Health
+  /** Why every call but those for health and the session is refused now; null: it is not. */
+  readonly refusal?: () => GuestdError | null
   readonly config: Pick<
     Config,
     'bodyTimeoutMs' | 'headersTimeoutMs' | 'keepaliveMs' | 'maxConnections'

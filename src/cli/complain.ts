@@ -16,6 +16,7 @@ const advice: Partial<Record<ErrorCode, string>> = {
   starting: 'try again in a moment',
   stopping: 'start the guest again',
   stopped: 'start the guest again',
+  misconfigured: 'mend the settings in the guest, and start guestd again',
   workspace_unavailable: "'guestctl status' tells why",
 }
 

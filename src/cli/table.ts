@@ -15,11 +15,19 @@ export function renderTable(header: readonly string[], rows: readonly (readonly 
     .join('')
 }
 
-/** Names on the left, values on the right. */
-export function renderFacts(facts: readonly (readonly [string, string])[]): string {
-  const width = Math.max(...facts.map(([name]) => name.length))
+/** A name, and its value or values. */
+export type Fact = readonly [name: string, value: string | readonly string[]]
+
+/** Names on the left, values on the right, each on a line. */
+export function renderFacts(facts: readonly Fact[]): string {
+  const width = Math.max(...facts.map(([name]) => name.length)) + 2
   return facts
-    .map(([name, value]) => `${`${name}:`.padEnd(width + 2)}${printable(value)}\n`)
+    .flatMap(([name, value]) =>
+      [value].flat().map((one, index) => {
+        const left = index === 0 ? `${name}:` : ''
+        return `${left.padEnd(width)}${printable(one)}\n`
+      }),
+    )
     .join('')
 }
 

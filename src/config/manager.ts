@@ -1,7 +1,7 @@
 /** What a service manager such as systemd tells guestd in the environment. */
 
 import { FIRST_INHERITED_FD, STORED_FD_NAMES } from '../util/listen-uri.ts'
-import { ConfigError } from './error.ts'
+import type { Complain } from './error.ts'
 
 export interface FromManager {
   /** Descriptors that were handed over listening (sd_listen_fds(3)); mostly none. */
@@ -16,16 +16,13 @@ export interface FromManager {
 
 type Environment = Readonly<Record<string, string | undefined>>
 
-/**
- * Descriptors and the watchdog are meant for the process whose id is named with them.
- *
- * @throws ConfigError when the count of descriptors is none
- */
-export function readManager(env: Environment, pid: number): FromManager {
+/** Descriptors and the watchdog are meant for the process whose id is named with them. */
+export function readManager(env: Environment, pid: number, complain: Complain): FromManager {
   const inheritedFds: number[] = []
   const storedFds: Record<string, number> = {}
   const names = env.LISTEN_FDNAMES?.split(':') ?? []
-  for (let index = 0; index < countFds(env, pid); index += 1) {
+  const count = countFds(env, pid, complain)
+  for (let index = 0; index < count; index += 1) {
     const fd = FIRST_INHERITED_FD + index
     const name = names[index] ?? ''
     if (STORED_FD_NAMES.includes(name)) storedFds[name] = fd
@@ -44,13 +41,14 @@ const US_PER_MS = 1_000
 /** More descriptors than any unit has; a count with more digits is nonsense. */
 const MAX_COUNT_DIGITS = 5
 
-function countFds({ LISTEN_PID, LISTEN_FDS }: Environment, pid: number): number {
+function countFds({ LISTEN_PID, LISTEN_FDS }: Environment, pid: number, complain: Complain) {
   if (LISTEN_FDS === undefined || LISTEN_PID !== String(pid)) return 0
   if (/^\d+$/.test(LISTEN_FDS) && LISTEN_FDS.length <= MAX_COUNT_DIGITS) return Number(LISTEN_FDS)
-  throw new ConfigError(
+  complain(
     'LISTEN_FDS',
     `LISTEN_FDS: ${JSON.stringify(LISTEN_FDS)} (from the environment) is not a count of descriptors from ${FIRST_INHERITED_FD} on`,
   )
+  return 0
 }
 
 function watchdogMs(text: string | undefined): number | null {

@@ -1,7 +1,7 @@
 /** Where settings come from: flags, the environment and the file, each as raw values by key. */
 
 import { parseArgs } from 'node:util'
-import { ConfigError } from './error.ts'
+import type { Complain } from './error.ts'
 import { type NamedKey, rows } from './table.ts'
 
 /** The file that is read when `--config` names none; it may be absent. */
@@ -27,9 +27,9 @@ export const keyFlags = [
   { flag: 'log-level', key: 'logLevel', value: 'LEVEL', repeatable: false },
 ] as const
 
-/** @throws ConfigError for an unknown flag, one without its value, or an argument that is no flag */
-export function readFlags(argv: readonly string[]): Flags {
-  const values = parseFlags(argv)
+/** Where the flags cannot be read, because of an unknown one for instance, none of them counts. */
+export function readFlags(argv: readonly string[], complain: Complain): Flags {
+  const values = parseFlags(argv, complain)
   const found = new Map<string, Found>()
   for (const { flag, key } of keyFlags) {
     const value = values[flag]
@@ -43,21 +43,21 @@ export function readFlags(argv: readonly string[]): Flags {
   return { action, file: values.config ?? null, found }
 }
 
-/** @throws ConfigError for a `GUESTD_…` variable that is no key's */
+/** The variables `GUESTD_…`. */
 export function readEnvironment(
   env: Readonly<Record<string, string | undefined>>,
+  complain: Complain,
 ): ReadonlyMap<string, Found> {
   const found = new Map<string, Found>()
   for (const [variable, text] of Object.entries(env)) {
     if (!variable.startsWith('GUESTD_') || text === undefined) continue
     const row = rows.find(one => one.variable === variable)
-    if (row === undefined) {
-      throw new ConfigError(
+    if (row === undefined)
+      complain(
         variable,
         `${variable} in the environment is no setting of guestd; guestd --help lists them`,
       )
-    }
-    found.set(row.name, { value: row.key.fromText(text), from: variable })
+    else found.set(row.name, { value: row.key.fromText(text), from: variable })
   }
   return found
 }
@@ -69,15 +69,17 @@ export function readEnvironment(
  */
 export type ReadFile = (path: string) => string
 
-/** @throws ConfigError where a named file is absent, or the file is not a JSON object of known keys */
+/** A named file has to be there, and to be a JSON object of known keys. */
 export function readSettingsFile(
   named: string | null,
   readFile: ReadFile,
+  complain: Complain,
 ): ReadonlyMap<string, Found> {
   const path = named ?? DEFAULT_FILE
-  const text = readText(path, named !== null, readFile)
+  const text = readText(path, named !== null, readFile, complain)
+  const branch = text === null ? null : parseObject(text, path, complain)
   const found = new Map<string, Found>()
-  if (text !== null) collect(parseObject(text, path), '', path, found)
+  if (branch !== null) collect(branch, '', path, found, complain)
   return found
 }
 
@@ -88,7 +90,7 @@ function rowOf(name: string): NamedKey {
   return row
 }
 
-function parseFlags(argv: readonly string[]) {
+function parseFlags(argv: readonly string[], complain: Complain) {
   try {
     return parseArgs({
       args: [...argv],
@@ -108,48 +110,55 @@ function parseFlags(argv: readonly string[]) {
   } catch (error) {
     // The first sentence says it; what follows advises on a "--" that guestd has no use for.
     const reason = error instanceof Error ? error.message.replace(/\. .*/s, '') : String(error)
-    throw new ConfigError(null, `${reason}; guestd --help lists the flags`)
+    complain(null, `${reason}; guestd --help lists the flags`)
+    return { check: argv.includes('--check') }
   }
 }
 
-function readText(path: string, required: boolean, readFile: ReadFile): string | null {
+function readText(
+  path: string,
+  required: boolean,
+  readFile: ReadFile,
+  complain: Complain,
+): string | null {
   try {
     return readFile(path)
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : null
     if (code === 'ENOENT' && !required) return null
     const reason = error instanceof Error ? error.message : String(error)
-    throw new ConfigError(null, `${path} cannot be read: ${reason}`)
+    complain(null, `${path} cannot be read: ${reason}`)
+    return null
   }
 }
 
-function parseObject(text: string, path: string): object {
-  let parsed: unknown
+function parseObject(text: string, path: string, complain: Complain): object | null {
   try {
-    parsed = JSON.parse(text)
+    const parsed: unknown = JSON.parse(text)
+    if (isObject(parsed)) return parsed
+    complain(null, `${path} is not a JSON object`)
   } catch (error) {
-    throw new ConfigError(
-      null,
-      `${path} is not JSON: ${error instanceof Error ? error.message : ''}`,
-    )
+    complain(null, `${path} is not JSON: ${error instanceof Error ? error.message : ''}`)
   }
-  if (!isObject(parsed)) throw new ConfigError(null, `${path} is not a JSON object`)
-  return parsed
+  return null
 }
 
-function collect(branch: object, prefix: string, path: string, found: Map<string, Found>): void {
+function collect(
+  branch: object,
+  prefix: string,
+  path: string,
+  found: Map<string, Found>,
+  complain: Complain,
+): void {
   for (const [part, value] of Object.entries(branch)) {
     const name = `${prefix}${part}`
     if (rows.some(row => row.name === name)) {
       found.set(name, { value, from: path })
     } else if (rows.some(row => row.name.startsWith(`${name}.`))) {
-      if (!isObject(value)) throw new ConfigError(name, `${name} (from ${path}) takes an object`)
-      collect(value, `${name}.`, path, found)
+      if (isObject(value)) collect(value, `${name}.`, path, found, complain)
+      else complain(name, `${name} (from ${path}) takes an object`)
     } else {
-      throw new ConfigError(
-        name,
-        `${name} (from ${path}) is no setting of guestd; guestd --help lists them`,
-      )
+      complain(name, `${name} (from ${path}) is no setting of guestd; guestd --help lists them`)
     }
   }
 }

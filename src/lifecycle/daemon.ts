@@ -1,25 +1,22 @@
 /** The order in which guestd comes up and goes down. */
-import { createServer, type Server } from 'node:http'
 import { createApi } from '../api/api.ts'
 import { openJournal } from '../commands/journal.ts'
 import type { Machine } from '../commands/plan.ts'
 import { createRegistry } from '../commands/registry.ts'
 import type { Command } from '../commands/types.ts'
-import type { Config, ListenAddress } from '../config.ts'
+import type { Config } from '../config.ts'
 import type { Log } from '../log.ts'
 import type { SessionInfo } from '../protocol/schemas.ts'
 import { API_VERSION } from '../protocol/schemas.ts'
 import { closeCgroupTree } from '../sys/cgroup.ts'
 import { findUser } from '../sys/users.ts'
-import { openListener } from './listeners.ts'
 import { bootId, lookAtMachine } from './machine.ts'
+import { addresses, serve } from './serve.ts'
 import { statusLine } from './status-line.ts'
 import { prepareWorkspace, workspaceState } from './workspace.ts'
 
 /** After the last command has ended, readers have this long to take their last frames. */
 const LAST_FRAMES_MS = 2_000
-/** Refused connections are told at most this often. */
-const REFUSED_LINE_MS = 1_000
 
 export interface Daemon {
   /** What it listens at. */
@@ -64,6 +61,7 @@ export async function startDaemon(config: Config, log: Log, version: string): Pr
     id: null,
     generation: null,
     state,
+    reason: null,
     resumed: false,
     workspace: workspaceState(config.workspace),
     cgroup: {
@@ -88,22 +86,13 @@ export async function startDaemon(config: Config, log: Log, version: string): Pr
     return { ready: reasons.length === 0, reasons }
   }
   const api = createApi({ commands: registry, session, health: { ready }, config, log, version })
-  await api.ready()
-
-  const servers: Server[] = []
-  const listening: string[] = []
-  for (const address of addresses(config)) {
-    const server = createServer(api.serverOptions, api.handler)
-    api.guard(server)
-    servers.push(server)
-    listening.push(await openListener(server, address, logRefused(log)))
-  }
+  const { listening, drain } = await serve(api, addresses(config), log)
 
   const shutDown = async () => {
     state = 'stopping'
     log.info({ component: 'lifecycle' }, 'stopping')
     await registry.stop()
-    await Promise.all(servers.map(server => api.drain(server, LAST_FRAMES_MS)))
+    await drain(LAST_FRAMES_MS)
     await api.close()
     if (machine.cgroups !== null) closeCgroupTree(machine.cgroups)
     journal.close()
@@ -119,15 +108,6 @@ export async function startDaemon(config: Config, log: Log, version: string): Pr
       return stopped
     },
   }
-}
-
-/** What was named, and what was inherited without being named. */
-export function addresses(config: Config): readonly ListenAddress[] {
-  const named = new Set(config.listen.flatMap(one => (one.scheme === 'fd' ? [one.fd] : [])))
-  const inherited = config.inheritedFds
-    .filter(fd => !named.has(fd))
-    .map(fd => ({ scheme: 'fd', uri: `fd:${fd}`, fd }) as const)
-  return [...config.listen, ...inherited]
 }
 
 /** The user may be made later: it is looked up for every command. */
@@ -152,20 +132,6 @@ function warnOfLimits({ limits }: Config, { cgroups, nofileHard, self }: Machine
   ]
   if (missing.length > 0)
     log.warn({ component: 'commands', missing }, 'limits that cannot be enforced here')
-}
-
-/** A process in the guest may knock as often as it likes: one line a second is enough. */
-function logRefused(log: Log): (cid: number) => void {
-  let connections = 0
-  let last = Number.NEGATIVE_INFINITY
-  return cid => {
-    connections += 1
-    if (performance.now() - last < REFUSED_LINE_MS) return
-    last = performance.now()
-    const message = 'refused vsock connections that are not from the host'
-    log.warn({ component: 'api', cid, connections }, message)
-    connections = 0
-  }
 }
 
 function endLine(command: Command, config: Config): object {

@@ -9,7 +9,10 @@ export interface Supervision {
   starting(limitMs: number): void
   /** guestd serves. From now on the manager sees `status` as one line, looked at every 2 s. */
   ready(status: () => string): void
-  /** guestd will end, within `limitMs`. A manager takes it at its word: it kills what stays longer. */
+  /**
+   * guestd will end, within `limitMs`. A manager takes it at its word: it kills what stays longer.
+   * Asked again, it changes nothing: the limit is the first one.
+   */
   stopping(limitMs: number): void
 }
 
@@ -22,6 +25,7 @@ export function createSupervision(notifier: Notifier, watchdogMs: number | null)
   let extending: NodeJS.Timeout | undefined
   let telling: NodeJS.Timeout | undefined
   let told = ''
+  let ending = false
 
   if (watchdogMs !== null)
     every(watchdogMs / FEEDS_A_PERIOD, () => notifier.tell({ WATCHDOG: '1' }))
@@ -55,6 +59,8 @@ export function createSupervision(notifier: Notifier, watchdogMs: number | null)
       })
     },
     stopping(limitMs) {
+      if (ending) return
+      ending = true
       clearInterval(telling)
       notifier.tell({ STOPPING: '1', STATUS: 'Stopping: the commands are being ended' })
       extend(limitMs)

@@ -9,11 +9,11 @@ import sys
 FIRST_INHERITED_FD = 3
 
 path, program = sys.argv[1], sys.argv[2:]
-if os.path.exists(path):
-    os.unlink(path)
 sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-sock.bind(path)
+sock.bind(path + ".new")
 sock.listen(64)
+# Whoever sees the path can connect.
+os.rename(path + ".new", path)
 # The descriptor may be the wanted one already, and then dup2 would leave it close-on-exec.
 copy = os.dup(sock.fileno())
 os.dup2(copy, FIRST_INHERITED_FD, inheritable=True)

@@ -143,7 +143,7 @@ t.test('a bad value names the key, where it came from and what is allowed', asyn
   ]
   for (const [given, key, message] of cases) {
     const error = refusal(given)
-    t.equal(error.key, key)
+    t.equal(error.bad[0]?.key, key)
     t.match(error.message, new RegExp(`^${key.replace('.', '\\.')}`))
     t.match(error.message, message)
     t.equal(error.exitCode, 2)

@@ -4,7 +4,7 @@ import type { Health, SessionInfo } from '../../client/index.ts'
 import type { CliCommand } from '../command.ts'
 import { exitCodes } from '../exit-code.ts'
 import { noOperands } from '../operands.ts'
-import { formatBytes, renderFacts } from '../table.ts'
+import { type Fact, formatBytes, renderFacts } from '../table.ts'
 
 export const status: CliCommand = {
   name: 'status',
@@ -26,11 +26,23 @@ export const status: CliCommand = {
   },
 }
 
-function factsOf(session: SessionInfo, { ready, reasons }: Health) {
+function factsOf(session: SessionInfo, { ready, reasons }: Health): Fact[] {
   const { workspace, cgroup, limits, commands } = session
+  const state = session.state === 'ready' && !ready ? 'not ready' : session.state
+  const beginning: Fact[] = [
+    ['State', state],
+    ['Because', reasons],
+  ]
+  const end: Fact[] = [
+    ['Version', `${session.version}, API ${session.apiVersion}`],
+    ['Started', session.startedAt],
+    ['Boot', session.bootId],
+  ]
+  // It has looked at nothing, and runs nothing.
+  if (session.state === 'misconfigured') return [...beginning, ...end]
   return [
-    ['State', ready ? session.state : `${session.state}, not ready: ${reasons.join('; ')}`],
-    ['Session', session.id ?? 'none handed over'],
+    ...beginning,
+    ['Session', session.id ?? 'none'],
     ['Generation', session.generation === null ? 'unknown' : String(session.generation)],
     ['Resumed', session.resumed ? 'yes' : 'no'],
     ['Workspace', workspace.ok ? workspace.path : `${workspace.path}: ${workspace.reason}`],
@@ -38,10 +50,8 @@ function factsOf(session: SessionInfo, { ready, reasons }: Health) {
     ['Contained by', cgroup.mode === 'group' ? 'process groups only' : `cgroups in ${cgroup.path}`],
     ['Enforceable', cgroup.limits.length === 0 ? 'nofile' : `${cgroup.limits.join(', ')}, nofile`],
     ['Limits', limitsText(limits)],
-    ['Version', `${session.version}, API ${session.apiVersion}`],
-    ['Started', session.startedAt],
-    ['Boot', session.bootId],
-  ] as const
+    ...end,
+  ]
 }
 
 function limitsText({ memoryBytes, pids, cpus, nofile }: SessionInfo['limits']): string {

@@ -12,9 +12,10 @@ export const SessionInfo = Type.Object(
   {
     id: nullable(Type.String(), 'Id of the session; null until the host hands it over'),
     generation: nullableCount('How many times the workspace has been started; null: unknown'),
-    state: Type.Enum(['starting', 'ready', 'stopping', 'stopped'], {
+    state: Type.Enum(['starting', 'ready', 'stopping', 'stopped', 'misconfigured'], {
       description: 'Where in its life guestd is',
     }),
+    reason: nullable(Type.String(), 'Why it is misconfigured, or null'),
     resumed: Type.Boolean({ description: 'The workspace has been used by an earlier boot' }),
     workspace: Type.Object({
       path: Type.String({ description: 'Where it is in the guest' }),
