@@ -6,14 +6,20 @@ ifdef CMD
 override CMD := $(value CMD)
 export CMD
 endif
+export VOLUME MEM CPUS KERNEL NET AGENT INCLUDE
 
-.PHONY: run vm test soak bench build dist check clean vm-tools
+.PHONY: run vm image test soak bench build dist check clean vm-tools
 
 run: build
 	@node scripts/demo.ts
 
+# VOLUME=FILE MEM=MIB CPUS=N KERNEL=FILE NET=1, and those of `image`
 vm: build vm-tools
 	@node rootfs/run-vm.ts
+
+# INCLUDE="PACKAGES" AGENT=DIR OUT=DIR (build/image)
+image: build vm-tools
+	@node rootfs/build.ts $(if $(INCLUDE),--include "$(INCLUDE)") $(if $(AGENT),--agent "$(AGENT)") $(if $(OUT),--out "$(OUT)")
 
 test: build vm-tools
 	@node test/run.ts

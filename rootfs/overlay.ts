@@ -1,11 +1,10 @@
-/** Files that are laid over the guest's root at boot: its configuration and its units. */
+/** Files that are laid over the guest's root at boot: what differs from one machine to the next. */
 
 import { constants } from 'node:fs'
-import { readdir, readFile, stat } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { type CpioEntry, cpioArchive, padded } from './cpio.ts'
 
-const DEFAULTS = path.join(import.meta.dirname, 'overlay')
 /** The folder that the initramfs copies over the root. */
 const TARGET = 'overlay'
 const FOLDER_MODE = constants.S_IFDIR | 0o755
@@ -13,12 +12,11 @@ const FOLDER_MODE = constants.S_IFDIR | 0o755
 /** Content by absolute path in the guest. */
 export type OverlayFiles = Record<string, string | { content: string; mode: number }>
 
-/** An initramfs that has the default overlay and `files`, which win. */
+/** An initramfs with `files` appended to it, in an archive of their own. */
 export async function withOverlay(initramfs: string, files: OverlayFiles): Promise<Buffer> {
-  const all = { ...(await defaults()), ...files }
   const entries: CpioEntry[] = []
   const folders = new Set<string>()
-  for (const [file, value] of Object.entries(all)) {
+  for (const [file, value] of Object.entries(files)) {
     const target = path.join(TARGET, file)
     for (const folder of parents(target)) {
       if (folders.has(folder)) continue
@@ -29,19 +27,6 @@ export async function withOverlay(initramfs: string, files: OverlayFiles): Promi
     entries.push({ path: target, mode: constants.S_IFREG | mode, content: Buffer.from(content) })
   }
   return Buffer.concat([padded(await readFile(initramfs)), cpioArchive(entries)])
-}
-
-async function defaults(): Promise<OverlayFiles> {
-  const files: OverlayFiles = {}
-  for (const name of await readdir(DEFAULTS, { recursive: true })) {
-    const file = path.join(DEFAULTS, name)
-    const entry = await stat(file)
-    if (!entry.isFile()) continue
-    // Not the checkout's own mode, which the umask had a part in.
-    const mode = (entry.mode & 0o111) === 0 ? 0o644 : 0o755
-    files[`/${name}`] = { content: await readFile(file, 'utf8'), mode }
-  }
-  return files
 }
 
 /** `a/b/c` → `a`, `a/b`. */

@@ -8,8 +8,6 @@ export interface Disk {
   serial: string
   /** `ro`: never written. `rw`: the file is. `discard`: written in the guest, forgotten at its end. */
   mode: 'ro' | 'rw' | 'discard'
-  /** Where the initramfs mounts it; otherwise it is left alone. */
-  mount?: string
 }
 
 export interface Machine {
@@ -18,7 +16,12 @@ export interface Machine {
   cpus: number
   kernel: string
   initramfs: string
+  /** The first one is the root, `/dev/vda`. */
   disks: readonly Disk[]
+  /** Whether it has a network card, behind QEMU's own NAT with DHCP; nothing outside is reached. */
+  network: boolean
+  /** The Unix socket for QEMU's own protocol, QMP. */
+  qmpSocket: string
   /** The Unix socket on which the vsock device's host side speaks vhost-user. */
   vhostSocket: string
   /** The file that gets what the guest writes to its console. */
@@ -40,6 +43,15 @@ const FAST_BOOT = [
  * of ten at times, and its clock would run as wrong. The HPET needs no measuring.
  */
 const SOUND_CLOCK = { kvm: [], tcg: ['tsc=unstable'] }
+/**
+ * Translated protection keys (PKU) go wrong now and then, and V8, which guards its code with them,
+ * then ends the process ("Check failed: it->second.Size() > offset").
+ */
+const CPU = { kvm: 'host', tcg: 'max,pku=off' }
+const NETWORK = [
+  ...['-netdev', 'user,id=net,restrict=on'],
+  ...['-device', 'virtio-net-pci,netdev=net'],
+]
 /** A kernel that panics ends the machine at once; with `-no-reboot` QEMU exits. */
 const EXIT_ON_PANIC = 'panic=-1'
 
@@ -50,26 +62,27 @@ export function qemuArgs(machine: Machine): string[] {
     // vhost-user's other process reads and writes the guest's memory, so it has to be shared.
     ...['-machine', `q35,accel=${accelerator},memory-backend=memory`],
     ...['-object', `memory-backend-memfd,id=memory,size=${memoryMiB}M,share=on`],
-    ...['-m', `${memoryMiB}`, '-smp', `${cpus}`, '-cpu', accelerator === 'kvm' ? 'host' : 'max'],
+    ...['-m', `${memoryMiB}`, '-smp', `${cpus}`, '-cpu', CPU[accelerator]],
     ...['-chardev', `socket,id=vsock,reconnect=0,path=${machine.vhostSocket}`],
     ...['-device', 'vhost-user-vsock-pci,chardev=vsock'],
     ...['-serial', `file:${machine.console}`],
     ...['-kernel', machine.kernel, '-initrd', machine.initramfs],
     ...['-append', kernelCommandLine(machine)],
+    ...['-qmp', `unix:${machine.qmpSocket},server=on,wait=off`],
     ...disks.flatMap(diskArgs),
+    ...(machine.network ? NETWORK : []),
   ]
 }
 
-function kernelCommandLine({ accelerator, disks, kernelArgs }: Machine): string {
-  const mounts = disks.flatMap(({ serial, mode, mount }) =>
-    mount === undefined ? [] : [`guestd.mount=${serial}:${mount}:${mode === 'ro' ? 'ro' : 'rw'}`],
-  )
+function kernelCommandLine({ accelerator, kernelArgs }: Machine): string {
   const words = ['console=ttyS0', EXIT_ON_PANIC, ...FAST_BOOT, ...SOUND_CLOCK[accelerator]]
-  return [...words, ...mounts, ...kernelArgs].join(' ')
+  return [...words, ...kernelArgs].join(' ')
 }
 
 function diskArgs({ file, serial, mode }: Disk): string[] {
-  const access = { ro: 'readonly=on', rw: 'readonly=off', discard: 'snapshot=on' }[mode]
+  const access = { ro: 'readonly=on', rw: 'readonly=off,discard=unmap', discard: 'snapshot=on' }[
+    mode
+  ]
   // In QEMU's option syntax a comma in a value is written twice.
   const name = file.replaceAll(',', ',,')
   return [

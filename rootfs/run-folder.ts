@@ -16,6 +16,8 @@ export interface RunFolder {
   vsock: string
   /** The one between QEMU and the vsock device's host side. */
   vhostSocket: string
+  /** QEMU's own, for its protocol QMP. */
+  qmp: string
   console: string
   initramfs: string
   hasVhostSocket: () => Promise<boolean>
@@ -29,6 +31,7 @@ export async function createRunFolder(): Promise<RunFolder> {
   return {
     vsock: path.join(folder.path, 'vsock.sock'),
     vhostSocket,
+    qmp: path.join(folder.path, 'qmp.sock'),
     console: path.join(folder.path, 'console.log'),
     initramfs: path.join(folder.path, 'initramfs'),
     hasVhostSocket: async () => existsSync(vhostSocket),

@@ -1,16 +1,23 @@
 /**
  * `make vm`: boots the microVM, shows the same job in it as `make run`, and, where standard input is
  * a terminal, tells what to try from another one and stays until Ctrl-C. With CMD in the environment
- * it runs that instead, and ends with its exit code.
+ * it runs that instead, and ends with its exit code. `vm-settings.ts` has the other variables.
  */
 
+import { mkdir } from 'node:fs/promises'
 import path from 'node:path'
 import { execa } from 'execa'
 import { lineOf, steps, VERDICT } from '../scripts/demo-steps.ts'
+import { describePhases, measureBoot } from './boot-phases.ts'
+import { ensureImage } from './image.ts'
 import { startVm, type Vm } from './vm.ts'
 import { VmError } from './vm-error.ts'
+import { readVmSettings } from './vm-settings.ts'
 
-const GUESTCTL = path.join(path.dirname(import.meta.dirname), 'dist', 'guestctl.js')
+const REPOSITORY = path.dirname(import.meta.dirname)
+const GUESTCTL = path.join(REPOSITORY, 'dist', 'guestctl.js')
+/** Stays when the machine is gone. */
+const CONSOLE = path.join(REPOSITORY, 'build', 'vm', 'console.log')
 /** As guestctl's own errors: nothing of the command's. */
 const FAILED = 125
 /** What a shell gives a program that Ctrl-C ended: 128 + SIGINT. */
@@ -29,9 +36,15 @@ async function main(): Promise<number> {
   // While it boots there is nothing to end in order: all of it goes with this process.
   const abandon = (): never => process.exit(INTERRUPTED)
   onSignals(abandon)
-  const vm = await startVm({ onPhase: phase => console.error(`vm: ${phase}`) })
+  const onPhase = (phase: string): void => console.error(`vm: ${phase}`)
+  const settings = await readVmSettings(process.env)
+  const image = await ensureImage({ ...settings.image, onPhase })
+  await mkdir(path.dirname(CONSOLE), { recursive: true })
+  const vm = await startVm({ ...settings.machine, image, console: CONSOLE, onPhase })
   offSignals(abandon)
   try {
+    onPhase(describePhases(await measureBoot(vm.connect)))
+    onPhase(`the console is in ${path.relative(process.cwd(), CONSOLE)}`)
     const { CMD } = process.env
     if (CMD !== undefined && CMD !== '') return await run(vm, ['--', CMD])
     if (!(await showJob(vm))) return JOB_FAILED
@@ -101,6 +114,6 @@ The machine goes on. In another terminal:
   guestctl run -u root -- 'systemctl status guestd'
   guestctl status
 
-Ctrl-C turns it off, and all that was written in it is gone.
+Ctrl-C turns it off. What was written in it is gone then, unless it is on a VOLUME.
 `
 }

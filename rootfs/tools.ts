@@ -11,7 +11,13 @@ const VHOST_VERSION = '0.3.0'
 /** Where mke2fs and the like are, which is not on every user's PATH. */
 const SYSTEM_FOLDERS = ['/usr/sbin', '/sbin']
 
-export type HostTool = 'qemu-system-x86_64' | 'mmdebstrap' | 'mke2fs' | 'setpriv' | 'unshare'
+export type HostTool =
+  | 'qemu-system-x86_64'
+  | 'mksquashfs'
+  | 'mmdebstrap'
+  | 'mke2fs'
+  | 'setpriv'
+  | 'unshare'
 
 /**
  * The full path of a program.

@@ -6,15 +6,16 @@
 import { randomInt } from 'node:crypto'
 import { readFile, writeFile } from 'node:fs/promises'
 import { chooseAccelerator } from './accel.ts'
-import { ensureAppImage } from './app-image.ts'
-import { ensureBaseImage } from './base-image.ts'
 import { type Child, startChild } from './child.ts'
 import { isHealthy } from './healthy.ts'
+import { ensureImage, type Image } from './image.ts'
 import { type OverlayFiles, withOverlay } from './overlay.ts'
 import { type Disk, qemuArgs } from './qemu-args.ts'
+import { qmp } from './qmp.ts'
 import { createRunFolder, type RunFolder } from './run-folder.ts'
 import { findTool, findVhostDevice } from './tools.ts'
 import { VmError } from './vm-error.ts'
+import { ensureEmptyVolume } from './volume.ts'
 import { until } from './wait.ts'
 
 /** Where guestd listens in the guest; only root can bind a port up to this one. */
@@ -36,7 +37,17 @@ export interface VmOptions {
   memoryMiB?: number
   /** Default 2. */
   cpus?: number
-  /** Beside the root and guestd's own. */
+  /** Default: the one of this checkout, made if need be. */
+  image?: Image
+  /** The file that holds the workspace, `/dev/vdb`; `null`: no such disk. Default: an empty one. */
+  volume?: string | null
+  /** Another kernel, an ELF file or a bzImage, that has drivers and file systems built in. */
+  kernel?: string
+  /** Default false: no network card. */
+  network?: boolean
+  /** The file that gets what the guest writes to its console. Default: one that goes with it. */
+  console?: string
+  /** Beside the root and the workspace. */
   extraDisks?: readonly Disk[]
   /** Files laid over the guest's root, such as another `/etc/guestd/config.json`. */
   overlay?: OverlayFiles
@@ -63,6 +74,10 @@ export interface Vm {
   exited: Promise<string>
   /** What the guest wrote to its console so far; empty after `stop` and `kill`. */
   console: () => Promise<string>
+  /** Presses the power button, as the host of any VMM can. */
+  pressPowerButton: () => Promise<void>
+  /** Presses Ctrl-Alt-Del on the machine's keyboard. */
+  pressCtrlAltDel: () => Promise<void>
   /** Whether guestd answers now. */
   isHealthy: () => Promise<boolean>
   /** Turns the machine off without the guest's doing; what it had flushed to its disks is there. */
@@ -77,15 +92,16 @@ export interface Vm {
  */
 export async function startVm(options: VmOptions = {}): Promise<Vm> {
   const onPhase = options.onPhase ?? (() => {})
-  const base = await ensureBaseImage(() => onPhase('making the guest’s Debian, about a minute'))
-  const app = await ensureAppImage()
+  const image = options.image ?? (await ensureImage({ onPhase }))
+  const volume = await workspaceDisks(options.volume)
   const [accelerator, vhostDevice, qemu] = [
-    await chooseAccelerator(base.kernel),
+    await chooseAccelerator(image.kernel),
     await findVhostDevice(),
     await findTool('qemu-system-x86_64'),
   ]
   const folder = await createRunFolder()
-  await writeFile(folder.initramfs, await withOverlay(base.initramfs, options.overlay ?? {}))
+  await writeFile(folder.initramfs, await withOverlay(image.initramfs, options.overlay ?? {}))
+  const consoleFile = options.console ?? folder.console
   const children: Child[] = []
   const end = async (signal: 'SIGTERM' | 'SIGKILL'): Promise<void> => {
     for (const child of children.splice(0).reverse()) await child.end(signal)
@@ -103,15 +119,17 @@ export async function startVm(options: VmOptions = {}): Promise<Vm> {
         accelerator,
         memoryMiB: options.memoryMiB ?? DEFAULT_MEMORY_MIB,
         cpus: options.cpus ?? DEFAULT_CPUS,
-        kernel: base.kernel,
+        kernel: options.kernel ?? image.elfKernel,
         initramfs: folder.initramfs,
         disks: [
-          { file: base.root, serial: 'root', mode: 'discard' },
-          { file: app, serial: 'app', mode: 'ro', mount: '/opt/guestd' },
+          { file: image.root, serial: 'root', mode: 'ro' },
+          ...volume,
           ...(options.extraDisks ?? []),
         ],
+        network: options.network ?? false,
+        qmpSocket: folder.qmp,
         vhostSocket: folder.vhostSocket,
-        console: folder.console,
+        console: consoleFile,
         kernelArgs: options.kernelArgs ?? [],
       }),
     )
@@ -133,17 +151,29 @@ export async function startVm(options: VmOptions = {}): Promise<Vm> {
       bootMs,
       qemuPid: machine.pid,
       exited: machine.exited,
-      console: () => readConsole(folder),
+      console: () => readConsole(consoleFile),
+      pressPowerButton: () => qmp(folder.qmp, 'system_powerdown'),
+      pressCtrlAltDel: () => qmp(folder.qmp, 'send-key', CTRL_ALT_DEL),
       isHealthy: healthy,
       stop: () => end('SIGTERM'),
       kill: () => end('SIGKILL'),
     }
   } catch (cause) {
-    const console = await readConsole(folder)
+    const console = await readConsole(consoleFile)
     await end('SIGKILL')
     throw new VmError(cause instanceof Error ? cause.message : String(cause), { console, cause })
   }
 }
+
+const CTRL_ALT_DEL = { keys: ['ctrl', 'alt', 'delete'].map(data => ({ type: 'qcode', data })) }
+
+async function workspaceDisks(volume: string | null | undefined): Promise<Disk[]> {
+  if (volume === null) return []
+  if (volume !== undefined) return [{ file: volume, serial: WORKSPACE_SERIAL, mode: 'rw' }]
+  return [{ file: await ensureEmptyVolume(), serial: WORKSPACE_SERIAL, mode: 'discard' }]
+}
+
+const WORKSPACE_SERIAL = 'workspace'
 
 const VHOST_WAIT = { what: 'vhost-device-vsock’s socket', limitMs: VHOST_LIMIT_MS, pollMs: 10 }
 
@@ -154,6 +184,6 @@ function vhostArgs({ vsock, vhostSocket }: RunFolder): string[] {
   return ['--vm', `guest-cid=${cid},uds-path=${vsock},socket=${vhostSocket}`]
 }
 
-function readConsole({ console }: RunFolder): Promise<string> {
-  return readFile(console, 'utf8').catch(() => '')
+function readConsole(file: string): Promise<string> {
+  return readFile(file, 'utf8').catch(() => '')
 }

@@ -7,7 +7,8 @@ import { contentKey } from '../rootfs/content-key.ts'
 import { createTempFolder } from '../rootfs/temp-folder.ts'
 import { type Compression, DEB_FOLDER, makeDeb } from './package/deb.ts'
 import { NODE_FOLDER, packagedFiles, root } from './package/inputs.ts'
-import { sourceDateEpoch, writeTree } from './package/tree.ts'
+import { writeTree } from './package/tree.ts'
+import { sourceDateEpoch } from './source-date.ts'
 
 export interface Package {
   readonly version: string

@@ -41,6 +41,9 @@ want_vm() {
   need qemu-system-x86_64 qemu-system-x86
   need mmdebstrap mmdebstrap
   need mke2fs e2fsprogs
+  need mksquashfs squashfs-tools
+  need lz4 lz4
+  need xz xz-utils
   need setpriv util-linux
   [ "$(id -u)" = 0 ] || need newuidmap uidmap
   [ -x "$(vhost_binary)" ] || find_cargo >/dev/null || packages="$packages cargo-web rustc-web"

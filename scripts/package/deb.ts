@@ -3,8 +3,9 @@ import { createHash } from 'node:crypto'
 import { chmod, copyFile, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import { execa } from 'execa'
+import { sourceDateEpoch } from '../source-date.ts'
 import { root } from './inputs.ts'
-import { settle, sourceDateEpoch } from './tree.ts'
+import { settle } from './tree.ts'
 
 /**
  * `small` takes half a minute and every Debian reads it; `quick` a second, for a package that is

@@ -2,20 +2,8 @@
 import { chmod, copyFile, mkdir, readdir, utimes, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { execa } from 'execa'
+import { sourceDateEpoch } from '../source-date.ts'
 import type { PackagedFile } from './inputs.ts'
-
-/**
- * The time of every file of a package, in seconds since 1970, unless SOURCE_DATE_EPOCH gives
- * another: 2026-01-01. https://reproducible-builds.org/specs/source-date-epoch/
- */
-const DEFAULT_EPOCH_S = 1_767_225_600
-
-export function sourceDateEpoch(): number {
-  const given = process.env.SOURCE_DATE_EPOCH
-  if (given === undefined || given === '') return DEFAULT_EPOCH_S
-  if (!/^\d{1,12}$/.test(given)) throw new Error(`SOURCE_DATE_EPOCH is no number: ${given}`)
-  return Number(given)
-}
 
 /** Fills a folder. Modes and times do not depend on who does it, and when. */
 export async function writeTree(folder: string, files: readonly PackagedFile[]): Promise<void> {

@@ -42,6 +42,16 @@ export async function asRoot(client: GuestdClient, command: string): Promise<str
   return out
 }
 
+/** Mounts a disk of the machine, read-only, by the serial number that the machine was given it with. */
+export async function mountDisk(client: GuestdClient, serial: string, at: string): Promise<void> {
+  const script = `
+    for block in /sys/block/vd*; do
+      [ "$(cat "$block/serial")" != ${serial} ] || device=/dev/\${block##*/}
+    done
+    mkdir -p ${at} && mount -t ext4 -o ro "$device" ${at}`
+  await asRoot(client, script)
+}
+
 /** The process that systemd has as guestd. */
 export async function guestdPid(client: GuestdClient): Promise<number> {
   return Number(await asRoot(client, 'systemctl show -P MainPID guestd'))

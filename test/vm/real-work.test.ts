@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { ensureModulesImage } from '../../rootfs/modules-image.ts'
 import { startGuestctl } from '../helpers/guestctl.ts'
-import { openClient } from './ask.ts'
+import { mountDisk, openClient } from './ask.ts'
 import { bootGuest } from './harness.ts'
 
 const REPOSITORY = join(import.meta.dirname, '../..')
@@ -11,10 +11,11 @@ const REPOSITORY = join(import.meta.dirname, '../..')
 const MODULES = '/opt/node_modules'
 
 const guest = await bootGuest(t, {
-  extraDisks: [{ file: await ensureModulesImage(), serial: 'modules', mode: 'ro', mount: MODULES }],
+  extraDisks: [{ file: await ensureModulesImage(), serial: 'modules', mode: 'ro' }],
 })
 t.comment(`guestd answered after ${(guest.bootMs / 1000).toFixed(1)} s`)
 const client = openClient(t, guest)
+await mountDisk(client, 'modules', MODULES)
 
 const git = (...args: string[]) =>
   execFileSync('git', args, {
@@ -41,7 +42,7 @@ for (const file of process.argv.slice(1)) {
 const runTests = (id: string, files: readonly string[]) => [
   // tap ends a process after 30 s unless it is told otherwise.
   ...['run', '--id', id, '-C', 'clone', '-e', 'TAP_TIMEOUT=900', '--timeout', '15m'],
-  ...['--', 'node', '--input-type=module', '--eval', RUNNER, ...files],
+  ...['--', '/usr/lib/guestd/node', '--input-type=module', '--eval', RUNNER, ...files],
 ]
 
 t.test('the repository goes in as a bundle and is cloned', async t => {

@@ -25,7 +25,7 @@ const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest(
 /** guestctl in the guest, by this address. */
 const inGuest = (address: string, user: string) =>
   run(client, {
-    command: `node /opt/guestd/guestctl.js --connect ${address} run -- 'echo served' </dev/null`,
+    command: `guestctl --connect ${address} run -- 'echo served' </dev/null`,
     user,
   })
 
@@ -188,7 +188,7 @@ t.test('a listener that systemd made is served too, and to the host alone', asyn
     mkdir /run/second.d && echo '${settings}' >/run/second.d/config.json
     printf '%s\\n' '[Socket]' ListenStream=vsock::1024 >second.socket
     printf '%s\\n' '[Service]' Type=simple Delegate=yes \\
-      'ExecStart=/opt/guestd/node /opt/guestd/guestd.js --config /run/second.d/config.json' \\
+      'ExecStart=/usr/bin/guestd --config /run/second.d/config.json' \\
       >second.service
     systemctl daemon-reload
     systemctl start second.socket`,
