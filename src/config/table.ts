@@ -122,6 +122,21 @@ export const table = {
     ),
     keepCommands: integer(1_000, 0, 100_000, 'How many ended commands can be read at most.'),
   },
+  reserve: {
+    // A small Debian, and guestd with its code in the page cache, take 130 MiB.
+    memoryBytes: integer(
+      160 * MIB,
+      0,
+      Number.MAX_SAFE_INTEGER,
+      'Memory that all commands together leave to guestd and the system, in bytes; at most a third of it.',
+    ),
+    pids: integer(
+      256,
+      0,
+      MAX_PIDS,
+      'Processes and threads that all commands together leave to the rest of the machine, beside those that it has when guestd starts; at most a third of what there can be.',
+    ),
+  },
   limits: {
     memoryBytes: optional(
       integer(

@@ -38,7 +38,7 @@ export async function startDaemon(config: Config, log: Log, version: string): Pr
   const journal = openJournal(config.runDir, err =>
     log.error({ component: 'commands', err }, 'the journal could not be written'),
   )
-  const machine = lookAtMachine(config.runDir)
+  const machine = lookAtMachine(config.runDir, config.reserve)
   const workspace = prepareWorkspace(config.workspace, config.user, () =>
     log.warn(
       { component: 'session', path: config.workspace },

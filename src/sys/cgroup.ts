@@ -4,21 +4,12 @@
  * tree, still gives birth in the cgroup, kill, and populated; only limits are missing.
  */
 import { mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
-import { totalmem } from 'node:os'
 import { join } from 'node:path'
+import { keepReserve, type Reserve } from './reserve.ts'
 
 /** The controllers that limits need. */
 export const LIMIT_CONTROLLERS = ['memory', 'pids', 'cpu'] as const
 export type LimitController = (typeof LIMIT_CONTROLLERS)[number]
-
-/**
- * What all commands together leave of the memory, in bytes: a small Debian and guestd with its code
- * in the page cache take 130 MiB. Without it a machine out of memory spends minutes on reading code
- * back from disk before its OOM killer comes, and guestd does not answer in the meantime.
- */
-const RESERVED_BYTES = 160 * 1024 * 1024
-/** Of a very small machine commands still get most. */
-const MAX_RESERVED_SHARE = 1 / 3
 
 export interface CgroupTree {
   /** The directory below which each command gets its leaf. */
@@ -29,9 +20,10 @@ export interface CgroupTree {
 /**
  * Makes `NAME/commands` where this process may: below its own cgroup, with itself moved to a leaf
  * beside it so that controllers can be handed down (no internal processes), or else, where others
- * share that cgroup, without controllers. `null` where no cgroup v2 can be written.
+ * share that cgroup, without controllers. `null` where no cgroup v2 can be written. All commands
+ * together leave the reserve to the rest of the machine, where controllers are handed down.
  */
-export function openCgroupTree(name: string): CgroupTree | null {
+export function openCgroupTree(name: string, reserve: Reserve): CgroupTree | null {
   const own = ownCgroup()
   if (own === null) return null
   const base = join(own, name)
@@ -44,7 +36,7 @@ export function openCgroupTree(name: string): CgroupTree | null {
     return null
   }
   const controllers = handDownControllers(own, base, commandsPath)
-  if (controllers.includes('memory')) reserveMemory(own, commandsPath)
+  keepReserve(own, commandsPath, controllers, reserve)
   return { commandsPath, controllers }
 }
 
@@ -86,17 +78,6 @@ function handDownControllers(
     if (!enable(own, wanted)) return []
   }
   return enable(base, wanted) && enable(commandsPath, wanted) ? wanted : []
-}
-
-/** Commands that use up all of the rest are ended by the kernel, the largest first. */
-function reserveMemory(own: string, commandsPath: string): void {
-  const all = Math.min(totalmem(), readNumber(join(own, 'memory.max')) ?? Number.POSITIVE_INFINITY)
-  const reserved = Math.min(RESERVED_BYTES, all * MAX_RESERVED_SHARE)
-  try {
-    writeFileSync(join(commandsPath, 'memory.max'), String(Math.floor(all - reserved)))
-  } catch {
-    // Then the machine's own OOM killer is what ends them.
-  }
 }
 
 function enable(path: string, controllers: readonly LimitController[]): boolean {

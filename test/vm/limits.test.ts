@@ -18,6 +18,8 @@ const MIB = 1024 * 1024
 const MEMORY_MIB = 512
 /** How long guestd may take to answer, whatever its commands do: a few seconds. */
 const ANSWER_LIMIT_MS = 5_000
+/** As `reserve.pids` has it by default. */
+const RESERVED_TASKS = 256
 /** Takes memory without end. */
 const DEVOUR = 'perl -e \'push @got, "x" x 4194304 while 1\''
 /** The cgroup of whoever asks. */
@@ -157,6 +159,24 @@ t.test('a fork bomb under a pids limit leaves guestd answering, and DELETE ends 
   t.same(await client.kill(id), { id, empty: true, proof: 'cgroup' })
   t.same(await agentProcesses(client), [])
   t.equal(await asRoot(client, `ls -d ${leaf} 2>&1 || true`).then(out => /No such/.test(out)), true)
+  t.equal(await guestdPid(client), pid)
+})
+
+t.test('all commands together leave tasks to the rest of the machine', async t => {
+  const { path } = (await client.session()).cgroup
+  const files = `${path}/pids.max /proc/sys/kernel/pid_max /proc/sys/kernel/threads-max`
+  const [max = 0, ...all] = (await asRoot(client, `cat ${files}`)).trim().split('\n').map(Number)
+  t.ok(max > 0 && max <= Math.min(...all) - RESERVED_TASKS, `${max} of ${all}`)
+})
+
+t.test('a fork bomb without a limit leaves guestd answering, and DELETE ends it', async t => {
+  const { id } = await client.start({ command: ':(){ :|:& };:; sleep 1000' })
+  const slowest = await slowestAnswer(client, sleep(10_000))
+  t.comment(`slowest answer ${slowest.toFixed(0)} ms`)
+  t.ok(slowest < ANSWER_LIMIT_MS, `${slowest} ms`)
+  // Memory may have run out before tasks did, and then the bomb is gone already.
+  t.match(await client.kill(id), { empty: true, proof: 'cgroup' })
+  t.same(await agentProcesses(client), [])
   t.equal(await guestdPid(client), pid)
 })
 
