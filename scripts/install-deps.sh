@@ -34,13 +34,13 @@ want_base() {
   need make make
   need python3 python3
   need git git
+  need mke2fs e2fsprogs
   [ -e /etc/ssl/certs/ca-certificates.crt ] || packages="$packages ca-certificates"
 }
 
 want_vm() {
   need qemu-system-x86_64 qemu-system-x86
   need mmdebstrap mmdebstrap
-  need mke2fs e2fsprogs
   need mksquashfs squashfs-tools
   need lz4 lz4
   need xz xz-utils

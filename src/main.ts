@@ -85,11 +85,11 @@ async function run(config: Config, startIt: (log: RootLog) => Promise<Daemon>): 
 function stopOnSignals(daemon: Daemon, supervision: Supervision, log: RootLog): void {
   const stop = async () => {
     supervision.stopping(daemon.stopsWithinMs + LAST_LINES_MS)
-    await daemon.stop()
+    const receipt = await daemon.stop()
     if (leaving) return
     leaving = true
     log.info({ component: 'lifecycle' }, 'stopped')
-    leave(log, 0)
+    leave(log, receipt?.clean === false ? EXIT_FAILED : 0)
   }
   let leaving = false
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const)

@@ -15,6 +15,8 @@ const names = ['isolation', 'ends', 'ends-spawn', 'kill', 'signal', 'stdin', 'da
 const tests = [
   ...names.map(name => `test/process/commands/${name}.test.ts`),
   'test/process/service-manager.test.ts',
+  'test/storage/mount.test.ts',
+  'test/storage/busy.test.ts',
 ]
 
 const run = (program: string, args: readonly string[], env: NodeJS.ProcessEnv = {}) => {
@@ -44,6 +46,11 @@ run('gcc', [
     'vsock',
     'notify',
   ].map(name => join(native, `${name}.c`)),
+])
+run('gcc', [
+  ...['-std=gnu11', '-O1', '-g', '-Wall', '-Wextra', '-Werror'],
+  ...['-fsanitize=address', '-fno-omit-frame-pointer', '-o', join(dist, 'guestd-helper')],
+  ...['main', 'device', 'mount', 'flush', 'loop'].map(name => join(native, 'helper', `${name}.c`)),
 ])
 run('tap', ['--reporter=tap', ...tests], {
   GUESTD_TEST_DIST: dist,

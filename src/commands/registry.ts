@@ -28,7 +28,9 @@ export interface RegistrySettings
   }
 }
 
-export interface RegistryLog {
+export interface RegistryHooks {
+  /** Throws a GuestdError where no command may begin in this working directory. */
+  readonly admit: (cwd: string) => void
   /** A command ended: once each. */
   readonly ended: (command: Command) => void
 }
@@ -67,7 +69,7 @@ export function createRegistry(
   settings: RegistrySettings,
   machine: Machine,
   journal: Journal,
-  log: RegistryLog,
+  hooks: RegistryHooks,
 ): Registry {
   const slots = new Map<string, Slot>()
   /** Running, or ended with descendants or pipes still open: these count, and are never forgotten. */
@@ -132,7 +134,7 @@ export function createRegistry(
         },
         ended: (exit, end) => {
           journal.ended(id, { endedAt: command.endedAt ?? '', exit, end })
-          log.ended(command)
+          hooks.ended(command)
         },
         settled: () => settled(id),
       },
@@ -147,6 +149,7 @@ export function createRegistry(
       throw new GuestdError('too_many_commands', detail)
     }
     const plan = planLaunch(request, settings, machine)
+    hooks.admit(plan.cwd)
     const id = request.id ?? randomUUID()
     const digest = request.id === undefined ? null : requestDigest(request)
     const containment = createContainment(machine.cgroups, id)

@@ -92,6 +92,24 @@ export function path(fallback: string, sentence: string): Key<string> {
   })
 }
 
+/** A path as `path` has it, or `LABEL=name` as in fstab(5). */
+export function workspace(fallback: string, sentence: string): Key<string> {
+  const inner = path(fallback, sentence)
+  return {
+    ...inner,
+    allowed: 'a path, or LABEL= and the label of an ext4',
+    read(value, cwd) {
+      const tag = typeof value === 'string' ? /^([A-Z]+)=(.*)$/s.exec(value) : null
+      if (tag === null) return inner.read(value, cwd)
+      const [text, name, label = ''] = tag
+      if (name !== 'LABEL') return `${name}= is not looked for`
+      if (label === '' || label.includes('\0')) return 'there is no label'
+      const bytes = Buffer.byteLength(label)
+      return bytes > MAX_LABEL_BYTES ? `the label has ${bytes} bytes` : { value: text }
+    },
+  }
+}
+
 /** The name or the uid of a user. */
 export function userName(sentence: string): Key<string | number> {
   return key<string | number>({
@@ -156,6 +174,9 @@ export function addresses(sentence: string): Key<readonly ListenAddress[]> {
     toJson: list => list.map(address => address.uri),
   })
 }
+
+/** EXT4_LABEL_MAX, as e2label(8) has it. */
+const MAX_LABEL_BYTES = 16
 
 /** Highest uid: 2^32 - 1 means "no change" to setresuid(2). */
 const MAX_UID = 2 ** 32 - 2

@@ -14,6 +14,7 @@ import {
   path,
   userName,
   variables,
+  workspace,
 } from './keys.ts'
 
 const KIB = 1024
@@ -42,7 +43,14 @@ export type LogLevel = (typeof logLevels)[number]
 
 export const table = {
   listen: addresses('Where to serve the API. Nothing is served unasked: there is no default.'),
-  workspace: path('/mnt/workspace', 'The folder that commands work in.'),
+  workspace: workspace(
+    '/mnt/workspace',
+    'What commands work in: a folder, or a block device or image file with an ext4, or the label of one.',
+  ),
+  workspaceMount: path(
+    '/mnt/workspace',
+    'Where the workspace is mounted when it is a device, an image file or a label.',
+  ),
   user: optional(
     userName("The user that commands run as unless they ask for another; null: guestd's own."),
   ),
@@ -68,6 +76,12 @@ export const table = {
     100,
     10 * MINUTE_MS,
     'How long ending the commands may take when guestd stops, in milliseconds.',
+  ),
+  flushLimitMs: integer(
+    2 * MINUTE_MS,
+    100,
+    HOUR_MS,
+    'How long making the workspace durable may take when guestd stops, in milliseconds.',
   ),
   reattachGraceMs: integer(
     30_000,

@@ -8,12 +8,13 @@ import type { Config } from '../config.ts'
 import type { Log } from '../log.ts'
 import type { SessionInfo } from '../protocol/schemas.ts'
 import { API_VERSION } from '../protocol/schemas.ts'
+import type { Receipt } from '../session/receipt.ts'
+import { openWorkspace } from '../session/workspace.ts'
 import { closeCgroupTree } from '../sys/cgroup.ts'
 import { findUser } from '../sys/users.ts'
 import { bootId, lookAtMachine } from './machine.ts'
 import { addresses, serve } from './serve.ts'
 import { statusLine } from './status-line.ts'
-import { prepareWorkspace, workspaceState } from './workspace.ts'
 
 /** After the last command has ended, readers have this long to take their last frames. */
 const LAST_FRAMES_MS = 2_000
@@ -26,10 +27,12 @@ export interface Daemon {
   /** Longest time that a stop takes, in milliseconds. */
   readonly stopsWithinMs: number
   /**
-   * Ends the commands, gives readers their last frames, closes the listeners. Asked again, it cuts
-   * the grace of the commands short; it is one stop.
+   * Ends the commands, unmounts the workspace, gives readers their last frames, closes the
+   * listeners. Asked again, it cuts the grace of the commands short; it is one stop.
+   *
+   * @returns how the workspace was left; `null` where none was mounted
    */
-  stop(): Promise<void>
+  stop(): Promise<Receipt | null>
 }
 
 /** Journal and remains of the daemon before, then the API, then the listeners: nobody is served early. */
@@ -39,22 +42,19 @@ export async function startDaemon(config: Config, log: Log, version: string): Pr
     log.error({ component: 'commands', err }, 'the journal could not be written'),
   )
   const machine = lookAtMachine(config.runDir, config.reserve)
-  const workspace = prepareWorkspace(config.workspace, config.user, () =>
-    log.warn(
-      { component: 'session', path: config.workspace },
-      'the workspace was missing, and has been made',
-    ),
-  )
-  if (!workspace.ok) log.error({ component: 'session', ...workspace }, 'the workspace is not there')
+  const sessionLog = log.child({ component: 'session' })
+  const workspace = await openWorkspace(config, sessionLog)
   warnOfLimits(config, machine, log)
   const commandLog = log.child({ component: 'commands' })
-  const registry = createRegistry(config, machine, journal, {
+  const settings = { ...config, workspace: workspace.path }
+  const registry = createRegistry(settings, machine, journal, {
+    admit: workspace.admit,
     ended: command => commandLog.info(endLine(command, config), 'command ended'),
   })
   await registry.recover()
 
   let state: SessionInfo['state'] = 'ready'
-  let stopped: Promise<void> | null = null
+  let stopped: Promise<Receipt | null> | null = null
   const limits = { maxCommands: config.maxCommands, ...config.limits }
   const boot = bootId()
   const session = (): SessionInfo => ({
@@ -63,7 +63,7 @@ export async function startDaemon(config: Config, log: Log, version: string): Pr
     state,
     reason: null,
     resumed: false,
-    workspace: workspaceState(config.workspace),
+    workspace: workspace.state(),
     cgroup: {
       mode: machine.cgroups === null ? 'group' : 'cgroup2',
       path: machine.cgroups?.commandsPath ?? null,
@@ -77,7 +77,7 @@ export async function startDaemon(config: Config, log: Log, version: string): Pr
     apiVersion: API_VERSION,
   })
   const ready = () => {
-    const { ok, reason } = workspaceState(config.workspace)
+    const { ok, reason } = workspace.state()
     const reasons = [
       ...(state === 'ready' ? [] : [`guestd is ${state}`]),
       ...(isKnown(config.user) ? [] : [`user: there is no user ${config.user}`]),
@@ -92,16 +92,18 @@ export async function startDaemon(config: Config, log: Log, version: string): Pr
     state = 'stopping'
     log.info({ component: 'lifecycle' }, 'stopping')
     await registry.stop()
+    const receipt = await workspace.end(step => sessionLog.info({ ...step }, 'stop step'))
     await drain(LAST_FRAMES_MS)
     await api.close()
     if (machine.cgroups !== null) closeCgroupTree(machine.cgroups)
     journal.close()
+    return receipt
   }
 
   return {
     listening,
     status: () => statusLine(session(), ready().reasons, listening),
-    stopsWithinMs: config.stopLimitMs + LAST_FRAMES_MS,
+    stopsWithinMs: config.stopLimitMs + workspace.endsWithinMs + LAST_FRAMES_MS,
     stop() {
       if (stopped !== null) registry.hurry()
       stopped ??= shutDown()

@@ -51,6 +51,7 @@ export async function startMisconfigured(
     async stop() {
       await drain(LAST_REPLIES_MS)
       await api.close()
+      return null
     },
   }
 }
@@ -76,7 +77,12 @@ function describe(config: Config, reason: string, version: string): SessionInfo 
     state: 'misconfigured',
     reason,
     resumed: false,
-    workspace: { path: config.workspace, ok: false, reason: 'guestd is misconfigured' },
+    workspace: {
+      path: config.workspace,
+      ok: false,
+      reason: 'guestd is misconfigured',
+      device: null,
+    },
     cgroup: { mode: 'group', path: null, limits: [] },
     limits: { maxCommands: config.maxCommands, ...config.limits },
     commands: { running: 0, ended: 0 },

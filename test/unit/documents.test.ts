@@ -4,9 +4,15 @@ import t from 'tap'
 import { updatedDocuments } from '../../scripts/update-docs.ts'
 
 const root = join(import.meta.dirname, '../..')
-const documents = ['README.md', 'architecture', 'frames', 'api', 'client', 'operations'].map(name =>
-  join(root, name.endsWith('.md') ? name : `docs/${name}.md`),
-)
+const documents = [
+  'README.md',
+  'architecture',
+  'frames',
+  'api',
+  'client',
+  'operations',
+  'storage',
+].map(name => join(root, name.endsWith('.md') ? name : `docs/${name}.md`))
 
 t.test('the tables in the documents are those of the code', async t => {
   for (const [path, text] of updatedDocuments())

@@ -21,6 +21,7 @@ export const SessionInfo = Type.Object(
       path: Type.String({ description: 'Where it is in the guest' }),
       ok: Type.Boolean({ description: 'It can be used' }),
       reason: nullable(Type.String(), 'Why it cannot be used, or null'),
+      device: nullable(Type.String(), 'The block device that guestd mounted; null for a folder'),
     }),
     cgroup: Type.Object({
       mode: Type.Enum(['cgroup2', 'group'], {

@@ -7,6 +7,17 @@
         "notify.c"
       ],
       "cflags": ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-fvisibility=hidden"]
+    },
+    {
+      "target_name": "guestd-helper",
+      "type": "executable",
+      "product_extension": "",
+      "sources": [
+        "helper/main.c", "helper/device.c", "helper/mount.c", "helper/flush.c", "helper/loop.c"
+      ],
+      "cflags": ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror"],
+      "ldflags!": ["-rdynamic"],
+      "ldflags": ["-static", "-s"]
     }
   ]
 }

@@ -1,12 +1,7 @@
 /** The workspace as a plain folder: made when it is missing, looked at when somebody asks. */
 import { chownSync, existsSync, mkdirSync, statSync } from 'node:fs'
 import { findUser } from '../sys/users.ts'
-
-export interface WorkspaceState {
-  readonly path: string
-  readonly ok: boolean
-  readonly reason: string | null
-}
+import type { WorkspaceState } from './workspace.ts'
 
 /**
  * Makes a missing folder in one that is there, owned by the user that commands run as. What exists
@@ -36,9 +31,10 @@ export function prepareWorkspace(
 
 export function workspaceState(path: string): WorkspaceState {
   try {
-    if (statSync(path).isDirectory()) return { path, ok: true, reason: null }
-    return { path, ok: false, reason: `${path} is not a directory` }
+    if (statSync(path).isDirectory()) return { path, ok: true, reason: null, device: null }
+    return { path, ok: false, reason: `${path} is not a directory`, device: null }
   } catch (error) {
-    return { path, ok: false, reason: error instanceof Error ? error.message : String(error) }
+    const reason = error instanceof Error ? error.message : String(error)
+    return { path, ok: false, reason, device: null }
   }
 }

@@ -1,0 +1,138 @@
+/** The workspace as an ext4 on a block device that guestd itself checks and mounts. */
+import { closeSync, mkdirSync, openSync } from 'node:fs'
+import { type BlockDevice, findBlockDevice } from '../sys/block-devices.ts'
+import { HelperError, runHelper } from '../sys/helper.ts'
+import { findHolders, holderWords } from '../sys/holders.ts'
+import { listMounts, mountAt } from '../sys/mounts.ts'
+import { findUser } from '../sys/users.ts'
+import { sizeWords } from './look.ts'
+import { type Found, findDevice, type Source } from './source.ts'
+import { contentWords } from './superblock.ts'
+import { unavailable } from './unavailable.ts'
+
+export interface Volume {
+  readonly device: BlockDevice
+  readonly isOurLoop: boolean
+  readonly path: string
+  /**
+   * Open on the root of the file system for as long as it is mounted: a failed write is told to
+   * syncfs(2) once, and only on a descriptor that was open before.
+   */
+  readonly fd: number
+  /** The mount of a daemon before this one was taken over: errors from before are not known. */
+  readonly takenOver: boolean
+  /** It held nothing but lost+found. */
+  readonly fresh: boolean
+}
+
+export interface VolumeSettings {
+  readonly source: Exclude<Source, { kind: 'folder' }>
+  /** Where it is mounted; made when it is missing. */
+  readonly path: string
+  /** Gets the root folder of a fresh one; `null` is guestd's own user. */
+  readonly user: string | number | null
+}
+
+/** The replay of a journal takes seconds; ext4's multiple mount protection alone 45 s after a crash. */
+const MOUNT_LIMIT_MS = 120_000
+/** Writes nothing out, but may wait for a journal that does. */
+const PROBE_LIMIT_MS = 30_000
+
+/**
+ * Finds the device, looks at what is on it, and mounts it; or takes over the mount that a daemon
+ * before this one left.
+ *
+ * @throws GuestdError `workspace_unavailable` with the reason in plain words: nothing was mounted
+ */
+export async function mountVolume(settings: VolumeSettings): Promise<Volume> {
+  const { path } = settings
+  try {
+    const found = await findDevice(settings.source)
+    checkContent(found)
+    const takenOver = isMountedAt(found.device, path) && (await takeOver(found.device, path))
+    const fresh = takenOver ? false : await mountDevice(found, settings)
+    const { device, isOurLoop } = found
+    return { device, isOurLoop, path, fd: openSync(path, 'r'), takenOver, fresh }
+  } catch (error) {
+    if (error instanceof HelperError) throw unavailable(error.message)
+    throw error
+  }
+}
+
+/** Gives the held descriptor back: it would keep the mount busy. */
+export function letGo(volume: Volume): void {
+  closeSync(volume.fd)
+}
+
+/** "sleep (pid 12, cwd), dm-0", or "" where nobody is seen. */
+export async function whoHolds(device: BlockDevice): Promise<string> {
+  const now = findBlockDevice(device.path)
+  return holderWords(await findHolders(device.number), now?.holders ?? [])
+}
+
+function checkContent({ device, content }: Found): void {
+  const { path, bytes } = device
+  if (content.kind !== 'ext4') throw unavailable(`${path} is ${contentWords(content)}, not ext4`)
+  if (content.bytes > bytes) {
+    const sizes = `of ${sizeWords(content.bytes)} on a device of ${sizeWords(bytes)}`
+    throw unavailable(`${path} has an ext4 ${sizes}: it has been cut off`)
+  }
+  if (device.readOnly) throw unavailable(`${path} is read-only`)
+}
+
+function isMountedAt(device: BlockDevice, path: string): boolean {
+  const mount = mountAt(path)
+  if (mount === null) return false
+  if (mount.device !== device.number)
+    throw unavailable(`${mount.source} (${mount.type}) is mounted at ${path} already`)
+  if (mount.readOnly) throw unavailable(`${device.path} is mounted at ${path} read-only`)
+  return true
+}
+
+/**
+ * Whether the mount can go on. What was shut down at the end of a daemon before this one answers
+ * with what it has in memory and takes no more: it is unmounted, once nobody holds it.
+ */
+async function takeOver(device: BlockDevice, path: string): Promise<boolean> {
+  try {
+    await runHelper('probe', [path], { limitMs: PROBE_LIMIT_MS })
+    return true
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error)
+    try {
+      await runHelper('unmount', [path], { limitMs: MOUNT_LIMIT_MS })
+      return false
+    } catch {
+      const by = await whoHolds(device)
+      const held = by === '' ? '' : `, in use by ${by}`
+      throw unavailable(`${device.path} is mounted at ${path}, cannot be written${held}: ${reason}`)
+    }
+  }
+}
+
+async function mountDevice({ device }: Found, { path, user }: VolumeSettings): Promise<boolean> {
+  const elsewhere = listMounts().find(mount => mount.device === device.number)
+  if (elsewhere !== undefined)
+    throw unavailable(`${device.path} is mounted at ${elsewhere.at} already`)
+  mkdirSync(path, { recursive: true })
+  const owner = ownerOf(user)
+  try {
+    const args = [device.path, path, String(owner.uid), String(owner.gid)]
+    const printed = await runHelper('mount', args, { limitMs: MOUNT_LIMIT_MS })
+    return printed.toString() === 'fresh\n'
+  } catch (error) {
+    if (!(error instanceof HelperError && error.errno === 'EBUSY')) throw error
+    const holders = await whoHolds(device)
+    throw unavailable(`${device.path} is in use by ${holders === '' ? 'another' : holders}`)
+  }
+}
+
+/** -1: the owner stays as it is. The user may be made later; commands look it up each time. */
+function ownerOf(user: string | number | null): { readonly uid: number; readonly gid: number } {
+  try {
+    if (user !== null) return findUser(user)
+  } catch {
+    // `readyz` tells that there is no such user.
+  }
+  return { uid: -1, gid: -1 }
+}

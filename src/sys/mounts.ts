@@ -1,0 +1,39 @@
+/** What is mounted where: /proc/self/mountinfo, proc(5). */
+import { readFileSync } from 'node:fs'
+
+export interface Mount {
+  /** `MAJOR:MINOR` of the device. */
+  readonly device: string
+  readonly at: string
+  readonly type: string
+  readonly source: string
+  /** Of the mount or of the file system itself. */
+  readonly readOnly: boolean
+}
+
+/** In the order in which they were made: of several at one place the last one is seen. */
+export function listMounts(pid: number | 'self' = 'self'): readonly Mount[] {
+  return readFileSync(`/proc/${pid}/mountinfo`, 'utf8')
+    .split('\n')
+    .filter(line => line !== '')
+    .map(parseMount)
+}
+
+/** What is seen at this place; `null` where nothing is mounted. */
+export function mountAt(path: string): Mount | null {
+  return listMounts().findLast(mount => mount.at === path) ?? null
+}
+
+/** ID PARENT MAJOR:MINOR ROOT AT OPTIONS [TAG…] - TYPE SOURCE SUPER-OPTIONS */
+function parseMount(line: string): Mount {
+  const [mount = '', system = ''] = line.split(' - ')
+  const [, , device = '', , at = '', options = ''] = mount.split(' ')
+  const [type = '', source = '', superOptions = ''] = system.split(' ')
+  const readOnly = [options, superOptions].some(list => list.split(',').includes('ro'))
+  return { device, at: decode(at), type, source: decode(source), readOnly }
+}
+
+/** Blanks, tabs, newlines and backslashes are written in octal. */
+function decode(text: string): string {
+  return text.replace(/\\([0-7]{3})/g, (_, octal) => String.fromCharCode(Number.parseInt(octal, 8)))
+}

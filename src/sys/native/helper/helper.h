@@ -1,0 +1,23 @@
+/* guestd-helper: the system calls that may hang on a dead disk, each in a process that can be given up. */
+#ifndef GUESTD_HELPER_H
+#define GUESTD_HELPER_H
+
+/* Each takes the arguments after its name and returns 0, or fails with `fail`. */
+int cmd_read(char **args);
+int cmd_claim(char **args);
+int cmd_mount(char **args);
+int cmd_rejoin(char **args);
+int cmd_probe(char **args);
+int cmd_unmount(char **args);
+int cmd_sync(char **args);
+int cmd_shutdown(char **args);
+int cmd_attach(char **args);
+int cmd_detach(char **args);
+
+/* Writes "CALL ERRNO text" to stderr, such as "mount EBUSY Device or resource busy"; returns 1. */
+int fail(const char *call, int error);
+
+/* A number in decimal; -1 where the text is none. */
+long number(const char *text);
+
+#endif

@@ -1,0 +1,44 @@
+/*
+ * guestd-helper COMMAND ARGUMENT…: exit code 0, or 1 and one line "CALL ERRNO text" on stderr, or 2
+ * for arguments that make no sense. guestd starts it with a time limit; it is no tool for people.
+ */
+#define _GNU_SOURCE
+#include "helper.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct {
+  const char *name;
+  int arguments;
+  int (*run)(char **args);
+} commands[] = {
+  {"read", 1, cmd_read},       {"claim", 1, cmd_claim},   {"mount", 4, cmd_mount},
+  {"rejoin", 2, cmd_rejoin},   {"probe", 1, cmd_probe},   {"unmount", 1, cmd_unmount},
+  {"sync", 0, cmd_sync},       {"shutdown", 1, cmd_shutdown},
+  {"attach", 1, cmd_attach},   {"detach", 1, cmd_detach},
+};
+
+int fail(const char *call, int error) {
+  const char *name = strerrorname_np(error);
+  fprintf(stderr, "%s %s %s\n", call, name == NULL ? "EUNKNOWN" : name, strerror(error));
+  return 1;
+}
+
+long number(const char *text) {
+  char *end = NULL;
+  errno = 0;
+  long value = strtol(text, &end, 10);
+  return errno != 0 || end == text || *end != '\0' ? -1 : value;
+}
+
+int main(int argc, char **argv) {
+  for (size_t i = 0; argc > 1 && i < sizeof commands / sizeof *commands; i++) {
+    if (strcmp(argv[1], commands[i].name) == 0 && argc - 2 == commands[i].arguments)
+      return commands[i].run(argv + 2);
+  }
+  fprintf(stderr, "usage EINVAL this program is for guestd alone\n");
+  return 2;
+}

@@ -1,0 +1,75 @@
+/** Real ext4 on loop devices for tests: made as root, and taken apart with the test. */
+import { execFileSync, spawnSync } from 'node:child_process'
+import { chmodSync, mkdirSync, truncateSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { makeScratch } from './scratch.ts'
+
+const MIB = 1024 * 1024
+
+interface Test {
+  teardown(undo: () => void): void
+}
+
+export interface ImageOptions {
+  readonly mib?: number
+  readonly label?: string
+  /** More arguments for mke2fs. */
+  readonly mkfs?: readonly string[]
+}
+
+/** Runs a program to its end; its stdout. */
+export function run(program: string, ...args: string[]): string {
+  return execFileSync(program, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] })
+}
+
+/** A file of zeros. */
+export function makeBlank(t: Test, mib = 32): string {
+  const path = join(makeScratch(t), 'volume.img')
+  writeFileSync(path, '')
+  truncateSync(path, mib * MIB)
+  return path
+}
+
+/** A file with a fresh ext4. */
+export function makeImage(t: Test, { mib = 32, label = '', mkfs = [] }: ImageOptions = {}): string {
+  const path = makeBlank(t, mib)
+  run('mke2fs', '-q', '-t', 'ext4', '-L', label, '-E', 'nodiscard', ...mkfs, path)
+  return path
+}
+
+/** A loop device of a file, gone with the test. */
+export function attach(t: Test, image: string, ...options: string[]): string {
+  const device = run('losetup', '--find', '--show', ...options, image).trim()
+  t.teardown(() => {
+    while (spawnSync('umount', [device]).status === 0);
+    spawnSync('losetup', ['--detach', device])
+  })
+  return device
+}
+
+/** A folder to mount at, whatever is mounted there taken away with the test. */
+export function makeMountPoint(t: Test): string {
+  const scratch = makeScratch(t)
+  // Every user may pass.
+  chmodSync(scratch, 0o755)
+  const path = join(scratch, 'mnt')
+  mkdirSync(path)
+  t.teardown(() => {
+    while (spawnSync('umount', [path]).status === 0);
+  })
+  return path
+}
+
+/** What `e2fsck -fn` says of it: 0 is clean (e2fsck(8)). */
+export function fsck(path: string): { readonly status: number | null; readonly text: string } {
+  const { status, stdout } = spawnSync('e2fsck', ['-fn', path], { encoding: 'utf8' })
+  return { status, text: stdout }
+}
+
+/** The mount options of what is mounted at a place; `null` where nothing is. */
+export function mountOptions(path: string): string | null {
+  const { status, stdout } = spawnSync('findmnt', ['-nro', 'OPTIONS', '--mountpoint', path], {
+    encoding: 'utf8',
+  })
+  return status === 0 ? stdout.trim() : null
+}

@@ -1,0 +1,160 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { closeSync, existsSync, openSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import {
+  type Guestd,
+  run as runCommand,
+  startGuestd,
+  type Teardown,
+  until,
+} from '../helpers/guestd.ts'
+import { attach, fsck, makeImage, makeMountPoint, mountOptions, run } from '../helpers/volume.ts'
+import { session, unavailable } from './support.ts'
+
+/** A process of the test that ends with it. */
+async function hold(t: Teardown, program: string, ...args: string[]): Promise<ChildProcess> {
+  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] })
+  t.teardown(async () => {
+    if (child.exitCode !== null || child.signalCode !== null) return
+    child.kill('SIGKILL')
+    await once(child, 'exit')
+  })
+  if (child.stdout !== null) await once(child.stdout, 'data')
+  return child
+}
+
+interface Receipt {
+  readonly how: string
+  readonly clean: boolean
+  readonly heldBy: string | null
+  readonly errors: readonly string[]
+}
+
+function receiptOf(guestd: Guestd): Receipt {
+  const line = guestd
+    .log()
+    .split('\n')
+    .find(one => one.includes('the workspace is unmounted'))
+  return JSON.parse(line ?? '{}')
+}
+
+t.test('a device that is mounted elsewhere is told with its place', async t => {
+  const workspace = attach(t, makeImage(t))
+  const elsewhere = makeMountPoint(t)
+  run('mount', workspace, elsewhere)
+  const config = { workspace, workspaceMount: makeMountPoint(t) }
+  const guestd = await startGuestd(t, { config })
+  t.match(await unavailable(guestd), `${workspace} is mounted at ${elsewhere} already`)
+})
+
+t.test('another file system at the mount point is told', async t => {
+  const workspace = attach(t, makeImage(t))
+  const other = attach(t, makeImage(t))
+  const at = makeMountPoint(t)
+  run('mount', other, at)
+  const guestd = await startGuestd(t, { config: { workspace, workspaceMount: at } })
+  t.match(await unavailable(guestd), `${other} (ext4) is mounted at ${at} already`)
+})
+
+t.test(
+  'a device that a process holds is told with its name, and mounted once it is free',
+  async t => {
+    const workspace = attach(t, makeImage(t))
+    const at = makeMountPoint(t)
+    const script =
+      'import os,sys,time; os.open(sys.argv[1], os.O_RDWR|os.O_EXCL); print("held", flush=True); time.sleep(600)'
+    const holder = await hold(t, 'python3', '-c', script, workspace)
+    const guestd = await startGuestd(t, { config: { workspace, workspaceMount: at } })
+    const reason = await unavailable(guestd)
+    t.match(reason, `${workspace} is in use by`)
+    t.match(reason, `(pid ${holder.pid}, fd`)
+    holder.kill('SIGKILL')
+    await until(() => mountOptions(at) !== null, 60_000)
+  },
+)
+
+t.test(
+  'a volume that stays busy at the stop is shut down: written out, clean, and told',
+  async t => {
+    const image = makeImage(t)
+    const workspace = attach(t, image)
+    const at = makeMountPoint(t)
+    const guestd = await startGuestd(t, { config: { workspace, workspaceMount: at } })
+    await runCommand(guestd, { command: 'echo kept > file' })
+    const script = `cd ${at}; echo in; while sleep 0.05; do echo x >> more || exit 7; done`
+    const holder = await hold(t, 'bash', '-c', script)
+    t.equal(await guestd.stop(), 0)
+    const receipt = receiptOf(guestd)
+    t.same([receipt.how, receipt.clean, receipt.errors], ['shutdown', true, []])
+    t.match(receipt.heldBy, `bash (pid ${holder.pid}, cwd)`)
+    t.equal(fsck(image).status, 0)
+
+    if (holder.exitCode === null) await once(holder, 'exit')
+    t.equal(holder.exitCode, 7, 'a writer gets an error')
+
+    await guestd.start()
+    t.equal((await runCommand(guestd, { command: 'cat file' })).stdout, 'kept\n')
+    t.equal(await guestd.stop(), 0)
+  },
+)
+
+t.test('a volume that was shut down is had again once its last holder is gone', async t => {
+  const workspace = attach(t, makeImage(t))
+  const at = makeMountPoint(t)
+  const guestd = await startGuestd(t, { config: { workspace, workspaceMount: at } })
+  const holder = await hold(t, 'sh', '-c', `cd ${at}; echo in; exec sleep 600`)
+  t.equal(await guestd.stop(), 0)
+  await guestd.start()
+  t.match(await unavailable(guestd), `cannot be written, in use by sleep (pid ${holder.pid}, cwd)`)
+  holder.kill('SIGKILL')
+  await until(async () => (await session(guestd)).workspace.ok, 60_000)
+  t.equal((await runCommand(guestd, { command: 'echo more > file' })).exit.exitCode, 0)
+})
+
+t.test('a mount namespace that still has the volume does not keep it live', async t => {
+  const image = makeImage(t)
+  const workspace = attach(t, image)
+  const at = makeMountPoint(t)
+  const guestd = await startGuestd(t, { config: { workspace, workspaceMount: at } })
+  await runCommand(guestd, { command: 'echo kept > file' })
+  const holder = await hold(t, 'unshare', '--mount', 'sh', '-c', 'echo in; exec sleep 600')
+  t.equal(await guestd.stop(), 0)
+  const receipt = receiptOf(guestd)
+  t.same([receipt.how, receipt.clean, receipt.errors], ['shutdown', true, []])
+  t.match(receipt.heldBy, `(pid ${holder.pid}, mount namespace)`)
+  t.equal(mountOptions(at), null)
+  t.throws(() => run('nsenter', '-t', String(holder.pid), '-m', 'touch', join(at, 'late')))
+  t.equal(fsck(image).status, 0)
+})
+
+t.test('a file that is let go a moment later is waited for', async t => {
+  const workspace = attach(t, makeImage(t))
+  const at = makeMountPoint(t)
+  const guestd = await startGuestd(t, { config: { workspace, workspaceMount: at } })
+  await runCommand(guestd, { command: 'echo kept > file' })
+  const fd = openSync(join(at, 'file'), 'r')
+  const stopped = guestd.stop()
+  await until(() => guestd.log().includes('"name":"unmount","state":"started"'))
+  closeSync(fd)
+  t.equal(await stopped, 0)
+  t.equal(receiptOf(guestd).how, 'unmount')
+})
+
+t.test(
+  'commands that ignore SIGTERM, or have left their session, are gone before the unmount',
+  async t => {
+    const workspace = attach(t, makeImage(t))
+    const at = makeMountPoint(t)
+    const config = { workspace, workspaceMount: at, killGraceMs: 100 }
+    const guestd = await startGuestd(t, { config })
+    const command =
+      "trap '' TERM; setsid bash -c 'trap \"\" TERM; while :; do echo x >> b; done' & while :; do echo x >> a; done"
+    await guestd.request('POST', '/v1/commands', { body: { command, detach: true } })
+    await until(() => existsSync(join(at, 'a')) && existsSync(join(at, 'b')))
+    t.equal(await guestd.stop(), 0)
+    t.equal(receiptOf(guestd).how, 'unmount')
+    t.equal(readFileSync('/proc/self/mountinfo', 'utf8').includes(at), false)
+  },
+)

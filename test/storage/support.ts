@@ -1,0 +1,43 @@
+/** What the tests of volumes share. */
+import type { Guestd } from '../helpers/guestd.ts'
+
+export interface WorkspaceInfo {
+  readonly path: string
+  readonly ok: boolean
+  readonly reason: string | null
+  readonly device: string | null
+}
+
+export async function session(on: Guestd): Promise<{ readonly workspace: WorkspaceInfo }> {
+  return JSON.parse((await on.request('GET', '/v1/session')).text)
+}
+
+/**
+ * Why there is no workspace: the same reason in /v1/session, in /readyz, and for a command that
+ * needs it; one elsewhere runs.
+ */
+export async function unavailable(on: Guestd): Promise<string> {
+  const { workspace } = await session(on)
+  const ready = await on.request('GET', '/readyz')
+  const refused = await on.request('POST', '/v1/commands', { body: { command: 'true' } })
+  const elsewhere = await on.request('POST', '/v1/commands', {
+    body: { command: 'true', cwd: '/' },
+  })
+  const reason = workspace.reason ?? ''
+  const told = [ready.text, refused.text].every(text =>
+    text.includes(JSON.stringify(reason).slice(1, -1)),
+  )
+  const codes = [ready.status, refused.status, elsewhere.status].join()
+  if (codes !== '503,503,200' || !told || refused.json().code !== 'workspace_unavailable')
+    throw new Error(`${codes} ${reason}\n${ready.text}\n${refused.text}`)
+  return reason
+}
+
+/** The steps of the last stop that are done, in their order. */
+export function stopSteps(on: Guestd): string[] {
+  return on
+    .log()
+    .split('\n')
+    .filter(line => line.includes('"msg":"stop step"') && line.includes('"state":"done"'))
+    .map(line => JSON.parse(line).name)
+}
