@@ -14,6 +14,7 @@ import { closeCgroupTree } from '../sys/cgroup.ts'
 import { findUser } from '../sys/users.ts'
 import { bootId, lookAtMachine } from './machine.ts'
 import { addresses, serve } from './serve.ts'
+import { fullPlaces } from './space.ts'
 import { statusLine } from './status-line.ts'
 
 /** After the last command has ended, readers have this long to take their last frames. */
@@ -76,12 +77,17 @@ export async function startDaemon(config: Config, log: Log, version: string): Pr
     version,
     apiVersion: API_VERSION,
   })
+  const places = [
+    { name: 'root file system', path: '/' },
+    { name: 'runDir', path: config.runDir },
+  ]
   const ready = () => {
     const { ok, reason } = workspace.state()
     const reasons = [
       ...(state === 'ready' ? [] : [`guestd is ${state}`]),
       ...(isKnown(config.user) ? [] : [`user: there is no user ${config.user}`]),
       ...(ok ? [] : [`workspace: ${reason}`]),
+      ...fullPlaces(places),
     ]
     return { ready: reasons.length === 0, reasons }
   }

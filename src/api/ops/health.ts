@@ -10,10 +10,10 @@ const Alive = Type.Object(
 
 const Readiness = Type.Object(
   {
-    ready: Type.Boolean({ description: 'Commands are taken' }),
+    ready: Type.Boolean({ description: 'Commands are taken and find what they need' }),
     reasons: Type.Array(Type.String(), { description: 'Why not' }),
   },
-  { description: 'Whether commands are taken' },
+  { description: 'Whether commands are taken and find what they need' },
 )
 
 export function serveHealth(app: App, { health }: ApiOptions): void {
