@@ -116,6 +116,8 @@ async function buildBundles(version: string): Promise<void> {
   for (const program of ['guestd.js', 'guestctl.js']) await chmod(join(dist, program), 0o755)
 }
 
+// What is built can be read and run by all, whoever builds it.
+process.umask(0o022)
 const { version } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'))
 await mkdir(dist, { recursive: true })
 await Promise.all([buildNative(), buildTypes(), buildBundles(version)])

@@ -29,6 +29,7 @@ const groups: readonly Group[] = [
   { name: 'process', argv: tap('test/process/**/*.test.ts') },
   { name: 'storage', argv: tap('test/storage/**/*.test.ts') },
   { name: 'asan', argv: ['node', 'test/asan.ts'] },
+  { name: 'dist', argv: tap('test/dist/**/*.test.ts', '--jobs=1', '--timeout=600') },
   { name: 'vm', argv: tap('test/vm/**/*.test.ts', '--jobs=1', '--timeout=1200') },
   {
     name: 'soak',
