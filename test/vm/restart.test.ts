@@ -107,10 +107,11 @@ t.test('when systemd stops guestd, readers get their last frames', async t => {
 
   await untilNext(t, async () => {
     // In a unit of its own: what is in guestd's ends with it.
-    const script = `systemctl stop guestd
+    // The socket too: whoever connects to it would have guestd started again.
+    const script = `systemctl stop guestd.socket guestd.service
       systemctl show -P Result -P ExecMainStatus -P ActiveState guestd >/run/stopped
       ps -u agent -o args= >>/run/stopped
-      systemctl start guestd`
+      systemctl start guestd.socket guestd.service`
     await asRoot(client, `systemd-run --quiet bash -c '${script}'`)
     await reading
   })
