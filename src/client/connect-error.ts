@@ -11,8 +11,8 @@ type Advice = (at: string, detail: string) => string
 
 const because = (detail: string) => (detail === '' ? '' : ` (${detail})`)
 
-/** Port of guestd in an image; the sentence that names it is only an example. */
-const IMAGE_PORT = 1023
+/** Port of guestd in an image; a sentence that names it is only an example. */
+export const IMAGE_PORT = 1023
 
 const adviceTable = {
   bad_address: (at, detail) => `'${at}' is not an address${because(detail)}: give ${ADDRESS_FORMS}`,

@@ -4,7 +4,7 @@ import http from 'node:http'
 import { Duplex } from 'node:stream'
 import type { GuestdError } from '../errors.ts'
 import { type Address, formatAddress } from './address.ts'
-import { ConnectError, fromConnect, fromConnection } from './connect-error.ts'
+import { ConnectError, fromConnect, fromConnection, IMAGE_PORT } from './connect-error.ts'
 import { dial } from './dial.ts'
 import { toGuestdError } from './problem.ts'
 
@@ -62,7 +62,7 @@ export function createTransport(address: Address, options: TransportOptions): Tr
     const agent = exchange.fresh === true ? single : pool
     const headers = headersOf(exchange, address, options)
     const reply = await exchangeHeads(agent, exchange, headers, at).catch((error: unknown) => {
-      throw isLoss(error) && address.kind === 'vsock' && !proven ? closedUnanswered(error) : error
+      throw isLoss(error) && !proven ? closedUnanswered(error, address) : error
     })
     checkSpeaker(reply, at)
     proven = true
@@ -162,10 +162,30 @@ function exchangeHeads(
   })
 }
 
-/** What a process in the guest meets that connects to the guest itself. */
-function closedUnanswered(cause: ConnectError): ConnectError {
-  const detail = 'closed without an answer: over vsock guestd serves only the host'
+/**
+ * A loss before guestd has ever answered. Over vsock it is what a process in the guest meets that
+ * connects to the guest itself. The Unix socket of a VM's vsock device takes the first line for its
+ * `CONNECT`, and closes.
+ */
+function closedUnanswered(cause: ConnectError, address: Address): ConnectError {
+  const hint = unansweredHint(address)
+  if (hint === null) return cause
+  const detail = `closed without an answer: ${hint}`
   return new ConnectError('lost', cause.address, { detail, cause })
+}
+
+function unansweredHint(address: Address): string | null {
+  switch (address.kind) {
+    case 'vsock':
+      return 'over vsock guestd serves only the host'
+    case 'unix': {
+      const { path } = address
+      const vm = formatAddress({ kind: 'firecracker', path, port: IMAGE_PORT })
+      return `if it is the Unix socket of a VM's vsock device, the address is ${vm}`
+    }
+    default:
+      return null
+  }
 }
 
 /** Every reply of guestd names its version. */
