@@ -17,11 +17,13 @@ export interface Supervision {
 }
 
 /**
- * Feeds the watchdog from the event loop from now on, so that a loop that hangs is noticed.
+ * Feeds the watchdog from the event loop from now on, so that a loop that hangs is noticed. Where no
+ * manager listens it does nothing.
  *
  * @param watchdogMs how often the manager wants to hear of guestd; null: it does not
  */
 export function createSupervision(notifier: Notifier, watchdogMs: number | null): Supervision {
+  if (!notifier.present) return { starting() {}, ready() {}, stopping() {} }
   let extending: NodeJS.Timeout | undefined
   let telling: NodeJS.Timeout | undefined
   let told = ''

@@ -74,6 +74,14 @@ export async function seen(client: GuestdClient, id: string, text: string): Prom
   throw new Error(`${id} ended without ${text}: ${Buffer.concat(shown)}`)
 }
 
+/** Whether a command has written the text so far, within one frame, to either stream. */
+export async function hasWritten(client: GuestdClient, id: string, text: string): Promise<boolean> {
+  for await (const frame of client.output(id)) {
+    if (frame.type === 'output' && Buffer.from(frame.bytes).includes(text)) return true
+  }
+  return false
+}
+
 /** Waits until a command has ended. */
 export async function ended(client: GuestdClient, id: string): Promise<void> {
   await until(async () => (await client.inspect(id)).state === 'ended', SETTLE_LIMIT_MS)
