@@ -8,7 +8,7 @@ import { addresses } from './lifecycle/serve.ts'
 import { createSupervision, type Supervision } from './lifecycle/supervision.ts'
 import { createLog, type RootLog } from './log.ts'
 import { exitNow } from './sys/exit.ts'
-import { createNotifier } from './sys/notify.ts'
+import { createNotifier, type Notifier } from './sys/notify.ts'
 import { version } from './version.ts'
 
 const EXIT_FAILED = 1
@@ -57,15 +57,18 @@ async function start(config: Config): Promise<void> {
     )
     process.exit(EXIT_BAD_SETTINGS)
   }
-  await run(config, async log => {
-    const daemon = await startDaemon(config, log, version)
+  await run(config, async (log, notifier) => {
+    const daemon = await startDaemon(config, log, version, notifier)
     const { listening } = daemon
     log.info({ component: 'lifecycle', version, listening, pid: process.pid }, 'ready')
     return daemon
   })
 }
 
-async function run(config: Config, startIt: (log: RootLog) => Promise<Daemon>): Promise<void> {
+async function run(
+  config: Config,
+  startIt: (log: RootLog, notifier: Notifier) => Promise<Daemon>,
+): Promise<void> {
   const log = createLog({ level: config.logLevel })
   process.on('uncaughtException', error => fail(log, error))
   const notifier = createNotifier(config.notifySocket, errno =>
@@ -74,7 +77,7 @@ async function run(config: Config, startIt: (log: RootLog) => Promise<Daemon>): 
   const supervision = createSupervision(notifier, config.watchdogMs)
   try {
     supervision.starting(START_LIMIT_MS)
-    const daemon = await startIt(log)
+    const daemon = await startIt(log, notifier)
     supervision.ready(daemon.status)
     stopOnSignals(daemon, supervision, log)
   } catch (error) {

@@ -50,7 +50,9 @@ run('gcc', [
 run('gcc', [
   ...['-std=gnu11', '-O1', '-g', '-Wall', '-Wextra', '-Werror'],
   ...['-fsanitize=address', '-fno-omit-frame-pointer', '-o', join(dist, 'guestd-helper')],
-  ...['main', 'device', 'mount', 'flush', 'loop'].map(name => join(native, 'helper', `${name}.c`)),
+  ...['main', 'device', 'mount', 'flush', 'loop', 'power'].map(name =>
+    join(native, 'helper', `${name}.c`),
+  ),
 ])
 run('tap', ['--reporter=tap', ...tests], {
   GUESTD_TEST_DIST: dist,

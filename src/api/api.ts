@@ -6,7 +6,7 @@ import { createApp } from './app.ts'
 import type { ApiOptions } from './context.ts'
 import { createDoor } from './door.ts'
 
-export type { ApiOptions, Health } from './context.ts'
+export type { ApiOptions, Health, SessionControl } from './context.ts'
 
 export interface Api {
   /** To be awaited before the first request. */

@@ -14,6 +14,7 @@ import { serveCommandQueries } from './v1/commands-query.ts'
 import { serveRun } from './v1/commands-run.ts'
 import { serveOutput } from './v1/output.ts'
 import { serveSession } from './v1/session.ts'
+import { serveSessionEnd } from './v1/session-end.ts'
 import { serveSignals } from './v1/signal.ts'
 import { serveStdin } from './v1/stdin.ts'
 import { createValidator } from './validate.ts'
@@ -70,6 +71,7 @@ export function createApp(options: ApiOptions): App {
   serveHealth(app, options)
   serveOpenApi(app, routes.all, options.version)
   serveSession(app, options)
+  serveSessionEnd(app, options)
   serveRun(app, options)
   serveCommandQueries(app, options)
   serveOutput(app, options)
@@ -79,7 +81,12 @@ export function createApp(options: ApiOptions): App {
 }
 
 /** What tells how guestd is. */
-const alwaysServed: readonly (string | undefined)[] = ['/healthz', '/readyz', '/v1/session']
+const alwaysServed: readonly (string | undefined)[] = [
+  '/healthz',
+  '/readyz',
+  '/v1/session',
+  '/v1/session/stop',
+]
 
 function isAlwaysServed(route: string | undefined): boolean {
   return alwaysServed.includes(route)

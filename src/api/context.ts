@@ -7,11 +7,12 @@ import type { Commands } from '../commands/types.ts'
 import type { Config } from '../config.ts'
 import type { GuestdError } from '../errors.ts'
 import type { Log } from '../log.ts'
-import type { SessionInfo } from '../protocol/schemas.ts'
+import type { Receipt, SessionInfo, StopFrame } from '../protocol/schemas.ts'
 
 export interface ApiOptions {
   readonly commands: Commands
   readonly session: () => SessionInfo
+  readonly control: SessionControl
   readonly health: Health
   /** Why every call but those for health and the session is refused now; null: it is not. */
   readonly refusal?: () => GuestdError | null
@@ -22,6 +23,13 @@ export interface ApiOptions {
   readonly log: Log
   /** Version of guestd. */
   readonly version: string
+}
+
+export interface SessionControl {
+  /** @throws GuestdError `workspace_unavailable`, `stopping` */
+  flush(): Promise<Receipt>
+  /** Starts the stop, or joins it: all of its steps, and the receipt. */
+  stop(): AsyncIterable<StopFrame>
 }
 
 export interface Health {

@@ -4,6 +4,7 @@ import { createClient, type GuestdClient } from '../client/index.ts'
 import { version } from '../version.ts'
 import { parseArguments } from './arguments.ts'
 import { type Arguments, type CliCommand, type Context, UsageError } from './command.ts'
+import { flush } from './commands/flush.ts'
 import { inspect } from './commands/inspect.ts'
 import { kill } from './commands/kill.ts'
 import { output } from './commands/output.ts'
@@ -11,13 +12,24 @@ import { ps } from './commands/ps.ts'
 import { run } from './commands/run.ts'
 import { status } from './commands/status.ts'
 import { stdin } from './commands/stdin.ts'
+import { stop } from './commands/stop.ts'
 import { complaintOf, noAddress } from './complain.ts'
 import { exitCodes } from './exit-code.ts'
 import { GivenUp } from './forward-signals.ts'
 import { commandHelp, commonOptions, topHelp, topOptions } from './help.ts'
 import { OutputClosed, type Sink } from './sink.ts'
 
-export const commands: readonly CliCommand[] = [run, ps, inspect, output, kill, stdin, status]
+export const commands: readonly CliCommand[] = [
+  run,
+  ps,
+  inspect,
+  output,
+  kill,
+  stdin,
+  status,
+  flush,
+  stop,
+]
 
 export interface Surroundings {
   /** Without the program itself. */

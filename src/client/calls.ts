@@ -1,14 +1,22 @@
 /** The calls with one reply. */
 
-import type { CommandInfo, CommandList, KillReply, SessionInfo } from '../protocol/schemas.ts'
+import type { IncomingMessage } from 'node:http'
+import type {
+  CommandInfo,
+  CommandList,
+  KillReply,
+  Receipt,
+  SessionInfo,
+  StopFrame,
+} from '../protocol/schemas.ts'
 import type { GuestdClient } from './client.ts'
-import { ConnectError } from './connect-error.ts'
+import { ConnectError, fromConnection } from './connect-error.ts'
 import { commandPath } from './request.ts'
 import { CLIENT_API_VERSION, type Transport } from './transport.ts'
 
 export type Calls = Pick<
   GuestdClient,
-  'list' | 'inspect' | 'kill' | 'signal' | 'session' | 'health'
+  'list' | 'inspect' | 'kill' | 'signal' | 'session' | 'health' | 'flush' | 'stop'
 >
 
 /** What `/readyz` answers, with 200 or 503. */
@@ -44,6 +52,24 @@ export function createCalls(transport: Transport): Calls {
         detail: `guestd ${session.version} has API version ${session.apiVersion}, this client ${CLIENT_API_VERSION}`,
       })
     },
+    flush: async ({ signal } = {}) =>
+      await transport.json<Receipt>({ method: 'POST', path: '/v1/session/flush', signal }),
+    async *stop({ signal } = {}) {
+      const path = '/v1/session/stop'
+      const reply = await transport.send({ method: 'POST', path, signal, fresh: true })
+      let isWhole = false
+      try {
+        for await (const line of linesOf(reply)) {
+          const frame: StopFrame = JSON.parse(line)
+          isWhole = frame.type === 'receipt'
+          yield frame
+        }
+      } catch (error) {
+        if (signal?.aborted) throw signal.reason
+        throw isWhole ? error : fromConnection(error, transport.at)
+      }
+      if (!isWhole) throw new ConnectError('lost', transport.at)
+    },
     health: async ({ signal } = {}) => {
       const { ready, reasons } = await transport.json<Readiness>({
         method: 'GET',
@@ -53,5 +79,14 @@ export function createCalls(transport: Transport): Calls {
       })
       return { alive: true, ready, reasons }
     },
+  }
+}
+
+async function* linesOf(reply: IncomingMessage): AsyncGenerator<string> {
+  let rest = ''
+  for await (const chunk of reply.setEncoding('utf8')) {
+    const lines = `${rest}${chunk}`.split('\n')
+    rest = lines.pop() ?? ''
+    yield* lines
   }
 }

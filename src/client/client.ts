@@ -2,7 +2,14 @@
 
 import type { GuestdError } from '../errors.ts'
 import type { Frame } from '../protocol/frames.ts'
-import type { CommandInfo, KillReply, SessionInfo, SignalTarget } from '../protocol/schemas.ts'
+import type {
+  CommandInfo,
+  KillReply,
+  Receipt,
+  SessionInfo,
+  SignalTarget,
+  StopFrame,
+} from '../protocol/schemas.ts'
 import { type Address, parseAddress } from './address.ts'
 import { createCalls } from './calls.ts'
 import { createCommands } from './commands.ts'
@@ -80,6 +87,13 @@ export interface GuestdClient {
   signal(id: string, signal: string, target?: SignalTarget, options?: CallOptions): Promise<void>
   session(options?: CallOptions): Promise<SessionInfo>
   health(options?: CallOptions): Promise<Health>
+  /** Makes durable all that was written to the workspace. */
+  flush(options?: CallOptions): Promise<Receipt>
+  /**
+   * Stops the session: each step as it goes, and last the receipt. Asked again it is the same stop,
+   * with all of its steps.
+   */
+  stop(options?: CallOptions): AsyncIterable<StopFrame>
   /** Closes idle connections; commands that are being read go on. */
   close(): void
 }

@@ -17,8 +17,12 @@ export type {
   CommandInfo,
   CommandLimits,
   KillReply,
+  Receipt,
   SessionInfo,
   SignalTarget,
+  StopFrame,
+  StopReceipt,
+  StopStep,
 } from '../protocol/schemas.ts'
 export { type Address, formatAddress, parseAddress } from './address.ts'
 export {

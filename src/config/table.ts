@@ -41,6 +41,8 @@ const MAX_NOFILE = 2 ** 20
 export const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const
 export type LogLevel = (typeof logLevels)[number]
 
+const powerOffs = ['poweroff', 'reboot'] as const
+
 export const table = {
   listen: addresses('Where to serve the API. Nothing is served unasked: there is no default.'),
   workspace: workspace(
@@ -82,6 +84,19 @@ export const table = {
     100,
     HOUR_MS,
     'How long making the workspace durable may take when guestd stops, in milliseconds.',
+  ),
+  flushEveryMs: integer(
+    5_000,
+    0,
+    HOUR_MS,
+    'How often guestd makes a workspace on a device durable while there is something to write, in milliseconds; 0: only when asked.',
+  ),
+  powerOff: optional(
+    oneOf(
+      'poweroff',
+      powerOffs,
+      'What becomes of the machine after a stop by the API; null: it stays, and guestd answers as stopped.',
+    ),
   ),
   reattachGraceMs: integer(
     30_000,

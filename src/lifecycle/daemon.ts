@@ -5,17 +5,22 @@ import type { Machine } from '../commands/plan.ts'
 import { createRegistry } from '../commands/registry.ts'
 import type { Command } from '../commands/types.ts'
 import type { Config } from '../config.ts'
+import { GuestdError } from '../errors.ts'
 import type { Log } from '../log.ts'
-import type { SessionInfo } from '../protocol/schemas.ts'
+import type { Receipt, SessionInfo } from '../protocol/schemas.ts'
 import { API_VERSION } from '../protocol/schemas.ts'
-import type { Receipt } from '../session/receipt.ts'
 import { openWorkspace } from '../session/workspace.ts'
 import { closeCgroupTree } from '../sys/cgroup.ts'
+import type { Notifier } from '../sys/notify.ts'
 import { findUser } from '../sys/users.ts'
+import { createControl } from './control.ts'
 import { bootId, lookAtMachine } from './machine.ts'
+import { endMachine } from './power-off.ts'
 import { addresses, serve } from './serve.ts'
 import { fullPlaces } from './space.ts'
 import { statusLine } from './status-line.ts'
+import { createStop } from './stop.ts'
+import { createStoredFd } from './stored-fd.ts'
 
 /** After the last command has ended, readers have this long to take their last frames. */
 const LAST_FRAMES_MS = 2_000
@@ -28,23 +33,29 @@ export interface Daemon {
   /** Longest time that a stop takes, in milliseconds. */
   readonly stopsWithinMs: number
   /**
-   * Ends the commands, unmounts the workspace, gives readers their last frames, closes the
-   * listeners. Asked again, it cuts the grace of the commands short; it is one stop.
+   * The stop, or what is left of one that the API began; then readers get their last frames and the
+   * listeners are closed. Asked again, it cuts the grace of the commands short; it is one stop.
    *
-   * @returns how the workspace was left; `null` where none was mounted
+   * @returns how the workspace was left; `null` where there is none
    */
   stop(): Promise<Receipt | null>
 }
 
 /** Journal and remains of the daemon before, then the API, then the listeners: nobody is served early. */
-export async function startDaemon(config: Config, log: Log, version: string): Promise<Daemon> {
+export async function startDaemon(
+  config: Config,
+  log: Log,
+  version: string,
+  notifier: Notifier,
+): Promise<Daemon> {
   const startedAt = new Date().toISOString()
   const journal = openJournal(config.runDir, err =>
     log.error({ component: 'commands', err }, 'the journal could not be written'),
   )
   const machine = lookAtMachine(config.runDir, config.reserve)
   const sessionLog = log.child({ component: 'session' })
-  const workspace = await openWorkspace(config, sessionLog)
+  const stored = createStoredFd(notifier, config.storedFds)
+  const workspace = await openWorkspace(config, stored, sessionLog)
   warnOfLimits(config, machine, log)
   const commandLog = log.child({ component: 'commands' })
   const settings = { ...config, workspace: workspace.path }
@@ -54,14 +65,21 @@ export async function startDaemon(config: Config, log: Log, version: string): Pr
   })
   await registry.recover()
 
-  let state: SessionInfo['state'] = 'ready'
-  let stopped: Promise<Receipt | null> | null = null
+  const stop = createStop({
+    endCommands: registry.stop,
+    workspace,
+    started: () => log.info({ component: 'lifecycle' }, 'stopping'),
+    told: step => sessionLog.info({ ...step }, 'stop step'),
+    ended: receipt =>
+      sessionLog[receipt.clean ? 'info' : 'error']({ ...receipt }, 'the session is stopped'),
+  })
+  let left: Promise<Receipt> | null = null
   const limits = { maxCommands: config.maxCommands, ...config.limits }
   const boot = bootId()
   const session = (): SessionInfo => ({
     id: null,
     generation: null,
-    state,
+    state: stop.state,
     reason: null,
     resumed: false,
     workspace: workspace.state(),
@@ -72,6 +90,7 @@ export async function startDaemon(config: Config, log: Log, version: string): Pr
     },
     limits,
     commands: registry.counts,
+    lastStop: stop.receipt,
     bootId: boot,
     startedAt,
     version,
@@ -84,21 +103,33 @@ export async function startDaemon(config: Config, log: Log, version: string): Pr
   const ready = () => {
     const { ok, reason } = workspace.state()
     const reasons = [
-      ...(state === 'ready' ? [] : [`guestd is ${state}`]),
+      ...(stop.state === 'ready' ? [] : [`guestd is ${stop.state}`]),
       ...(isKnown(config.user) ? [] : [`user: there is no user ${config.user}`]),
       ...(ok ? [] : [`workspace: ${reason}`]),
       ...fullPlaces(places),
     ]
     return { ready: reasons.length === 0, reasons }
   }
-  const api = createApi({ commands: registry, session, health: { ready }, config, log, version })
+  const control = createControl(stop, workspace, async () => {
+    if (config.powerOff !== null) await endMachine(config.powerOff, stop.followed(), sessionLog)
+  })
+  const refusal = () =>
+    stop.state === 'stopped' ? new GuestdError('stopped', 'the session has been stopped') : null
+  const health = { ready }
+  const api = createApi({
+    commands: registry,
+    session,
+    control,
+    health,
+    refusal,
+    config,
+    log,
+    version,
+  })
   const { listening, drain } = await serve(api, addresses(config), log)
 
-  const shutDown = async () => {
-    state = 'stopping'
-    log.info({ component: 'lifecycle' }, 'stopping')
-    await registry.stop()
-    const receipt = await workspace.end(step => sessionLog.info({ ...step }, 'stop step'))
+  const leave = async () => {
+    const receipt = await stop.run()
     await drain(LAST_FRAMES_MS)
     await api.close()
     if (machine.cgroups !== null) closeCgroupTree(machine.cgroups)
@@ -111,9 +142,9 @@ export async function startDaemon(config: Config, log: Log, version: string): Pr
     status: () => statusLine(session(), ready().reasons, listening),
     stopsWithinMs: config.stopLimitMs + workspace.endsWithinMs + LAST_FRAMES_MS,
     stop() {
-      if (stopped !== null) registry.hurry()
-      stopped ??= shutDown()
-      return stopped
+      if (left !== null) registry.hurry()
+      left ??= leave()
+      return left
     },
   }
 }

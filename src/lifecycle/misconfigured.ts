@@ -33,10 +33,14 @@ export async function startMisconfigured(
   const field = bad[0]?.key ?? undefined
   const refusal = () =>
     new GuestdError('misconfigured', reason, field === undefined ? {} : { field })
+  const refuse = (): never => {
+    throw refusal()
+  }
   const session = describe(config, reason, version)
   const api = createApi({
     commands: noCommands(refusal),
     session: () => session,
+    control: { flush: async () => refuse(), stop: () => refuse() },
     health: { ready: () => ({ ready: false, reasons }) },
     refusal,
     config,
@@ -86,6 +90,7 @@ function describe(config: Config, reason: string, version: string): SessionInfo 
     cgroup: { mode: 'group', path: null, limits: [] },
     limits: { maxCommands: config.maxCommands, ...config.limits },
     commands: { running: 0, ended: 0 },
+    lastStop: null,
     bootId: bootId(),
     startedAt: new Date().toISOString(),
     version,

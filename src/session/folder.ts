@@ -1,40 +1,96 @@
 /** The workspace as a plain folder: made when it is missing, looked at when somebody asks. */
-import { chownSync, existsSync, mkdirSync, statSync } from 'node:fs'
+import { chownSync, closeSync, existsSync, mkdirSync, openSync, statSync } from 'node:fs'
+import type { Log } from '../log.ts'
+import type { Receipt } from '../protocol/schemas.ts'
 import { findUser } from '../sys/users.ts'
-import type { WorkspaceState } from './workspace.ts'
+import { createFlusher } from './flusher.ts'
+import { doStep } from './steps.ts'
+import { unavailable } from './unavailable.ts'
+import type { Workspace, WorkspaceState } from './workspace.ts'
+
+export interface FolderSettings {
+  readonly path: string
+  readonly user: string | number | null
+  readonly flushLimitMs: number
+}
 
 /**
  * Makes a missing folder in one that is there, owned by the user that commands run as. What exists
  * is left as it is.
- *
- * @param made told when it was missing: a volume that was not mounted looks the same
  */
-export function prepareWorkspace(
-  path: string,
-  user: string | number | null,
-  made: () => void,
-): WorkspaceState {
-  try {
-    if (!existsSync(path)) {
-      mkdirSync(path)
-      made()
-      if (user !== null) {
-        const { uid, gid } = findUser(user)
-        chownSync(path, uid, gid)
-      }
+export function openFolder({ path, user, flushLimitMs }: FolderSettings, log: Log): Workspace {
+  prepare(path, user, () => log.warn({ path }, 'the workspace was missing, and has been made'))
+  const first = stateOf(path)
+  if (!first.ok) log.error({ ...first }, 'the workspace is not there')
+
+  const flush = async (): Promise<Receipt> => {
+    const { reason } = stateOf(path)
+    if (reason !== null) throw unavailable(reason)
+    const began = performance.now()
+    const fd = openSync(path, 'r')
+    try {
+      const flusher = createFlusher({ fd, limitMs: flushLimitMs, everyMs: 0, log })
+      const flushed = await flusher.flush()
+      return receiptOf(Math.round(performance.now() - began), flushed, flusher.errors)
+    } finally {
+      closeSync(fd)
     }
-  } catch {
-    // What is wrong is told below, and again to whoever asks later.
   }
-  return workspaceState(path)
+
+  return {
+    path,
+    state: () => stateOf(path),
+    // What is wrong with the folder is seen by the launch itself.
+    admit: () => {},
+    flush,
+    async end(report) {
+      const errors: string[] = []
+      const receipt = await doStep('flush', report, errors, flush)
+      return receipt ?? { ...receiptOf(0, { dirtyBytes: 0, flushMs: 0 }, errors), how: 'none' }
+    },
+    endsWithinMs: flushLimitMs,
+  }
 }
 
-export function workspaceState(path: string): WorkspaceState {
+/** @param made told when it was missing: a volume that was not mounted looks the same */
+function prepare(path: string, user: string | number | null, made: () => void): void {
   try {
-    if (statSync(path).isDirectory()) return { path, ok: true, reason: null, device: null }
-    return { path, ok: false, reason: `${path} is not a directory`, device: null }
+    if (existsSync(path)) return
+    mkdirSync(path)
+    made()
+    if (user === null) return
+    const { uid, gid } = findUser(user)
+    chownSync(path, uid, gid)
+  } catch {
+    // What is wrong is told by the state, to whoever asks.
+  }
+}
+
+function stateOf(path: string): WorkspaceState {
+  const told = (reason: string | null) => ({ path, ok: reason === null, reason, device: null })
+  try {
+    return told(statSync(path).isDirectory() ? null : `${path} is not a directory`)
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error)
-    return { path, ok: false, reason, device: null }
+    return told(error instanceof Error ? error.message : String(error))
+  }
+}
+
+function receiptOf(
+  ms: number,
+  { dirtyBytes, flushMs }: { readonly dirtyBytes: number; readonly flushMs: number },
+  errors: readonly string[],
+): Receipt {
+  return {
+    at: new Date().toISOString(),
+    generation: null,
+    device: null,
+    how: 'flush',
+    dirtyBytes,
+    flushMs,
+    ms,
+    errorsSince: 'flush',
+    errors: [...errors],
+    heldBy: null,
+    clean: errors.length === 0,
   }
 }

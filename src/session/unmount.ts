@@ -2,11 +2,22 @@
  * The end of a mounted volume: all that was written made durable, unmounted, and seen to be so.
  * Every system call that may hang has a limit.
  */
-import { readFileSync } from 'node:fs'
+import type { Receipt } from '../protocol/schemas.ts'
 import { type HelperCommand, HelperError, runHelper } from '../sys/helper.ts'
-import type { Receipt, Report } from './receipt.ts'
+import { readDirtyBytes } from './dirty.ts'
+import type { Flusher } from './flusher.ts'
+import { doStep, type Report, type Step } from './steps.ts'
 import { type Content, identify } from './superblock.ts'
-import { letGo, type Volume, whoHolds } from './volume.ts'
+import { type Volume, whoHolds } from './volume.ts'
+
+export interface UnmountOptions {
+  readonly flusher: Flusher
+  /** Gives up every descriptor on the file system: they would keep it busy. */
+  readonly letGo: () => Promise<void>
+  /** For the flush and what follows; after a flush that took it all, each call has 10 s still. */
+  readonly limitMs: number
+  readonly report: Report
+}
 
 /** After a flush that took all of its time, what follows has this at least. */
 const LEAST_LIMIT_MS = 10_000
@@ -15,9 +26,6 @@ const DEVICE_LIMIT_MS = 30_000
 /** A process that was killed lets go of its files a moment after it is gone from its cgroup. */
 const BUSY_ATTEMPTS = 20
 const BUSY_WAIT_MS = 50
-/** How often a flush that takes long is told. */
-const TELL_MS = 1_000
-
 /**
  * syncfs on the held descriptor, umount, an exclusive open of the device. A file system that stays
  * busy is shut down instead (FS_IOC_SHUTDOWN with flag 0): it is written out and clean, and later
@@ -25,68 +33,45 @@ const TELL_MS = 1_000
  *
  * Never fails: what went wrong stands in the receipt.
  */
-export async function unmountVolume(
-  volume: Volume,
-  limits: { readonly flushLimitMs: number },
-  report: Report,
-): Promise<Receipt> {
+export async function unmountVolume(volume: Volume, options: UnmountOptions): Promise<Receipt> {
+  const { flusher, limitMs, report } = options
   const began = performance.now()
+  const { device } = volume
   const errors: string[] = []
-  const step = async <T>(name: string, work: () => Promise<T>): Promise<T | null> => {
-    const from = performance.now()
-    const ms = () => Math.round(performance.now() - from)
-    const timer = setInterval(() => report({ name, state: 'running', ms: ms() }), TELL_MS)
-    report({ name, state: 'started', ms: 0 })
-    try {
-      const result = await work()
-      report({ name, state: 'done', ms: ms() })
-      return result
-    } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error)
-      errors.push(`${name}: ${reason}`)
-      report({ name, state: 'failed', ms: ms(), reason })
-      return null
-    } finally {
-      clearInterval(timer)
-    }
-  }
+  const step = <T>(name: Step['name'], work: () => Promise<T>) => doStep(name, report, errors, work)
 
-  const dirtyBytes = readDirtyBytes()
-  const { device, fd } = volume
-  const deadline = began + limits.flushLimitMs
-  const flushFrom = performance.now()
-  await step('flush', () => runHelper('sync', [], { limitMs: limits.flushLimitMs, fd }))
-  const flushMs = Math.round(performance.now() - flushFrom)
-  letGo(volume)
-  const ended = await step('unmount', () => unmountOrShutDown(volume, deadline))
+  const flushed = await step('flush', async () => {
+    const before = flusher.errors.length
+    await flusher.stop()
+    const result = await flusher.flush()
+    if (flusher.errors.length > before) throw new Error(flusher.errors.at(-1))
+    return result
+  })
+  const flushMs = Math.round(performance.now() - began)
+  await options.letGo()
+  const ended = await step('unmount', () => unmountOrShutDown(volume, began + limitMs))
   const { how, heldBy } = ended ?? { how: 'none', heldBy: null }
   const content = await step('verify', () => verify(volume, how))
   if (volume.isOurLoop && how === 'unmount')
     await step('detach', () => runHelper('detach', [device.path], { limitMs: DEVICE_LIMIT_MS }))
+  const all = [...flusher.errors, ...errors.filter(error => !error.startsWith('flush'))]
   return {
     at: new Date().toISOString(),
     generation: null,
     device: device.path,
     how,
-    dirtyBytes,
+    dirtyBytes: flushed?.dirtyBytes ?? readDirtyBytes(),
     flushMs,
     ms: Math.round(performance.now() - began),
-    errorsSince: volume.takenOver ? 'restart' : 'mount',
-    errors,
+    errorsSince: volume.errorsSince,
+    errors: all,
     heldBy,
-    clean: errors.length === 0 && content?.kind === 'ext4' && content.clean && !content.hasErrors,
+    clean: all.length === 0 && content?.kind === 'ext4' && content.clean && !content.hasErrors,
   }
 }
 
-/** What the machine has yet to write, all file systems together: proc(5), /proc/meminfo. */
-export function readDirtyBytes(): number {
-  const text = readFileSync('/proc/meminfo', 'utf8')
-  const kib = (name: string) => Number(new RegExp(`^${name}: +(\\d+)`, 'm').exec(text)?.[1] ?? 0)
-  return (kib('Dirty') + kib('Writeback')) * 1_024
-}
-
 interface Ended {
-  readonly how: Receipt['how']
+  readonly how: 'unmount' | 'shutdown'
   readonly heldBy: string | null
 }
 

@@ -1,6 +1,6 @@
 /** The workspace as an ext4 on a block device that guestd itself checks and mounts. */
-import { closeSync, mkdirSync, openSync } from 'node:fs'
-import { type BlockDevice, findBlockDevice } from '../sys/block-devices.ts'
+import { fstatSync, mkdirSync, openSync } from 'node:fs'
+import { type BlockDevice, findBlockDevice, numberOf } from '../sys/block-devices.ts'
 import { HelperError, runHelper } from '../sys/helper.ts'
 import { findHolders, holderWords } from '../sys/holders.ts'
 import { listMounts, mountAt } from '../sys/mounts.ts'
@@ -19,8 +19,10 @@ export interface Volume {
    * syncfs(2) once, and only on a descriptor that was open before.
    */
   readonly fd: number
-  /** The mount of a daemon before this one was taken over: errors from before are not known. */
+  /** The mount of a daemon before this one was taken over. */
   readonly takenOver: boolean
+  /** `restart`: errors from before this daemon are not known. */
+  readonly errorsSince: 'mount' | 'restart'
   /** It held nothing but lost+found. */
   readonly fresh: boolean
 }
@@ -31,6 +33,8 @@ export interface VolumeSettings {
   readonly path: string
   /** Gets the root folder of a fresh one; `null` is guestd's own user. */
   readonly user: string | number | null
+  /** What a daemon before this one held, if the service manager kept it; `null`: nothing. */
+  readonly storedFd: number | null
 }
 
 /** The replay of a journal takes seconds; ext4's multiple mount protection alone 45 s after a crash. */
@@ -52,22 +56,31 @@ export async function mountVolume(settings: VolumeSettings): Promise<Volume> {
     const takenOver = isMountedAt(found.device, path) && (await takeOver(found.device, path))
     const fresh = takenOver ? false : await mountDevice(found, settings)
     const { device, isOurLoop } = found
-    return { device, isOurLoop, path, fd: openSync(path, 'r'), takenOver, fresh }
+    const kept = takenOver ? keptFd(settings.storedFd, device) : null
+    const errorsSince = takenOver && kept === null ? 'restart' : 'mount'
+    const fd = kept ?? openSync(path, 'r')
+    return { device, isOurLoop, path, fd, takenOver, errorsSince, fresh }
   } catch (error) {
     if (error instanceof HelperError) throw unavailable(error.message)
     throw error
   }
 }
 
-/** Gives the held descriptor back: it would keep the mount busy. */
-export function letGo(volume: Volume): void {
-  closeSync(volume.fd)
-}
-
 /** "sleep (pid 12, cwd), dm-0", or "" where nobody is seen. */
 export async function whoHolds(device: BlockDevice): Promise<string> {
   const now = findBlockDevice(device.path)
   return holderWords(await findHolders(device.number), now?.holders ?? [])
+}
+
+/** Only one that is open on this file system has seen its errors. */
+function keptFd(fd: number | null, device: BlockDevice): number | null {
+  if (fd === null) return null
+  try {
+    const stats = fstatSync(fd, { bigint: true })
+    return stats.isDirectory() && numberOf(stats.dev) === device.number ? fd : null
+  } catch {
+    return null
+  }
 }
 
 function checkContent({ device, content }: Found): void {

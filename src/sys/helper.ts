@@ -14,6 +14,7 @@ export type HelperCommand =
   | 'unmount'
   | 'sync'
   | 'shutdown'
+  | 'power'
   | 'attach'
   | 'detach'
 

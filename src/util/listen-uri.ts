@@ -50,11 +50,14 @@ const MAX_VSOCK_PORT = 2 ** 32 - 2
 /** SD_LISTEN_FDS_START of sd_listen_fds(3): 0, 1 and 2 are the standard streams. */
 export const FIRST_INHERITED_FD = 3
 
+/** The descriptor on the root of the workspace. */
+export const WORKSPACE_FD_NAME = 'workspace'
+
 /**
  * Names of descriptors that guestd stores with its service manager (sd_pid_notify_with_fds(3)): they
  * come back among the sockets, and are none.
  */
-export const STORED_FD_NAMES: readonly string[] = ['workspace']
+export const STORED_FD_NAMES: readonly string[] = [WORKSPACE_FD_NAME]
 
 /** The kernel's ceiling of fs.nr_open. */
 const MAX_FD = 2 ** 30

@@ -47,6 +47,8 @@ t.test('the document is OpenAPI 3.1 with every route there is', async t => {
       'GET /readyz',
       'GET /openapi.json',
       'GET /v1/session',
+      'POST /v1/session/flush',
+      'POST /v1/session/stop',
       'POST /v1/commands',
       'GET /v1/commands',
       'GET /v1/commands/{id}',
@@ -75,7 +77,7 @@ t.test(
         )
       }
     }
-    t.equal(ids.size, 11)
+    t.equal(ids.size, 13)
   },
 )
 

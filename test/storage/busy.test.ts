@@ -36,7 +36,7 @@ function receiptOf(guestd: Guestd): Receipt {
   const line = guestd
     .log()
     .split('\n')
-    .find(one => one.includes('the workspace is unmounted'))
+    .find(one => one.includes('the session is stopped'))
   return JSON.parse(line ?? '{}')
 }
 

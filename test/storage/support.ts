@@ -8,7 +8,9 @@ export interface WorkspaceInfo {
   readonly device: string | null
 }
 
-export async function session(on: Guestd): Promise<{ readonly workspace: WorkspaceInfo }> {
+export async function session(
+  on: Guestd,
+): Promise<{ readonly state: string; readonly workspace: WorkspaceInfo }> {
   return JSON.parse((await on.request('GET', '/v1/session')).text)
 }
 

@@ -4,6 +4,7 @@ import type { Static } from 'typebox'
 import * as Type from 'typebox'
 import { type ErrorCode, errorTable } from '../../errors.ts'
 import { count, nullable, nullableCount } from './parts.ts'
+import { Receipt } from './receipt.ts'
 
 /** The version of the API that every path's prefix names. */
 export const API_VERSION = '1'
@@ -48,6 +49,7 @@ export const SessionInfo = Type.Object(
       running: count('Commands that run'),
       ended: count('Ended commands that can still be read'),
     }),
+    lastStop: nullable(Receipt, 'How the workspace was left by the stop, or null'),
     bootId: Type.String({ description: "The kernel's id of this boot" }),
     startedAt: Type.String({
       format: 'date-time',

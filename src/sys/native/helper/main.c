@@ -19,6 +19,7 @@ static const struct {
   {"rejoin", 2, cmd_rejoin},   {"probe", 1, cmd_probe},   {"unmount", 1, cmd_unmount},
   {"sync", 0, cmd_sync},       {"shutdown", 1, cmd_shutdown},
   {"attach", 1, cmd_attach},   {"detach", 1, cmd_detach},
+  {"power", 1, cmd_power},
 };
 
 int fail(const char *call, int error) {

@@ -1,0 +1,56 @@
+/** POST /v1/session/flush and POST /v1/session/stop */
+
+import { pipeline } from 'node:stream'
+import * as Type from 'typebox'
+import { Receipt, StopReceipt, StopStep } from '../../protocol/schemas.ts'
+import type { ApiOptions, App } from '../context.ts'
+import { NoQuery, problems } from './schemas.ts'
+
+const stopReply = {
+  description: 'The steps as they go, and then the receipt',
+  content: {
+    'application/x-ndjson': { schema: Type.Union([StopStep, StopReceipt]) },
+  },
+} as const
+
+export function serveSessionEnd(app: App, { control }: ApiOptions): void {
+  app.route({
+    method: 'POST',
+    url: '/v1/session/flush',
+    schema: {
+      summary: 'Make durable all that was written to the workspace',
+      querystring: NoQuery,
+      response: { 200: Receipt, ...problems },
+    },
+    handler: async (_request, reply) => {
+      reply.header('Cache-Control', 'no-store')
+      return await control.flush()
+    },
+  })
+
+  app.route({
+    method: 'POST',
+    url: '/v1/session/stop',
+    schema: {
+      summary: 'Stop the session',
+      description:
+        'Ends the commands, makes the workspace durable and unmounts it. It is one stop, however often it is asked for: each caller gets all of its steps. guestd stays, as `stopped`.',
+      querystring: NoQuery,
+      response: { 200: stopReply, ...problems },
+    },
+    handler: async (_request, reply) => {
+      const frames = control.stop()
+      const lines = async function* () {
+        for await (const frame of frames) yield `${JSON.stringify(frame)}\n`
+      }
+      reply.hijack()
+      reply.raw.writeHead(200, {
+        'Content-Type': 'application/x-ndjson',
+        'Cache-Control': 'no-store',
+      })
+      // The stop goes on when nobody follows it any more.
+      pipeline(lines(), reply.raw, () => {})
+      return reply
+    },
+  })
+}

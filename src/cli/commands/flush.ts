@@ -1,0 +1,21 @@
+/** guestctl flush */
+
+import type { CliCommand } from '../command.ts'
+import { exitCodes } from '../exit-code.ts'
+import { noOperands } from '../operands.ts'
+import { describeReceipt } from '../receipt.ts'
+
+export const flush: CliCommand = {
+  name: 'flush',
+  summary: 'Make durable all that was written to the workspace',
+  operands: '',
+  options: [{ name: 'json', help: 'Print the receipt as JSON' }],
+  details: `It succeeds when all that was written before is on the device, and no write has failed since the
+workspace was mounted.`,
+  run: async (args, { client, stdout }) => {
+    noOperands(args)
+    const receipt = await client().flush()
+    await stdout.write(args.has('json') ? `${JSON.stringify(receipt)}\n` : describeReceipt(receipt))
+    return receipt.clean ? exitCodes.ok : exitCodes.ownError
+  },
+}

@@ -1,0 +1,42 @@
+/** guestctl stop */
+
+import type { StopStep } from '../../client/index.ts'
+import type { CliCommand } from '../command.ts'
+import { exitCodes } from '../exit-code.ts'
+import { noOperands } from '../operands.ts'
+import { describeReceipt } from '../receipt.ts'
+import { formatDuration } from '../table.ts'
+
+export const stop: CliCommand = {
+  name: 'stop',
+  summary: 'Stop the session: end the commands, make the workspace durable, unmount it',
+  operands: '',
+  options: [{ name: 'json', help: 'Print the steps and the receipt as they come, JSON a line' }],
+  details: `Every step is told, and then the receipt. It succeeds when the workspace was left clean. Asked again
+it tells of the same stop. guestd stays and answers as stopped, unless its setting powerOff says
+otherwise.`,
+  run: async (args, { client, stdout }) => {
+    noOperands(args)
+    let clean = false
+    for await (const frame of client().stop()) {
+      if (frame.type === 'receipt') clean = frame.clean
+      if (args.has('json')) await stdout.write(`${JSON.stringify(frame)}\n`)
+      else if (frame.type === 'receipt') await stdout.write(describeReceipt(frame))
+      else if (frame.state !== 'started') await stdout.write(describeStep(frame))
+    }
+    return clean ? exitCodes.ok : exitCodes.ownError
+  },
+}
+
+const words: Readonly<Record<StopStep['name'], string>> = {
+  commands: 'End the commands',
+  flush: 'Write the workspace out',
+  unmount: 'Unmount it',
+  verify: 'Verify the device',
+  detach: 'Detach the image',
+}
+
+function describeStep({ name, state, ms, reason }: StopStep): string {
+  const how = state === 'failed' ? `failed: ${reason ?? ''}` : state
+  return `${words[name] ?? name}: ${how} (${formatDuration(ms)})\n`
+}

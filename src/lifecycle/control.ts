@@ -1,0 +1,27 @@
+/** What the API may do with the session. */
+import type { SessionControl } from '../api/api.ts'
+import { GuestdError } from '../errors.ts'
+import type { Workspace } from '../session/workspace.ts'
+import type { Stop } from './stop.ts'
+
+/** @param stopped called once, after a stop that the API asked for first */
+export function createControl(
+  stop: Stop,
+  workspace: Workspace,
+  stopped: () => Promise<void>,
+): SessionControl {
+  return {
+    async flush() {
+      if (stop.state === 'stopping')
+        throw new GuestdError(
+          'stopping',
+          'guestd is stopping, and flushes the workspace as it does',
+        )
+      return await workspace.flush()
+    },
+    stop() {
+      if (stop.state === 'ready') void stop.run().then(stopped)
+      return stop.follow()
+    },
+  }
+}

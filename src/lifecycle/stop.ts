@@ -1,0 +1,92 @@
+/** The one stop of guestd, however often it is asked for and by whom. */
+import type { Receipt, StopFrame } from '../protocol/schemas.ts'
+import { doStep, type Step } from '../session/steps.ts'
+import type { Workspace } from '../session/workspace.ts'
+
+export interface Stop {
+  readonly state: 'ready' | 'stopping' | 'stopped'
+  /** How the workspace was left; `null` before it is. */
+  readonly receipt: Receipt | null
+  /** Starts it, or joins it. Never fails. */
+  run(): Promise<Receipt>
+  /** All of its steps, those that are done already too, and the receipt. */
+  follow(): AsyncGenerator<StopFrame>
+  /** Resolves once every follower has all of it. */
+  followed(): Promise<void>
+}
+
+export interface StopOptions {
+  /** Ends the commands: resolves once they are gone, or their limit has passed. */
+  readonly endCommands: () => Promise<void>
+  readonly workspace: Workspace
+  readonly started: () => void
+  readonly told: (step: Step) => void
+  readonly ended: (receipt: Receipt) => void
+}
+
+export function createStop({ endCommands, workspace, started, told, ended }: StopOptions): Stop {
+  /** A step that is told each second takes one place: what went before it is stale. */
+  const frames: StopFrame[] = []
+  let state: Stop['state'] = 'ready'
+  let receipt: Receipt | null = null
+  let stopping: Promise<Receipt> | null = null
+  let changed = Promise.withResolvers<void>()
+  const followers = new Set<Promise<void>>()
+
+  const add = (frame: StopFrame) => {
+    frames.push(frame)
+    changed.resolve()
+    changed = Promise.withResolvers()
+  }
+  const report = (step: Step) => {
+    told(step)
+    add({ type: 'step', ...step })
+  }
+
+  const stop = async () => {
+    state = 'stopping'
+    started()
+    // What a command cannot be made to do stands in the receipt as who holds the workspace.
+    await doStep('commands', report, [], endCommands)
+    receipt = await workspace.end(report)
+    state = 'stopped'
+    ended(receipt)
+    add({ type: 'receipt', ...receipt })
+    return receipt
+  }
+
+  return {
+    get state() {
+      return state
+    },
+    get receipt() {
+      return receipt
+    },
+    run() {
+      stopping ??= stop()
+      return stopping
+    },
+    async *follow() {
+      const done = Promise.withResolvers<void>()
+      followers.add(done.promise)
+      try {
+        for (let next = 0; ; ) {
+          const frame = frames[next]
+          if (frame === undefined) {
+            await changed.promise
+            continue
+          }
+          next += 1
+          yield frame
+          if (frame.type === 'receipt') return
+        }
+      } finally {
+        followers.delete(done.promise)
+        done.resolve()
+      }
+    },
+    async followed() {
+      await Promise.all(followers)
+    },
+  }
+}

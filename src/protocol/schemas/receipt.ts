@@ -1,0 +1,55 @@
+/** What a flush and a stop answer with. */
+
+import type { Static } from 'typebox'
+import * as Type from 'typebox'
+import { count, nullable, nullableCount } from './parts.ts'
+
+const receiptFields = {
+  at: Type.String({ format: 'date-time', description: 'When it was done; ISO 8601, UTC' }),
+  generation: nullableCount('The generation of the workspace; null: unknown'),
+  device: nullable(Type.String(), 'The block device of the workspace; null for a folder'),
+  how: Type.Enum(['flush', 'unmount', 'shutdown', 'none'], {
+    description:
+      'What was done: written out; and unmounted; or, as it was in use, shut down, so that it is written out and takes no more writes; or nothing could be done, or was there to do',
+  }),
+  dirtyBytes: count('What the machine had yet to write when the flush began, in bytes'),
+  flushMs: count('How long the flush took, in milliseconds'),
+  ms: count('How long all of it took, in milliseconds'),
+  errorsSince: Type.Enum(['mount', 'restart', 'flush'], {
+    description:
+      'From when on failed writes are known: the mount; or the start of this guestd, which took the mount over; or this flush, of a folder',
+  }),
+  errors: Type.Array(Type.String(), { description: 'What failed, the oldest first' }),
+  heldBy: nullable(Type.String(), 'Who kept the workspace from being unmounted'),
+  clean: Type.Boolean({
+    description:
+      'All that was written is on the device; after a stop, its file system has nothing to recover, too',
+  }),
+}
+
+export const Receipt = Type.Object(receiptFields, { description: 'How the workspace is left' })
+export type Receipt = Static<typeof Receipt>
+
+export const StopStep = Type.Object(
+  {
+    type: Type.Literal('step'),
+    name: Type.Enum(['commands', 'flush', 'unmount', 'verify', 'detach'], {
+      description: 'What is being done',
+    }),
+    state: Type.Enum(['started', 'running', 'done', 'failed'], {
+      description: 'A step that takes long is told each second',
+    }),
+    ms: count('How long it has taken so far, in milliseconds'),
+    reason: Type.Optional(Type.String({ description: 'Why it failed' })),
+  },
+  { description: 'A step of the stop' },
+)
+export type StopStep = Static<typeof StopStep>
+
+export const StopReceipt = Type.Object(
+  { type: Type.Literal('receipt'), ...receiptFields },
+  { description: 'The last line of a stop' },
+)
+export type StopReceipt = Static<typeof StopReceipt>
+
+export type StopFrame = StopStep | StopReceipt

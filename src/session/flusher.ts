@@ -1,0 +1,86 @@
+/** Making what was written durable: when somebody asks, and in the background while there is any. */
+import type { Log } from '../log.ts'
+import { HelperError, runHelper } from '../sys/helper.ts'
+import { readDirtyBytes } from './dirty.ts'
+
+export interface Flushed {
+  readonly dirtyBytes: number
+  readonly flushMs: number
+}
+
+export interface Flusher {
+  /**
+   * Everything that was written before the call is durable when it resolves, or `errors` tells. Calls
+   * while a flush runs share the next one.
+   */
+  flush(): Promise<Flushed>
+  /** Failed flushes since it began, the oldest first: each is data lost, whatever succeeds later. */
+  readonly errors: readonly string[]
+  /** Ends the background; resolves when no flush runs any more. */
+  stop(): Promise<void>
+}
+
+export interface FlusherOptions {
+  /** On the file system, for syncfs(2). */
+  readonly fd: number
+  readonly limitMs: number
+  /** How often is looked whether the machine has something to write; 0: never. */
+  readonly everyMs: number
+  readonly log: Log
+}
+
+/** A dying disk fails every flush: the first errors say enough. */
+const MAX_ERRORS = 16
+
+export function createFlusher({ fd, limitMs, everyMs, log }: FlusherOptions): Flusher {
+  const errors: string[] = []
+  let running: Promise<unknown> | null = null
+  let next: Promise<Flushed> | null = null
+
+  const flushNow = async (): Promise<Flushed> => {
+    const began = performance.now()
+    const dirtyBytes = readDirtyBytes()
+    try {
+      await runHelper('sync', [], { limitMs, fd })
+    } catch (error) {
+      const reason = error instanceof HelperError ? error.message : String(error)
+      if (errors.length < MAX_ERRORS) errors.push(`${new Date().toISOString()} ${reason}`)
+      log.error({ reason }, 'the flush failed')
+    }
+    const flushed = { dirtyBytes, flushMs: Math.round(performance.now() - began) }
+    log.debug(flushed, 'flushed')
+    return flushed
+  }
+
+  const start = (): Promise<Flushed> => {
+    const flush = flushNow().finally(() => {
+      running = null
+    })
+    running = flush
+    return flush
+  }
+
+  /** One that runs may have passed what was written since it began. */
+  const flush = (): Promise<Flushed> => {
+    if (running === null) return start()
+    next ??= running.then(() => {
+      next = null
+      return start()
+    })
+    return next
+  }
+
+  const background = () => {
+    if (running === null && readDirtyBytes() > 0) void flush()
+  }
+  const timer = everyMs > 0 ? setInterval(background, everyMs).unref() : undefined
+
+  return {
+    flush,
+    errors,
+    async stop() {
+      clearInterval(timer)
+      while (running !== null) await running
+    },
+  }
+}

@@ -1,0 +1,154 @@
+/**
+ * The workspace on a device. One that cannot be had never ends guestd: it is looked for again and
+ * again, and whoever needs it is told why it is not there.
+ */
+import { closeSync } from 'node:fs'
+import { GuestdError } from '../errors.ts'
+import type { Log } from '../log.ts'
+import type { Receipt } from '../protocol/schemas.ts'
+import { createFlusher, type Flusher } from './flusher.ts'
+import type { Source } from './source.ts'
+import { unavailable } from './unavailable.ts'
+import { unmountVolume } from './unmount.ts'
+import { mountVolume, type Volume } from './volume.ts'
+import type { Workspace, WorkspaceSettings } from './workspace.ts'
+
+/** The place that keeps the held descriptor over a restart of guestd, such as the service manager. */
+export interface StoredFd {
+  /** What a daemon before this one left there. */
+  readonly fd: number | null
+  keep(fd: number): void
+  /** Resolves once it holds nothing any more. */
+  drop(): Promise<void>
+}
+
+interface Mounted {
+  readonly volume: Volume
+  readonly flusher: Flusher
+}
+
+/** A device that comes late, or that somebody mends, is seen this soon. */
+const RETRY_MS = 2_000
+/** A mount that takes longer, as of a long journal, goes on while guestd serves already. */
+const START_WAIT_MS = 3_000
+/** Of the steps after a flush that took all of its time, each has a few seconds still. */
+const AFTER_FLUSH_MS = 60_000
+
+export function openMounted(
+  source: Exclude<Source, { kind: 'folder' }>,
+  settings: WorkspaceSettings,
+  stored: StoredFd,
+  log: Log,
+): Workspace & {
+  /** Settles with the first attempt, or after 3 s. */
+  readonly attempted: Promise<unknown>
+} {
+  const { workspaceMount: path, user, flushLimitMs: limitMs, flushEveryMs: everyMs } = settings
+  let mounted: Mounted | null = null
+  let reason = 'it is being mounted'
+  let retry: NodeJS.Timeout | undefined
+  let isEnding = false
+
+  const mount = async () => {
+    try {
+      const volume = await mountVolume({ source, path, user, storedFd: stored.fd })
+      if (volume.fd !== stored.fd) {
+        await forget(stored)
+        stored.keep(volume.fd)
+      }
+      mounted = { volume, flusher: createFlusher({ fd: volume.fd, limitMs, everyMs, log }) }
+      const { takenOver, fresh } = volume
+      log.info({ path, device: volume.device.path, takenOver, fresh }, 'the workspace is mounted')
+    } catch (error) {
+      const { message } = GuestdError.from(error)
+      if (message !== reason) log.error({ path, reason: message }, 'the workspace is not there')
+      reason = message
+      if (!isEnding) retry = setTimeout(tryToMount, RETRY_MS).unref()
+    }
+  }
+  const tryToMount = () => {
+    attempt = mount()
+  }
+  let attempt = mount()
+
+  const letGo = async (volume: Volume) => {
+    closeSync(volume.fd)
+    await stored.drop()
+  }
+
+  return {
+    path,
+    attempted: Promise.race([
+      attempt,
+      new Promise(resolve => setTimeout(resolve, START_WAIT_MS).unref()),
+    ]),
+    state: () => ({
+      path,
+      ok: mounted !== null,
+      reason: mounted === null ? reason : null,
+      device: mounted?.volume.device.path ?? null,
+    }),
+    admit(cwd) {
+      if (mounted === null && isBelow(cwd, path))
+        throw unavailable(`the workspace ${path}: ${reason}`)
+    },
+    async flush() {
+      if (mounted === null) throw unavailable(`the workspace ${path}: ${reason}`)
+      const { volume, flusher } = mounted
+      const began = performance.now()
+      const { dirtyBytes, flushMs } = await flusher.flush()
+      return {
+        ...receiptOf(volume, flusher.errors),
+        dirtyBytes,
+        flushMs,
+        ms: Math.round(performance.now() - began),
+      }
+    },
+    async end(report) {
+      isEnding = true
+      clearTimeout(retry)
+      await attempt
+      const ending = mounted
+      mounted = null
+      if (ending === null) return { ...receiptOf(null, []), how: 'none' }
+      reason = 'it is being unmounted'
+      const { volume, flusher } = ending
+      const receipt = await unmountVolume(volume, {
+        flusher,
+        letGo: () => letGo(volume),
+        limitMs,
+        report,
+      })
+      reason = 'it has been unmounted'
+      return receipt
+    },
+    endsWithinMs: limitMs + AFTER_FLUSH_MS,
+  }
+}
+
+/** A descriptor that another mount left says nothing of this one. */
+async function forget({ fd, drop }: StoredFd): Promise<void> {
+  if (fd === null) return
+  closeSync(fd)
+  await drop()
+}
+
+function receiptOf(volume: Volume | null, errors: readonly string[]): Receipt {
+  return {
+    at: new Date().toISOString(),
+    generation: null,
+    device: volume?.device.path ?? null,
+    how: 'flush',
+    dirtyBytes: 0,
+    flushMs: 0,
+    ms: 0,
+    errorsSince: volume?.errorsSince ?? 'mount',
+    errors: [...errors],
+    heldBy: null,
+    clean: errors.length === 0,
+  }
+}
+
+function isBelow(path: string, folder: string): boolean {
+  return path === folder || path.startsWith(`${folder}/`)
+}
