@@ -1,5 +1,5 @@
 /** `make dist`: the package of guestd for a Debian guest, and the same tree as a tarball. */
-import { copyFile, cp, mkdir, readFile } from 'node:fs/promises'
+import { copyFile, mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { execa } from 'execa'
 import { cached } from '../rootfs/cache.ts'
@@ -14,8 +14,6 @@ export interface Package {
   readonly version: string
   /** The `.deb`. Read only. */
   readonly deb: string
-  /** A folder with the same files as they lie in a guest, owned by whoever made it. Read only. */
-  readonly tree: string
 }
 
 /**
@@ -38,28 +36,21 @@ export async function buildPackage(compression: Compression = 'quick'): Promise<
       DEB_FOLDER,
     ],
   )
-  const epoch = sourceDateEpoch()
-  const trees = await cached({
-    kind: 'tree',
-    key: `${key}-${epoch}`,
-    build: folder => writeTree(join(folder, 'tree'), files),
-  })
-  const tree = join(trees, 'tree')
-  const debs = await cached({
+  const folder = await cached({
     kind: `deb-${compression}`,
-    key: `${key}-${epoch}`,
+    key: `${key}-${sourceDateEpoch()}`,
     build: async folder => {
       const desk = await createTempFolder('deb')
       try {
-        const copy = join(desk.path, 'tree')
-        await cp(tree, copy, { recursive: true })
-        await makeDeb(copy, join(folder, 'guestd.deb'), version, compression)
+        const tree = join(desk.path, 'tree')
+        await writeTree(tree, files)
+        await makeDeb(tree, join(folder, 'guestd.deb'), version, compression)
       } finally {
         await desk.remove()
       }
     },
   })
-  return { version, tree, deb: join(debs, 'guestd.deb') }
+  return { version, deb: join(folder, 'guestd.deb') }
 }
 
 /** @returns the paths of what is in `dist/packages` then */
