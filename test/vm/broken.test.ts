@@ -1,0 +1,84 @@
+/** Machines with something wrong: they boot, answer, and say what it is. */
+
+import { writeFileSync } from 'node:fs'
+import path from 'node:path'
+import t from 'tap'
+import { makeScratch } from '../helpers/scratch.ts'
+import { asRoot, openClient, run } from './ask.ts'
+import { bootGuest } from './harness.ts'
+
+/** A command of root's that needs no workspace. */
+const elsewhere = (command: string) => ({ command, user: 'root', cwd: '/' })
+
+t.test('without its volume', async t => {
+  const guest = await bootGuest(t, { volume: null })
+  const client = openClient(t, guest)
+  const { ready, reasons } = await client.health()
+  t.equal(ready, false)
+  t.match(reasons.join('\n'), /guestd-workspace/, 'it says what it looked for')
+  t.match(reasons.join('\n'), /\/dev\/vda .*squashfs/, 'and what it saw')
+  await t.rejects(run(client, { command: 'true' }), { code: 'workspace_unavailable' })
+  t.equal((await run(client, elsewhere('echo works'))).out, 'works\n', 'without it root can look')
+  const status = await guest.guestctl(['status'])
+  t.match(status.out + status.err, /guestd-workspace/, 'guestctl status says it')
+  t.equal(
+    (await run(client, elsewhere('systemctl is-system-running --wait'))).out,
+    'running\n',
+    'no unit failed',
+  )
+
+  await t.test('and with a full root', async t => {
+    await run(client, elsewhere('head -c 1G /dev/zero >/fill; true'))
+    const { reasons } = await client.health()
+    t.match(reasons.join('\n'), /\/ is full|root.*full|full.*\//, reasons.join('; '))
+    t.match(await run(client, elsewhere('echo works')), { out: 'works\n', exitCode: 0 })
+    await run(client, elsewhere('rm /fill'))
+    t.notMatch((await client.health()).reasons.join('\n'), /full/)
+  })
+})
+
+t.test('with a file system on the volume that nobody knows', async t => {
+  const volume = path.join(makeScratch(t), 'volume')
+  writeFileSync(volume, Buffer.alloc(8 * 1024 * 1024, 'not a file system '))
+  const guest = await bootGuest(t, { volume })
+  const client = openClient(t, guest)
+  const { ready, reasons } = await client.health()
+  t.equal(ready, false)
+  t.match(reasons.join('\n'), /\/dev\/vdb \(8 MiB\) is nothing that guestd knows/)
+  t.match(await run(client, elsewhere('echo works')), { out: 'works\n' })
+  t.match((await guest.guestctl(['status'])).out, /is nothing that guestd knows/)
+})
+
+t.test('with settings that are wrong', async t => {
+  const guest = await bootGuest(t, {
+    overlay: { '/etc/guestd/config.json': '{ "user": "agent", "limits": { "pid": 3 } }' },
+  })
+  t.match(await guest.console(), /limits\.pid/, 'the console says which key')
+  const client = openClient(t, guest)
+  const { ready, reasons } = await client.health()
+  t.equal(ready, false)
+  t.match(reasons.join('\n'), /configuration: .*limits\.pid/)
+  await t.rejects(run(client, { command: 'true' }), { code: 'misconfigured' })
+  t.match((await guest.guestctl(['status'])).out, /limits\.pid/)
+})
+
+t.test('with its root disk missing the console says so, and the machine ends', async t => {
+  const guest = bootGuest(t, { kernelArgs: ['root=/dev/vdz'] })
+  await t.rejects(guest, { message: /guestd-init: there is no device \/dev\/vdz/ })
+})
+
+t.test('the workspace stays with its volume, what was written elsewhere is gone', async t => {
+  const { makeVolume } = await import('../../rootfs/volume.ts')
+  const volume = path.join(makeScratch(t), 'volume')
+  await makeVolume(volume)
+  const first = await bootGuest(t, { volume })
+  const client = openClient(t, first)
+  await run(client, { command: 'echo kept >kept; echo gone >/home/agent/gone; sync' })
+  const firstId = await asRoot(client, 'cat /etc/machine-id; echo changed >/etc/motd; sync')
+  await first.kill()
+  const second = openClient(t, await bootGuest(t, { volume }))
+  const { out } = await run(second, { command: 'cat kept; ls /home/agent; cat /etc/motd' })
+  t.notMatch(out, /gone|changed/)
+  t.match(out, /^kept\n/)
+  t.not(await asRoot(second, 'cat /etc/machine-id'), firstId, 'each boot has an id of its own')
+})
