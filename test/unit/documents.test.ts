@@ -12,6 +12,7 @@ const documents = [
   'client',
   'operations',
   'storage',
+  'images',
 ].map(name => join(root, name.endsWith('.md') ? name : `docs/${name}.md`))
 
 t.test('the tables in the documents are those of the code', async t => {
