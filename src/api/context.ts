@@ -7,7 +7,7 @@ import type { Commands } from '../commands/types.ts'
 import type { Config } from '../config.ts'
 import type { GuestdError } from '../errors.ts'
 import type { Log } from '../log.ts'
-import type { Receipt, SessionInfo, StopFrame } from '../protocol/schemas.ts'
+import type { Receipt, SessionInfo, StopFrame, WorkspaceTop } from '../protocol/schemas.ts'
 
 export interface ApiOptions {
   readonly commands: Commands
@@ -28,6 +28,8 @@ export interface ApiOptions {
 export interface SessionControl {
   /** @throws GuestdError `workspace_unavailable`, `stopping` */
   flush(): Promise<Receipt>
+  /** @throws GuestdError `workspace_unavailable` */
+  top(count: number): Promise<WorkspaceTop>
   /** Starts the stop, or joins it: all of its steps, and the receipt. */
   stop(): AsyncIterable<StopFrame>
 }

@@ -8,6 +8,7 @@ import type {
   Receipt,
   SessionInfo,
   StopFrame,
+  WorkspaceTop,
 } from '../protocol/schemas.ts'
 import type { GuestdClient } from './client.ts'
 import { ConnectError, fromConnection } from './connect-error.ts'
@@ -16,7 +17,7 @@ import { CLIENT_API_VERSION, type Transport } from './transport.ts'
 
 export type Calls = Pick<
   GuestdClient,
-  'list' | 'inspect' | 'kill' | 'signal' | 'session' | 'health' | 'flush' | 'stop'
+  'list' | 'inspect' | 'kill' | 'signal' | 'session' | 'health' | 'flush' | 'stop' | 'top'
 >
 
 /** What `/readyz` answers, with 200 or 503. */
@@ -54,6 +55,11 @@ export function createCalls(transport: Transport): Calls {
     },
     flush: async ({ signal } = {}) =>
       await transport.json<Receipt>({ method: 'POST', path: '/v1/session/flush', signal }),
+    top: async ({ count, signal } = {}) =>
+      await get<WorkspaceTop>(
+        `/v1/session/top${count === undefined ? '' : `?count=${count}`}`,
+        signal,
+      ),
     async *stop({ signal } = {}) {
       const path = '/v1/session/stop'
       const reply = await transport.send({ method: 'POST', path, signal, fresh: true })

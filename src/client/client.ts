@@ -9,6 +9,7 @@ import type {
   SessionInfo,
   SignalTarget,
   StopFrame,
+  WorkspaceTop,
 } from '../protocol/schemas.ts'
 import { type Address, parseAddress } from './address.ts'
 import { createCalls } from './calls.ts'
@@ -87,6 +88,8 @@ export interface GuestdClient {
   signal(id: string, signal: string, target?: SignalTarget, options?: CallOptions): Promise<void>
   session(options?: CallOptions): Promise<SessionInfo>
   health(options?: CallOptions): Promise<Health>
+  /** Who takes the space of the workspace; `count` of each, 10 unless given. */
+  top(options?: CallOptions & { readonly count?: number }): Promise<WorkspaceTop>
   /** Makes durable all that was written to the workspace. */
   flush(options?: CallOptions): Promise<Receipt>
   /**

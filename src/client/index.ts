@@ -23,6 +23,8 @@ export type {
   StopFrame,
   StopReceipt,
   StopStep,
+  WorkspaceInfo,
+  WorkspaceTop,
 } from '../protocol/schemas.ts'
 export { type Address, formatAddress, parseAddress } from './address.ts'
 export {

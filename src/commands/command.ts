@@ -50,6 +50,8 @@ export interface CommandEvents {
   readonly ended: (exit: ExitFacts, end: Omit<EndFacts, 'truncated'>) => void
   /** Ended, no descendant is left, every pipe is closed: nothing will happen any more. */
   readonly settled: () => void
+  /** What of the workspace was seen full since then, of `performance.now()`. */
+  readonly workspaceFull: (since: number) => ExitFacts['workspaceFull']
 }
 
 /** A command as the registry sees it. */
@@ -120,7 +122,8 @@ export function createCommand(options: CommandOptions): ManagedCommand {
     clearTimeout(timeout)
     endedAt = new Date().toISOString()
     const durationMs = Math.round(performance.now() - beganAt)
-    life.exit = { facts: exitFacts({ durationMs, ...known }), cursor: log.end }
+    const workspaceFull = events.workspaceFull(beganAt)
+    life.exit = { facts: exitFacts({ durationMs, workspaceFull, ...known }), cursor: log.end }
     stdin.destroy()
   }
 

@@ -31,6 +31,8 @@ export interface RegistrySettings
 export interface RegistryHooks {
   /** Throws a GuestdError where no command may begin in this working directory. */
   readonly admit: (cwd: string) => void
+  /** What of the workspace was seen full since then, of `performance.now()`. */
+  readonly workspaceFull: (since: number) => 'bytes' | 'inodes' | null
   /** A command ended: once each. */
   readonly ended: (command: Command) => void
 }
@@ -137,6 +139,7 @@ export function createRegistry(
           hooks.ended(command)
         },
         settled: () => settled(id),
+        workspaceFull: hooks.workspaceFull,
       },
     })
     return command

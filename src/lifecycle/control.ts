@@ -19,6 +19,7 @@ export function createControl(
         )
       return await workspace.flush()
     },
+    top: workspace.top,
     stop() {
       if (stop.state === 'ready') void stop.run().then(stopped)
       return stop.follow()

@@ -61,6 +61,7 @@ export async function startDaemon(
   const settings = { ...config, workspace: workspace.path }
   const registry = createRegistry(settings, machine, journal, {
     admit: workspace.admit,
+    workspaceFull: workspace.fullSince,
     ended: command => commandLog.info(endLine(command, config), 'command ended'),
   })
   await registry.recover()

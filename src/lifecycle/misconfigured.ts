@@ -40,7 +40,7 @@ export async function startMisconfigured(
   const api = createApi({
     commands: noCommands(refusal),
     session: () => session,
-    control: { flush: async () => refuse(), stop: () => refuse() },
+    control: { flush: async () => refuse(), top: async () => refuse(), stop: () => refuse() },
     health: { ready: () => ({ ready: false, reasons }) },
     refusal,
     config,
@@ -86,6 +86,9 @@ function describe(config: Config, reason: string, version: string): SessionInfo 
       ok: false,
       reason: 'guestd is misconfigured',
       device: null,
+      rung: 'none',
+      enforcedFor: 'nobody',
+      usage: null,
     },
     cgroup: { mode: 'group', path: null, limits: [] },
     limits: { maxCommands: config.maxCommands, ...config.limits },

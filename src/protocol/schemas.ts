@@ -33,3 +33,4 @@ export {
   StdinQuery,
 } from './schemas/requests.ts'
 export { API_VERSION, Problem, SessionInfo } from './schemas/session.ts'
+export { TopQuery, WorkspaceInfo, WorkspaceTop } from './schemas/workspace.ts'

@@ -1,12 +1,13 @@
 /** The workspace as a plain folder: made when it is missing, looked at when somebody asks. */
 import { chownSync, closeSync, existsSync, mkdirSync, openSync, statSync } from 'node:fs'
 import type { Log } from '../log.ts'
-import type { Receipt } from '../protocol/schemas.ts'
+import type { Receipt, WorkspaceInfo } from '../protocol/schemas.ts'
 import { findUser } from '../sys/users.ts'
 import { createFlusher } from './flusher.ts'
 import { doStep } from './steps.ts'
+import { readTop, TOP_LIMIT_MS } from './top.ts'
 import { unavailable } from './unavailable.ts'
-import type { Workspace, WorkspaceState } from './workspace.ts'
+import type { Workspace } from './workspace.ts'
 
 export interface FolderSettings {
   readonly path: string
@@ -42,6 +43,12 @@ export function openFolder({ path, user, flushLimitMs }: FolderSettings, log: Lo
     state: () => stateOf(path),
     // What is wrong with the folder is seen by the launch itself.
     admit: () => {},
+    async top(count) {
+      const { reason } = stateOf(path)
+      if (reason !== null) throw unavailable(reason)
+      return await readTop(path, { count, limitMs: TOP_LIMIT_MS })
+    },
+    fullSince: () => null,
     flush,
     async end(report) {
       const errors: string[] = []
@@ -66,8 +73,16 @@ function prepare(path: string, user: string | number | null, made: () => void): 
   }
 }
 
-function stateOf(path: string): WorkspaceState {
-  const told = (reason: string | null) => ({ path, ok: reason === null, reason, device: null })
+function stateOf(path: string): WorkspaceInfo {
+  const told = (reason: string | null): WorkspaceInfo => ({
+    path,
+    ok: reason === null,
+    reason,
+    device: null,
+    rung: 'none',
+    enforcedFor: 'nobody',
+    usage: null,
+  })
   try {
     return told(statSync(path).isDirectory() ? null : `${path} is not a directory`)
   } catch (error) {

@@ -7,7 +7,9 @@ import { GuestdError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { Receipt } from '../protocol/schemas.ts'
 import { createFlusher, type Flusher } from './flusher.ts'
+import { type Fullness, watchFullness } from './fullness.ts'
 import type { Source } from './source.ts'
+import { readTop, TOP_LIMIT_MS } from './top.ts'
 import { unavailable } from './unavailable.ts'
 import { unmountVolume } from './unmount.ts'
 import { mountVolume, type Volume } from './volume.ts'
@@ -25,6 +27,7 @@ export interface StoredFd {
 interface Mounted {
   readonly volume: Volume
   readonly flusher: Flusher
+  readonly fullness: Fullness
 }
 
 /** A device that comes late, or that somebody mends, is seen this soon. */
@@ -56,7 +59,8 @@ export function openMounted(
         await forget(stored)
         stored.keep(volume.fd)
       }
-      mounted = { volume, flusher: createFlusher({ fd: volume.fd, limitMs, everyMs, log }) }
+      const flusher = createFlusher({ fd: volume.fd, limitMs, everyMs, log })
+      mounted = { volume, flusher, fullness: watchFullness(path, log) }
       const { takenOver, fresh } = volume
       log.info({ path, device: volume.device.path, takenOver, fresh }, 'the workspace is mounted')
     } catch (error) {
@@ -70,6 +74,8 @@ export function openMounted(
     attempt = mount()
   }
   let attempt = mount()
+
+  const absent = () => unavailable(`the workspace ${path}: ${reason}`)
 
   const letGo = async (volume: Volume) => {
     closeSync(volume.fd)
@@ -87,13 +93,20 @@ export function openMounted(
       ok: mounted !== null,
       reason: mounted === null ? reason : null,
       device: mounted?.volume.device.path ?? null,
+      rung: 'device',
+      enforcedFor: mounted?.volume.hasReserve ? 'users' : 'everyone',
+      usage: mounted?.fullness.usage() ?? null,
     }),
+    async top(count) {
+      if (mounted === null) throw absent()
+      return await readTop(path, { count, limitMs: TOP_LIMIT_MS })
+    },
+    fullSince: time => mounted?.fullness.fullSince(time) ?? null,
     admit(cwd) {
-      if (mounted === null && isBelow(cwd, path))
-        throw unavailable(`the workspace ${path}: ${reason}`)
+      if (mounted === null && isBelow(cwd, path)) throw absent()
     },
     async flush() {
-      if (mounted === null) throw unavailable(`the workspace ${path}: ${reason}`)
+      if (mounted === null) throw absent()
       const { volume, flusher } = mounted
       const began = performance.now()
       const { dirtyBytes, flushMs } = await flusher.flush()
@@ -112,7 +125,8 @@ export function openMounted(
       mounted = null
       if (ending === null) return { ...receiptOf(null, []), how: 'none' }
       reason = 'it is being unmounted'
-      const { volume, flusher } = ending
+      const { volume, flusher, fullness } = ending
+      fullness.stop()
       const receipt = await unmountVolume(volume, {
         flusher,
         letGo: () => letGo(volume),

@@ -14,6 +14,8 @@ export interface Ext4 {
   readonly uuid: string
   /** Of the file system: the device has at least as many. */
   readonly bytes: number
+  /** Kept for root. */
+  readonly reservedBlocks: number
   /** Unmounted as it should be: the journal has nothing to replay. */
   readonly clean: boolean
   /** The kernel has found it broken. */
@@ -58,14 +60,16 @@ function readExt4(head: Buffer): Content | null {
   if ((block.readUInt32LE(0x5c) & COMPAT_JOURNAL) === 0)
     return { kind: 'other', name: 'ext2, or ext4 without a journal' }
   const incompatible = block.readUInt32LE(0x60)
-  const high = (incompatible & INCOMPAT_64BIT) === 0 ? 0 : block.readUInt32LE(0x150)
-  const blocks = high * 2 ** 32 + block.readUInt32LE(0x04)
+  const wide = (incompatible & INCOMPAT_64BIT) !== 0
+  const read = (low: number, high: number) =>
+    (wide ? block.readUInt32LE(high) * 2 ** 32 : 0) + block.readUInt32LE(low)
   const state = block.readUInt16LE(0x3a)
   return {
     kind: 'ext4',
     label: text(block.subarray(0x78, 0x88)),
     uuid: block.toString('hex', 0x68, 0x78).replace(UUID, '$1-$2-$3-$4-$5'),
-    bytes: blocks * MIN_BLOCK_BYTES * 2 ** block.readUInt32LE(0x18),
+    bytes: read(0x04, 0x150) * MIN_BLOCK_BYTES * 2 ** block.readUInt32LE(0x18),
+    reservedBlocks: read(0x08, 0x154),
     clean: (state & STATE_CLEAN) !== 0 && (incompatible & INCOMPAT_RECOVER) === 0,
     hasErrors: (state & STATE_ERRORS) !== 0,
   }

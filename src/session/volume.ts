@@ -7,7 +7,7 @@ import { listMounts, mountAt } from '../sys/mounts.ts'
 import { findUser } from '../sys/users.ts'
 import { sizeWords } from './look.ts'
 import { type Found, findDevice, type Source } from './source.ts'
-import { contentWords } from './superblock.ts'
+import { contentWords, type Ext4 } from './superblock.ts'
 import { unavailable } from './unavailable.ts'
 
 export interface Volume {
@@ -25,6 +25,8 @@ export interface Volume {
   readonly errorsSince: 'mount' | 'restart'
   /** It held nothing but lost+found. */
   readonly fresh: boolean
+  /** Blocks that only root may use. */
+  readonly hasReserve: boolean
 }
 
 export interface VolumeSettings {
@@ -52,14 +54,23 @@ export async function mountVolume(settings: VolumeSettings): Promise<Volume> {
   const { path } = settings
   try {
     const found = await findDevice(settings.source)
-    checkContent(found)
+    const { reservedBlocks } = ext4Of(found)
     const takenOver = isMountedAt(found.device, path) && (await takeOver(found.device, path))
     const fresh = takenOver ? false : await mountDevice(found, settings)
     const { device, isOurLoop } = found
     const kept = takenOver ? keptFd(settings.storedFd, device) : null
     const errorsSince = takenOver && kept === null ? 'restart' : 'mount'
     const fd = kept ?? openSync(path, 'r')
-    return { device, isOurLoop, path, fd, takenOver, errorsSince, fresh }
+    return {
+      device,
+      isOurLoop,
+      path,
+      fd,
+      takenOver,
+      errorsSince,
+      fresh,
+      hasReserve: reservedBlocks > 0,
+    }
   } catch (error) {
     if (error instanceof HelperError) throw unavailable(error.message)
     throw error
@@ -83,7 +94,7 @@ function keptFd(fd: number | null, device: BlockDevice): number | null {
   }
 }
 
-function checkContent({ device, content }: Found): void {
+function ext4Of({ device, content }: Found): Ext4 {
   const { path, bytes } = device
   if (content.kind !== 'ext4') throw unavailable(`${path} is ${contentWords(content)}, not ext4`)
   if (content.bytes > bytes) {
@@ -91,6 +102,7 @@ function checkContent({ device, content }: Found): void {
     throw unavailable(`${path} has an ext4 ${sizes}: it has been cut off`)
   }
   if (device.readOnly) throw unavailable(`${path} is read-only`)
+  return content
 }
 
 function isMountedAt(device: BlockDevice, path: string): boolean {

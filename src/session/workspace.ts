@@ -1,6 +1,6 @@
 /** The workspace: a folder, or an ext4 on a device that guestd mounts. */
 import type { Log } from '../log.ts'
-import type { Receipt } from '../protocol/schemas.ts'
+import type { Receipt, WorkspaceInfo, WorkspaceTop } from '../protocol/schemas.ts'
 import { openFolder } from './folder.ts'
 import { openMounted, type StoredFd } from './mounted.ts'
 import { sourceOf } from './source.ts'
@@ -20,17 +20,13 @@ export interface WorkspaceSettings {
   readonly flushLimitMs: number
 }
 
-export interface WorkspaceState {
-  readonly path: string
-  readonly ok: boolean
-  readonly reason: string | null
-  /** The block device that it is on; `null` for a folder, or while there is none. */
-  readonly device: string | null
-}
-
 export interface Workspace {
   readonly path: string
-  state(): WorkspaceState
+  state(): WorkspaceInfo
+  /** @throws GuestdError `workspace_unavailable` */
+  top(count: number): Promise<WorkspaceTop>
+  /** What was seen to have run out since then, of `performance.now()`; `null`: nothing. */
+  fullSince(time: number): 'bytes' | 'inodes' | null
   /**
    * @param cwd absolute
    * @throws GuestdError `workspace_unavailable` where it is below the workspace, and that is not there

@@ -47,6 +47,7 @@ t.test('the document is OpenAPI 3.1 with every route there is', async t => {
       'GET /readyz',
       'GET /openapi.json',
       'GET /v1/session',
+      'GET /v1/session/top',
       'POST /v1/session/flush',
       'POST /v1/session/stop',
       'POST /v1/commands',
@@ -77,7 +78,7 @@ t.test(
         )
       }
     }
-    t.equal(ids.size, 13)
+    t.equal(ids.size, 14)
   },
 )
 

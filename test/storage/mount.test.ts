@@ -21,7 +21,7 @@ t.test('a block device is mounted, worked in, and clean after the stop', async t
     config: { workspace: device, workspaceMount: at, user: 'nobody' },
   })
   const { workspace } = await session(guestd)
-  t.same(workspace, { path: at, ok: true, reason: null, device })
+  t.match(workspace, { path: at, ok: true, reason: null, device })
   t.equal((await guestd.request('GET', '/readyz')).status, 200)
   const options = mountOptions(at)?.split(',') ?? []
   t.ok(options.includes('nodev') && options.includes('rw'), options.join())
@@ -77,7 +77,7 @@ t.test('an image file gets a loop device, which is gone after the stop', async t
   const at = makeMountPoint(t)
   const guestd = await startGuestd(t, { config: { workspace: image, workspaceMount: at } })
   const { device } = (await session(guestd)).workspace
-  t.match(device, /^\/dev\/loop\d+$/)
+  t.match(device ?? '', /^\/dev\/loop\d+$/)
   t.equal((await runCommand(guestd, { command: 'echo kept > file' })).exit.exitCode, 0)
   t.equal(await guestd.stop(), 0)
   t.same(stopSteps(guestd), ['commands', 'flush', 'unmount', 'verify', 'detach'])
@@ -98,7 +98,7 @@ for (const setting of ['device', 'image'] as const) {
     await guestd.kill()
     t.ok(existsSync(join(at, 'file')), 'the mount is still there')
     await guestd.start()
-    t.same((await session(guestd)).workspace, before)
+    t.match((await session(guestd)).workspace, { ok: true, device: before.device })
     t.equal((await runCommand(guestd, { command: 'cat file' })).stdout, 'kept\n')
     t.match(guestd.log(), '"takenOver":true')
     t.equal(await guestd.stop(), 0)

@@ -1,12 +1,6 @@
 /** What the tests of volumes share. */
+import type { WorkspaceInfo } from '../../src/protocol/schemas.ts'
 import type { Guestd } from '../helpers/guestd.ts'
-
-export interface WorkspaceInfo {
-  readonly path: string
-  readonly ok: boolean
-  readonly reason: string | null
-  readonly device: string | null
-}
 
 export async function session(
   on: Guestd,

@@ -1,10 +1,12 @@
 /** GET /v1/session */
 
-import { SessionInfo } from '../../protocol/schemas.ts'
+import { SessionInfo, TopQuery, WorkspaceTop } from '../../protocol/schemas.ts'
 import type { ApiOptions, App } from '../context.ts'
 import { NoQuery, problems } from './schemas.ts'
 
-export function serveSession(app: App, { session }: ApiOptions): void {
+const DEFAULT_COUNT = 10
+
+export function serveSession(app: App, { session, control }: ApiOptions): void {
   app.route({
     method: 'GET',
     url: '/v1/session',
@@ -16,6 +18,21 @@ export function serveSession(app: App, { session }: ApiOptions): void {
     handler: async (_request, reply) => {
       reply.header('Cache-Control', 'no-store')
       return session()
+    },
+  })
+
+  app.route({
+    method: 'GET',
+    url: '/v1/session/top',
+    schema: {
+      summary: 'Tell who takes the space of the workspace',
+      description: 'Walks the workspace, for 10 s at most.',
+      querystring: TopQuery,
+      response: { 200: WorkspaceTop, ...problems },
+    },
+    handler: async (request, reply) => {
+      reply.header('Cache-Control', 'no-store')
+      return await control.top(request.query.count ?? DEFAULT_COUNT)
     },
   })
 }

@@ -5,22 +5,27 @@ import type { CliCommand } from '../command.ts'
 import { exitCodes } from '../exit-code.ts'
 import { noOperands } from '../operands.ts'
 import { type Fact, formatBytes, renderFacts } from '../table.ts'
+import { renderTop, workspaceFacts } from '../workspace.ts'
 
 export const status: CliCommand = {
   name: 'status',
   summary: 'Tell how guestd and its session are',
   operands: '',
-  options: [{ name: 'json', help: 'Print it as JSON' }],
+  options: [
+    { name: 'top', help: 'Also tell who takes the space of the workspace' },
+    { name: 'json', help: 'Print it as JSON' },
+  ],
   details: 'It succeeds wherever guestd answers, ready or not.',
   run: async (args, { client, stdout }) => {
     noOperands(args)
     const guest = client()
     const [session, health] = await Promise.all([guest.session(), guest.health()])
+    const top = args.has('top') ? await guest.top() : null
     const { ready, reasons } = health
     await stdout.write(
       args.has('json')
-        ? `${JSON.stringify({ ...session, ready, reasons }, null, 2)}\n`
-        : renderFacts(factsOf(session, health)),
+        ? `${JSON.stringify({ ...session, ready, reasons, ...(top && { top }) }, null, 2)}\n`
+        : `${renderFacts(factsOf(session, health))}${top === null ? '' : renderTop(top)}`,
     )
     return exitCodes.ok
   },
@@ -45,7 +50,7 @@ function factsOf(session: SessionInfo, { ready, reasons }: Health): Fact[] {
     ['Session', session.id ?? 'none'],
     ['Generation', session.generation === null ? 'unknown' : String(session.generation)],
     ['Resumed', session.resumed ? 'yes' : 'no'],
-    ['Workspace', workspace.ok ? workspace.path : `${workspace.path}: ${workspace.reason}`],
+    ...workspaceFacts(workspace),
     ['Commands', `${commands.running} running of ${limits.maxCommands}, ${commands.ended} ended`],
     ['Contained by', cgroup.mode === 'group' ? 'process groups only' : `cgroups in ${cgroup.path}`],
     ['Enforceable', cgroup.limits.length === 0 ? 'nofile' : `${cgroup.limits.join(', ')}, nofile`],

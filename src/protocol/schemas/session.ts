@@ -5,6 +5,7 @@ import * as Type from 'typebox'
 import { type ErrorCode, errorTable } from '../../errors.ts'
 import { count, nullable, nullableCount } from './parts.ts'
 import { Receipt } from './receipt.ts'
+import { WorkspaceInfo } from './workspace.ts'
 
 /** The version of the API that every path's prefix names. */
 export const API_VERSION = '1'
@@ -18,12 +19,7 @@ export const SessionInfo = Type.Object(
     }),
     reason: nullable(Type.String(), 'Why it is misconfigured, or null'),
     resumed: Type.Boolean({ description: 'The workspace has been used by an earlier boot' }),
-    workspace: Type.Object({
-      path: Type.String({ description: 'Where it is in the guest' }),
-      ok: Type.Boolean({ description: 'It can be used' }),
-      reason: nullable(Type.String(), 'Why it cannot be used, or null'),
-      device: nullable(Type.String(), 'The block device that guestd mounted; null for a folder'),
-    }),
+    workspace: WorkspaceInfo,
     cgroup: Type.Object({
       mode: Type.Enum(['cgroup2', 'group'], {
         description: 'How commands are contained: a cgroup each, or only a process group',

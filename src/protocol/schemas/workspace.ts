@@ -1,0 +1,79 @@
+/** What guestd tells about the workspace. */
+
+import type { Static } from 'typebox'
+import * as Type from 'typebox'
+import { count, nullable } from './parts.ts'
+
+const WorkspaceUsage = Type.Object(
+  {
+    usedBytes: count(
+      'What was put there, in bytes; files that are deleted and still open count, the tables of the file system do not',
+    ),
+    availableBytes: count('What a user may still write, in bytes'),
+    capBytes: count('The sum of both'),
+    usedInodes: count('Files and folders'),
+    availableInodes: count('How many more there may be'),
+    full: nullable(Type.Enum(['bytes', 'inodes']), 'What has run out, or null'),
+  },
+  { description: 'How full the workspace is' },
+)
+
+export const WorkspaceInfo = Type.Object(
+  {
+    path: Type.String({ description: 'Where it is in the guest' }),
+    ok: Type.Boolean({ description: 'It can be used' }),
+    reason: nullable(Type.String(), 'Why it cannot be used, or null'),
+    device: nullable(Type.String(), 'The block device that guestd mounted; null for a folder'),
+    rung: Type.Enum(['device', 'none'], {
+      description:
+        'What caps it: the size of its device, which the kernel enforces; or nothing, for a folder',
+    }),
+    enforcedFor: Type.Enum(['everyone', 'users', 'nobody'], {
+      description:
+        'Whom the cap holds. A file system with reserved blocks holds users, but not root',
+    }),
+    usage: nullable(WorkspaceUsage, 'How full it is; null for a folder, or while there is none'),
+  },
+  { description: 'The workspace' },
+)
+export type WorkspaceInfo = Static<typeof WorkspaceInfo>
+
+export const WorkspaceTop = Type.Object(
+  {
+    complete: Type.Boolean({ description: 'All of it was walked in time' }),
+    entries: Type.Array(
+      Type.Object({
+        path: Type.String({ description: 'Absolute' }),
+        bytes: count('On the disk, with all that is below'),
+        files: count('Files and folders, itself included'),
+      }),
+      { description: 'What is directly in the workspace, the largest first' },
+    ),
+    deletedOpenBytes: count('Files that have no name any more, but are open: all of them'),
+    deletedOpen: Type.Array(
+      Type.Object({
+        pid: count('A process that has it open'),
+        name: Type.String({ description: 'Of that process' }),
+        path: Type.String({ description: 'Where the file was' }),
+        bytes: count('On the disk'),
+      }),
+      { description: 'The largest of them' },
+    ),
+  },
+  { description: 'Who takes the space of the workspace' },
+)
+export type WorkspaceTop = Static<typeof WorkspaceTop>
+
+export const TopQuery = Type.Object(
+  {
+    count: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 1_000,
+        default: 10,
+        description: 'How many of each are told. Default 10',
+      }),
+    ),
+  },
+  { additionalProperties: false },
+)

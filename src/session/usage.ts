@@ -1,0 +1,50 @@
+/** How full the workspace is: one statfs(2), whatever is in it. */
+import { statfsSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+
+export type Full = 'bytes' | 'inodes'
+
+export interface Usage {
+  /** What was put there; files that are deleted and still open count. */
+  readonly usedBytes: number
+  /** What a user may still write. */
+  readonly availableBytes: number
+  readonly capBytes: number
+  readonly usedInodes: number
+  readonly availableInodes: number
+  /** What has run out. */
+  readonly full: Full | null
+}
+
+/**
+ * A file needs a few blocks for its extents and its folder too, so that the last ones are left over
+ * by writers that have failed.
+ */
+const FULL_BLOCKS = 8
+/** The root folder, and the inode that holds resized group descriptors. */
+const OWN_BLOCKS = 2
+/** EXT4_GOOD_OLD_FIRST_INO: 10 reserved ones, and lost+found. */
+const OWN_INODES = 11
+const STAT_BLOCK_BYTES = 512
+
+/** Of the ext4 that is mounted here. The file system's own tables are in neither number. */
+export function readUsage(path: string): Usage {
+  const { bsize, blocks, bfree, bavail, files, ffree } = statfsSync(path)
+  const own = OWN_BLOCKS * bsize + lostAndFoundBytes(path)
+  const usedBytes = Math.max(0, (blocks - bfree) * bsize - own)
+  const availableBytes = bavail * bsize
+  return {
+    usedBytes,
+    availableBytes,
+    capBytes: usedBytes + availableBytes,
+    usedInodes: Math.max(0, files - ffree - OWN_INODES),
+    availableInodes: ffree,
+    full: ffree === 0 ? 'inodes' : bavail < FULL_BLOCKS ? 'bytes' : null,
+  }
+}
+
+/** mke2fs gives it more blocks than it needs, so that it never has to grow. */
+function lostAndFoundBytes(path: string): number {
+  const stats = statSync(join(path, 'lost+found'), { throwIfNoEntry: false })
+  return stats === undefined ? 0 : stats.blocks * STAT_BLOCK_BYTES
+}
