@@ -122,6 +122,8 @@ t.test('what is ordered after guestd stops before it, and guestd before the mach
   const properties = ['-p', 'After=guestd.service', '-p', `ExecStop=/bin/bash -c "${stop}"`]
   const argv = ['systemd-run', '--quiet', ...properties, 'sleep', '1000']
   t.equal((await run(client, { argv, user: 'root' })).exitCode, 0)
+  t.match(await show('guestd', 'After'), /(^| )mnt-workspace\.mount( |$)/)
+  t.equal(await show('mnt-workspace.mount', 'ActiveState'), 'active')
   await client.start({ id: 'watching', command: 'echo up; sleep 1000' })
   await seen(client, 'watching', 'up')
   await guest.pressPowerButton()
@@ -132,4 +134,5 @@ t.test('what is ordered after guestd stops before it, and guestd before the mach
     end,
     /the other is down[\s\S]*"msg":"stopping"[\s\S]*"id":"watching"[\s\S]*"msg":"stopped"[\s\S]*Power down/,
   )
+  t.match(end, /"clean":true.*"msg":"the workspace is unmounted"/)
 })
