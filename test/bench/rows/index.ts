@@ -1,7 +1,9 @@
 /** All rows, in the order of the table. */
 import type { Row } from '../bench.ts'
+import { boot } from './boot.ts'
 import { clients } from './clients.ts'
 import { guest } from './guest.ts'
+import { image } from './image.ts'
 import { kill } from './kill.ts'
 import { memory } from './memory.ts'
 import { readers } from './readers.ts'
@@ -9,4 +11,15 @@ import { run } from './run.ts'
 import { start } from './start.ts'
 import { stream } from './stream.ts'
 
-export const rows: readonly Row[] = [run, clients, stream, readers, memory, start, kill, guest]
+export const rows: readonly Row[] = [
+  run,
+  clients,
+  stream,
+  readers,
+  memory,
+  start,
+  kill,
+  guest,
+  boot,
+  image,
+]
