@@ -97,6 +97,8 @@ export function createCommand(options: CommandOptions): ManagedCommand {
     end: null,
     closed: false,
   }
+  // A look now: a command that makes room at once has begun in a full one.
+  events.workspaceFull(beganAt)
   const input = options.request.stdin === 'open' ? inputPipe() : null
   const stdin = createStdin(input?.ourEnd ?? null)
   const output = createOutput(life, options.budget, settings, () => {
