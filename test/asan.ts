@@ -17,6 +17,7 @@ const tests = [
   'test/process/service-manager.test.ts',
   'test/storage/mount.test.ts',
   'test/storage/busy.test.ts',
+  'test/storage/mark.test.ts',
 ]
 
 const run = (program: string, args: readonly string[], env: NodeJS.ProcessEnv = {}) => {
@@ -50,7 +51,7 @@ run('gcc', [
 run('gcc', [
   ...['-std=gnu11', '-O1', '-g', '-Wall', '-Wextra', '-Werror'],
   ...['-fsanitize=address', '-fno-omit-frame-pointer', '-o', join(dist, 'guestd-helper')],
-  ...['main', 'device', 'mount', 'flush', 'loop', 'power'].map(name =>
+  ...['main', 'device', 'mount', 'flush', 'loop', 'power', 'mark'].map(name =>
     join(native, 'helper', `${name}.c`),
   ),
 ])

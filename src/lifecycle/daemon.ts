@@ -79,10 +79,12 @@ export async function startDaemon(
   const boot = bootId()
   const session = (): SessionInfo => ({
     id: null,
-    generation: null,
+    generation: workspace.history()?.generation ?? null,
     state: stop.state,
     reason: null,
-    resumed: false,
+    resumed: workspace.history()?.resumed ?? false,
+    recovered: (workspace.history()?.recovery.length ?? 0) > 0,
+    recovery: [...(workspace.history()?.recovery ?? [])],
     workspace: workspace.state(),
     cgroup: {
       mode: machine.cgroups === null ? 'group' : 'cgroup2',
@@ -91,7 +93,7 @@ export async function startDaemon(
     },
     limits,
     commands: registry.counts,
-    lastStop: stop.receipt,
+    lastStop: stop.receipt ?? workspace.history()?.lastStop ?? null,
     bootId: boot,
     startedAt,
     version,

@@ -81,6 +81,8 @@ function describe(config: Config, reason: string, version: string): SessionInfo 
     state: 'misconfigured',
     reason,
     resumed: false,
+    recovered: false,
+    recovery: [],
     workspace: {
       path: config.workspace,
       ok: false,

@@ -1,7 +1,8 @@
 /** Looking at what is on devices, without a hang of one holding anybody. */
+
+import { type Content, contentWords, identify } from '../protocol/volume/superblock.ts'
 import { type BlockDevice, listBlockDevices } from '../sys/block-devices.ts'
 import { HelperError, runHelper } from '../sys/helper.ts'
-import { type Content, contentWords, identify } from './superblock.ts'
 
 /** A read of 68 KiB from a device that is well takes milliseconds; one that sleeps, a few seconds. */
 const READ_LIMIT_MS = 10_000

@@ -8,6 +8,7 @@ import type { Log } from '../log.ts'
 import type { Receipt } from '../protocol/schemas.ts'
 import { createFlusher, type Flusher } from './flusher.ts'
 import { type Fullness, watchFullness } from './fullness.ts'
+import type { History } from './history.ts'
 import type { Source } from './source.ts'
 import { readTop, TOP_LIMIT_MS } from './top.ts'
 import { unavailable } from './unavailable.ts'
@@ -51,6 +52,8 @@ export function openMounted(
   let reason = 'it is being mounted'
   let retry: NodeJS.Timeout | undefined
   let isEnding = false
+  /** Still told when it is no longer mounted. */
+  let kept: History | null = null
 
   const mount = async () => {
     try {
@@ -61,8 +64,11 @@ export function openMounted(
       }
       const flusher = createFlusher({ fd: volume.fd, limitMs, everyMs, log })
       mounted = { volume, flusher, fullness: watchFullness(path, log) }
-      const { takenOver, fresh } = volume
-      log.info({ path, device: volume.device.path, takenOver, fresh }, 'the workspace is mounted')
+      const { takenOver, fresh, history } = volume
+      const { generation, recovery } = history
+      const facts = { path, device: volume.device.path, takenOver, fresh, generation }
+      log.info(facts, 'the workspace is mounted')
+      if (recovery.length > 0) log.warn({ recovery }, 'the workspace had not been left clean')
     } catch (error) {
       const { message } = GuestdError.from(error)
       if (message !== reason) log.error({ path, reason: message }, 'the workspace is not there')
@@ -101,6 +107,7 @@ export function openMounted(
       if (mounted === null) throw absent()
       return await readTop(path, { count, limitMs: TOP_LIMIT_MS })
     },
+    history: () => mounted?.volume.history ?? kept,
     fullSince: time => mounted?.fullness.fullSince(time) ?? null,
     admit(cwd) {
       if (mounted === null && isBelow(cwd, path)) throw absent()
@@ -126,6 +133,7 @@ export function openMounted(
       if (ending === null) return { ...receiptOf(null, []), how: 'none' }
       reason = 'it is being unmounted'
       const { volume, flusher, fullness } = ending
+      kept = volume.history
       fullness.stop()
       const receipt = await unmountVolume(volume, {
         flusher,
@@ -150,7 +158,7 @@ async function forget({ fd, drop }: StoredFd): Promise<void> {
 function receiptOf(volume: Volume | null, errors: readonly string[]): Receipt {
   return {
     at: new Date().toISOString(),
-    generation: null,
+    generation: volume?.history.generation ?? null,
     device: volume?.device.path ?? null,
     how: 'flush',
     dirtyBytes: 0,

@@ -1,9 +1,9 @@
 /** The setting `workspace`: what it says, and the device that it leads to. */
 import { realpathSync, statSync } from 'node:fs'
+import { type Content, contentWords } from '../protocol/volume/superblock.ts'
 import { type BlockDevice, findBlockDevice, listBlockDevices } from '../sys/block-devices.ts'
 import { runHelper } from '../sys/helper.ts'
 import { lookAt, lookAtAll, type Seen, seenWords } from './look.ts'
-import { type Content, contentWords } from './superblock.ts'
 import { unavailable } from './unavailable.ts'
 
 export type Source =

@@ -3,11 +3,11 @@
  * Every system call that may hang has a limit.
  */
 import type { Receipt } from '../protocol/schemas.ts'
+import { type Content, identify } from '../protocol/volume/superblock.ts'
 import { type HelperCommand, HelperError, runHelper } from '../sys/helper.ts'
 import { readDirtyBytes } from './dirty.ts'
 import type { Flusher } from './flusher.ts'
 import { doStep, type Report, type Step } from './steps.ts'
-import { type Content, identify } from './superblock.ts'
 import { type Volume, whoHolds } from './volume.ts'
 
 export interface UnmountOptions {
@@ -52,22 +52,26 @@ export async function unmountVolume(volume: Volume, options: UnmountOptions): Pr
   const ended = await step('unmount', () => unmountOrShutDown(volume, began + limitMs))
   const { how, heldBy } = ended ?? { how: 'none', heldBy: null }
   const content = await step('verify', () => verify(volume, how))
+  const receipt = (): Receipt => {
+    const all = [...flusher.errors, ...errors.filter(error => !error.startsWith('flush'))]
+    return {
+      at: new Date().toISOString(),
+      generation: volume.history.generation,
+      device: device.path,
+      how,
+      dirtyBytes: flushed?.dirtyBytes ?? readDirtyBytes(),
+      flushMs,
+      ms: Math.round(performance.now() - began),
+      errorsSince: volume.errorsSince,
+      errors: all,
+      heldBy,
+      clean: all.length === 0 && content?.kind === 'ext4' && content.clean && !content.hasErrors,
+    }
+  }
+  if (volume.history.generation !== null) await step('mark', () => volume.history.leave(receipt()))
   if (volume.isOurLoop && how === 'unmount')
     await step('detach', () => runHelper('detach', [device.path], { limitMs: DEVICE_LIMIT_MS }))
-  const all = [...flusher.errors, ...errors.filter(error => !error.startsWith('flush'))]
-  return {
-    at: new Date().toISOString(),
-    generation: null,
-    device: device.path,
-    how,
-    dirtyBytes: flushed?.dirtyBytes ?? readDirtyBytes(),
-    flushMs,
-    ms: Math.round(performance.now() - began),
-    errorsSince: volume.errorsSince,
-    errors: all,
-    heldBy,
-    clean: all.length === 0 && content?.kind === 'ext4' && content.clean && !content.hasErrors,
-  }
+  return receipt()
 }
 
 interface Ended {

@@ -1,13 +1,14 @@
 /** The workspace as an ext4 on a block device that guestd itself checks and mounts. */
 import { fstatSync, mkdirSync, openSync } from 'node:fs'
+import { contentWords, type Ext4 } from '../protocol/volume/superblock.ts'
 import { type BlockDevice, findBlockDevice, numberOf } from '../sys/block-devices.ts'
 import { HelperError, runHelper } from '../sys/helper.ts'
 import { findHolders, holderWords } from '../sys/holders.ts'
 import { listMounts, mountAt } from '../sys/mounts.ts'
 import { findUser } from '../sys/users.ts'
+import { beginGeneration, continueGeneration, type History } from './history.ts'
 import { sizeWords } from './look.ts'
 import { type Found, findDevice, type Source } from './source.ts'
-import { contentWords, type Ext4 } from './superblock.ts'
 import { unavailable } from './unavailable.ts'
 
 export interface Volume {
@@ -27,6 +28,7 @@ export interface Volume {
   readonly fresh: boolean
   /** Blocks that only root may use. */
   readonly hasReserve: boolean
+  readonly history: History
 }
 
 export interface VolumeSettings {
@@ -54,10 +56,12 @@ export async function mountVolume(settings: VolumeSettings): Promise<Volume> {
   const { path } = settings
   try {
     const found = await findDevice(settings.source)
-    const { reservedBlocks } = ext4Of(found)
-    const takenOver = isMountedAt(found.device, path) && (await takeOver(found.device, path))
-    const fresh = takenOver ? false : await mountDevice(found, settings)
+    const ext4 = ext4Of(found)
     const { device, isOurLoop } = found
+    const takenOver = isMountedAt(device, path) && (await takeOver(device, path))
+    const { fresh, history } = takenOver
+      ? { fresh: false, history: await continueGeneration(device, ext4) }
+      : await mountDevice(device, ext4, settings)
     const kept = takenOver ? keptFd(settings.storedFd, device) : null
     const errorsSince = takenOver && kept === null ? 'restart' : 'mount'
     const fd = kept ?? openSync(path, 'r')
@@ -69,7 +73,8 @@ export async function mountVolume(settings: VolumeSettings): Promise<Volume> {
       takenOver,
       errorsSince,
       fresh,
-      hasReserve: reservedBlocks > 0,
+      hasReserve: ext4.reservedBlocks > 0,
+      history,
     }
   } catch (error) {
     if (error instanceof HelperError) throw unavailable(error.message)
@@ -135,16 +140,32 @@ async function takeOver(device: BlockDevice, path: string): Promise<boolean> {
   }
 }
 
-async function mountDevice({ device }: Found, { path, user }: VolumeSettings): Promise<boolean> {
+/** Nothing is written to it before it is known that nobody else uses it. */
+async function mountDevice(
+  device: BlockDevice,
+  ext4: Ext4,
+  { path, user }: VolumeSettings,
+): Promise<{ readonly fresh: boolean; readonly history: History }> {
   const elsewhere = listMounts().find(mount => mount.device === device.number)
   if (elsewhere !== undefined)
     throw unavailable(`${device.path} is mounted at ${elsewhere.at} already`)
   mkdirSync(path, { recursive: true })
+  await claim(device)
+  const history = await beginGeneration(device, ext4)
   const owner = ownerOf(user)
   try {
     const args = [device.path, path, String(owner.uid), String(owner.gid)]
     const printed = await runHelper('mount', args, { limitMs: MOUNT_LIMIT_MS })
-    return printed.toString() === 'fresh\n'
+    return { fresh: printed.toString() === 'fresh\n', history }
+  } catch (error) {
+    await history.undo()
+    throw error
+  }
+}
+
+async function claim(device: BlockDevice): Promise<void> {
+  try {
+    await runHelper('claim', [device.path], { limitMs: PROBE_LIMIT_MS })
   } catch (error) {
     if (!(error instanceof HelperError && error.errno === 'EBUSY')) throw error
     const holders = await whoHolds(device)

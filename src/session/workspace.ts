@@ -2,6 +2,7 @@
 import type { Log } from '../log.ts'
 import type { Receipt, WorkspaceInfo, WorkspaceTop } from '../protocol/schemas.ts'
 import { openFolder } from './folder.ts'
+import type { History } from './history.ts'
 import { openMounted, type StoredFd } from './mounted.ts'
 import { sourceOf } from './source.ts'
 import type { Report } from './steps.ts'
@@ -25,6 +26,8 @@ export interface Workspace {
   state(): WorkspaceInfo
   /** @throws GuestdError `workspace_unavailable` */
   top(count: number): Promise<WorkspaceTop>
+  /** Of the volume; `null` for a folder, or while there is none. */
+  history(): History | null
   /** What was seen to have run out since then, of `performance.now()`; `null`: nothing. */
   fullSince(time: number): 'bytes' | 'inodes' | null
   /**

@@ -14,6 +14,8 @@ export type HelperCommand =
   | 'unmount'
   | 'sync'
   | 'shutdown'
+  | 'slots'
+  | 'put'
   | 'power'
   | 'attach'
   | 'detach'
@@ -23,6 +25,8 @@ export interface HelperOptions {
   readonly limitMs: number
   /** Becomes its descriptor 3. */
   readonly fd?: number
+  /** Its standard input; else that is empty. */
+  readonly input?: Uint8Array
 }
 
 /** A system call of the helper failed, or did not come back: `errno` is then ETIMEDOUT. */
@@ -46,7 +50,7 @@ export class HelperError extends Error {
 export async function runHelper(
   command: HelperCommand,
   args: readonly string[],
-  { limitMs, fd }: HelperOptions,
+  { limitMs, fd, input }: HelperOptions,
 ): Promise<Buffer> {
   // Loaded at the first use: it costs the start of a daemon that has no device nothing.
   const { spawn } = await import('node:child_process')
@@ -54,7 +58,12 @@ export async function runHelper(
   const child = spawn(PROGRAM, [command, ...args], {
     cwd: '/',
     env: {},
-    stdio: ['ignore', 'pipe', 'pipe', ...(fd === undefined ? [] : [fd])],
+    stdio: [
+      input === undefined ? 'ignore' : 'pipe',
+      'pipe',
+      'pipe',
+      ...(fd === undefined ? [] : [fd]),
+    ],
   })
   const out = gather(child.stdout)
   const err = gather(child.stderr)
@@ -63,6 +72,8 @@ export async function runHelper(
     if (code === 0) resolve(out())
     else reject(failureOf(command, err().toString('utf8'), code, signal))
   })
+  // A helper that has failed reads no more: its exit tells.
+  child.stdin?.on('error', () => {}).end(input)
   const timer = setTimeout(() => {
     child.kill('SIGKILL')
     // In uninterruptible sleep it dies later, or never: nobody waits for it.

@@ -2,6 +2,7 @@
 import { execFileSync, spawnSync } from 'node:child_process'
 import { chmodSync, mkdirSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { MARK_AREA_BYTES } from '../../src/protocol/volume/mark.ts'
 import { makeScratch } from './scratch.ts'
 
 const MIB = 1024 * 1024
@@ -13,6 +14,8 @@ interface Test {
 export interface ImageOptions {
   readonly mib?: number
   readonly label?: string
+  /** Leaves the place for a mark after the file system. */
+  readonly mark?: boolean
   /** More arguments for mke2fs. */
   readonly mkfs?: readonly string[]
 }
@@ -31,9 +34,13 @@ export function makeBlank(t: Test, mib = 32): string {
 }
 
 /** A file with a fresh ext4. */
-export function makeImage(t: Test, { mib = 32, label = '', mkfs = [] }: ImageOptions = {}): string {
+export function makeImage(
+  t: Test,
+  { mib = 32, label = '', mark = false, mkfs = [] }: ImageOptions = {},
+): string {
   const path = makeBlank(t, mib)
   run('mke2fs', '-q', '-t', 'ext4', '-L', label, '-E', 'nodiscard', ...mkfs, path)
+  if (mark) truncateSync(path, mib * MIB + MARK_AREA_BYTES)
   return path
 }
 

@@ -50,6 +50,7 @@ function factsOf(session: SessionInfo, { ready, reasons }: Health): Fact[] {
     ['Session', session.id ?? 'none'],
     ['Generation', session.generation === null ? 'unknown' : String(session.generation)],
     ['Resumed', session.resumed ? 'yes' : 'no'],
+    ['Mended', session.recovery],
     ...workspaceFacts(workspace),
     ['Commands', `${commands.running} running of ${limits.maxCommands}, ${commands.ended} ended`],
     ['Contained by', cgroup.mode === 'group' ? 'process groups only' : `cgroups in ${cgroup.path}`],

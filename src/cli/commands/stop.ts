@@ -33,6 +33,7 @@ const words: Readonly<Record<StopStep['name'], string>> = {
   flush: 'Write the workspace out',
   unmount: 'Unmount it',
   verify: 'Verify the device',
+  mark: 'Mark it as clean',
   detach: 'Detach the image',
 }
 

@@ -19,6 +19,10 @@ export const SessionInfo = Type.Object(
     }),
     reason: nullable(Type.String(), 'Why it is misconfigured, or null'),
     resumed: Type.Boolean({ description: 'The workspace has been used by an earlier boot' }),
+    recovered: Type.Boolean({
+      description: 'The workspace had not been left clean, and has been mended',
+    }),
+    recovery: Type.Array(Type.String(), { description: 'What was done to mend it' }),
     workspace: WorkspaceInfo,
     cgroup: Type.Object({
       mode: Type.Enum(['cgroup2', 'group'], {
@@ -45,7 +49,10 @@ export const SessionInfo = Type.Object(
       running: count('Commands that run'),
       ended: count('Ended commands that can still be read'),
     }),
-    lastStop: nullable(Receipt, 'How the workspace was left by the stop, or null'),
+    lastStop: nullable(
+      Receipt,
+      'How the workspace was left by the stop, or, before it, by the session before; or null',
+    ),
     bootId: Type.String({ description: "The kernel's id of this boot" }),
     startedAt: Type.String({
       format: 'date-time',

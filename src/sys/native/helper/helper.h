@@ -11,6 +11,8 @@ int cmd_probe(char **args);
 int cmd_unmount(char **args);
 int cmd_sync(char **args);
 int cmd_shutdown(char **args);
+int cmd_slots(char **args);
+int cmd_put(char **args);
 int cmd_power(char **args);
 int cmd_attach(char **args);
 int cmd_detach(char **args);

@@ -19,7 +19,7 @@ static const struct {
   {"rejoin", 2, cmd_rejoin},   {"probe", 1, cmd_probe},   {"unmount", 1, cmd_unmount},
   {"sync", 0, cmd_sync},       {"shutdown", 1, cmd_shutdown},
   {"attach", 1, cmd_attach},   {"detach", 1, cmd_detach},
-  {"power", 1, cmd_power},
+  {"power", 1, cmd_power},     {"slots", 2, cmd_slots},   {"put", 2, cmd_put},
 };
 
 int fail(const char *call, int error) {

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { contentWords, identify } from '../../src/session/superblock.ts'
+import { contentWords, identify } from '../../../src/protocol/volume/superblock.ts'
 
 const HEAD_BYTES = 68 * 1024
 

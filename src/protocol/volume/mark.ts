@@ -1,0 +1,102 @@
+/**
+ * The mark of a volume: what guestd knows of its use, in the 1 MiB after the file system, which no
+ * file system owns. Two slots are written in turn, so that one of them is whole after a write that was
+ * torn. Pure.
+ *
+ * A slot is 4 KiB: "guestd-mark 1 CRC LENGTH\n" with the CRC-32C of the text in 8 hexadecimal digits
+ * and its length in bytes, the text itself as JSON, and zeros.
+ */
+import type { Receipt } from '../schemas.ts'
+import { crc32c } from './crc32c.ts'
+
+export interface Mark {
+  /** One more with every write: of two whole slots the higher one counts. */
+  readonly sequence: number
+  /** Whose volume it is; `null`: nobody said. */
+  readonly sessionId: string | null
+  readonly runtimeVersion: string | null
+  /** How many times the volume has been started. */
+  readonly generation: number
+  /** `inUse` from before the mount until the stop has left it clean. */
+  readonly state: 'inUse' | 'clean'
+  /** When this was written: ISO 8601, UTC. */
+  readonly at: string
+  /** Of the last stop that came to its end. */
+  readonly receipt: Receipt | null
+}
+
+/** What a volume has after its file system, in bytes. */
+export const MARK_AREA_BYTES = 1024 * 1024
+export const SLOT_BYTES = 4096
+export const SLOTS = 2
+
+export interface Slots {
+  readonly mark: Mark | null
+  /** Where the next mark goes: the slot that holds less, in bytes from the first one. */
+  readonly nextOffset: number
+  /** Something of somebody else's is there: nothing may be written. */
+  readonly foreign: boolean
+}
+
+/** @param bytes both slots */
+export function readSlots(bytes: Buffer): Slots {
+  const slots = Array.from({ length: SLOTS }, (_, index) =>
+    bytes.subarray(index * SLOT_BYTES, (index + 1) * SLOT_BYTES),
+  )
+  const marks = slots.map(decodeMark)
+  const best = marks.reduce(
+    (one, mark, index) => ((mark?.sequence ?? -1) > (marks[one]?.sequence ?? -1) ? index : one),
+    0,
+  )
+  const mark = marks[best] ?? null
+  return {
+    mark,
+    nextOffset: mark === null ? 0 : ((best + 1) % SLOTS) * SLOT_BYTES,
+    foreign: mark === null && slots.some(slot => !isOurs(slot)),
+  }
+}
+
+/** One slot, ready to be written. Of a receipt with much to tell the beginnings are kept. */
+export function encodeMark(mark: Mark): Buffer {
+  const slot = Buffer.alloc(SLOT_BYTES)
+  let text = Buffer.from(JSON.stringify(mark))
+  if (text.length > MAX_TEXT_BYTES)
+    text = Buffer.from(JSON.stringify({ ...mark, receipt: shortened(mark.receipt) }))
+  const crc = crc32c(text).toString(16).padStart(CRC_DIGITS, '0')
+  const header = Buffer.from(`${MAGIC}${crc} ${text.length}\n`)
+  header.copy(slot)
+  text.copy(slot, header.length)
+  return slot
+}
+
+const MAGIC = 'guestd-mark 1 '
+const CRC_DIGITS = 8
+const HEADER = /^guestd-mark 1 ([0-9a-f]{8}) (\d{1,4})\n/
+const HEADER_BYTES = 32
+const MAX_TEXT_BYTES = SLOT_BYTES - HEADER_BYTES
+/** Of the receipt in a mark: with all else they stay far below a slot, in any characters. */
+const KEPT_ERRORS = 2
+const KEPT_CHARACTERS = 200
+
+function decodeMark(slot: Buffer): Mark | null {
+  const [header, crc, length] = HEADER.exec(slot.toString('latin1', 0, HEADER_BYTES)) ?? []
+  if (header === undefined) return null
+  const text = slot.subarray(header.length, header.length + Number(length))
+  if (text.length !== Number(length) || crc32c(text) !== Number.parseInt(crc ?? '', 16)) return null
+  return JSON.parse(text.toString('utf8'))
+}
+
+/** Zeros, or a mark of ours, be it torn. */
+function isOurs(slot: Buffer): boolean {
+  return slot.subarray(0, MAGIC.length).equals(Buffer.from(MAGIC)) || slot.every(byte => byte === 0)
+}
+
+function shortened(receipt: Receipt | null): Receipt | null {
+  if (receipt === null) return null
+  const short = (text: string) => text.slice(0, KEPT_CHARACTERS)
+  return {
+    ...receipt,
+    errors: receipt.errors.slice(0, KEPT_ERRORS).map(short),
+    heldBy: receipt.heldBy === null ? null : short(receipt.heldBy),
+  }
+}

@@ -1,0 +1,125 @@
+import { closeSync, openSync, readFileSync, readSync, statSync, writeSync } from 'node:fs'
+import t from 'tap'
+import type { SessionInfo } from '../../src/protocol/schemas.ts'
+import {
+  MARK_AREA_BYTES,
+  readSlots,
+  SLOT_BYTES,
+  type Slots,
+} from '../../src/protocol/volume/mark.ts'
+import { type Guestd, run as runCommand, startGuestd } from '../helpers/guestd.ts'
+import { attach, fsck, makeImage, makeMountPoint, run } from '../helpers/volume.ts'
+
+const markOffset = (image: string) => statSync(image).size - MARK_AREA_BYTES
+
+function slotsOf(image: string): Slots {
+  const fd = openSync(image, 'r')
+  const bytes = Buffer.alloc(2 * SLOT_BYTES)
+  readSync(fd, bytes, 0, bytes.length, markOffset(image))
+  closeSync(fd)
+  return readSlots(bytes)
+}
+
+function writeAfter(image: string, offset: number, bytes: Buffer): void {
+  const fd = openSync(image, 'r+')
+  writeSync(fd, bytes, 0, bytes.length, markOffset(image) + offset)
+  closeSync(fd)
+}
+
+async function infoOf(guestd: Guestd): Promise<SessionInfo> {
+  return JSON.parse((await guestd.request('GET', '/v1/session')).text)
+}
+
+t.test('each start is a generation; the one after knows how the one before ended', async t => {
+  const workspace = makeImage(t, { mark: true })
+  const guestd = await startGuestd(t, { config: { workspace, workspaceMount: makeMountPoint(t) } })
+  t.match(await infoOf(guestd), { generation: 1, resumed: false, recovered: false, lastStop: null })
+  t.match(slotsOf(workspace).mark, { generation: 1, state: 'inUse' }, 'it is durable')
+  await guestd.stop()
+  t.match(slotsOf(workspace).mark, { generation: 1, state: 'clean', receipt: { clean: true } })
+
+  await guestd.start()
+  const second = await infoOf(guestd)
+  t.match(second, { generation: 2, resumed: true, recovered: false, recovery: [] })
+  t.match(second.lastStop, { generation: 1, clean: true, how: 'unmount' })
+  await guestd.stop()
+  t.equal(fsck(workspace).status, 0, 'the file system does not know of the mark')
+})
+
+t.test('a restart of the daemon goes on with the generation', async t => {
+  const workspace = makeImage(t, { mark: true })
+  const guestd = await startGuestd(t, { config: { workspace, workspaceMount: makeMountPoint(t) } })
+  await guestd.kill()
+  await guestd.start()
+  t.match(await infoOf(guestd), { generation: 1, resumed: false, recovered: false })
+  await guestd.stop()
+  t.match(slotsOf(workspace).mark, { generation: 1, state: 'clean' })
+})
+
+/** As a power cut: FS_IOC_SHUTDOWN with EXT4_GOING_FLAGS_LOGFLUSH, the journal is there to replay. */
+const CUT = `import fcntl, os, struct, sys
+fcntl.ioctl(os.open(sys.argv[1], os.O_RDONLY), 0x8004587d, struct.pack("I", 1))`
+
+t.test('after a machine that died the volume is mended, and that is told', async t => {
+  const image = makeImage(t, { mark: true })
+  const workspace = attach(t, image)
+  const at = makeMountPoint(t)
+  const guestd = await startGuestd(t, { config: { workspace, workspaceMount: at } })
+  await runCommand(guestd, { command: 'echo kept > file' })
+  await guestd.request('POST', '/v1/session/flush')
+  await runCommand(guestd, { command: 'mkdir more' })
+  run('python3', '-c', CUT, at)
+  await guestd.kill()
+  run('umount', at)
+
+  await guestd.start()
+  const info = await infoOf(guestd)
+  t.match(info, { generation: 2, resumed: true, recovered: true, recovery: [/e2fsck -p: .*/] })
+  t.match(info.recovery[0] ?? '', /recovering journal/)
+  t.equal((await runCommand(guestd, { command: 'cat file' })).stdout, 'kept\n')
+  t.match(guestd.log(), 'the workspace had not been left clean')
+  await guestd.stop()
+  await guestd.start()
+  t.match(await infoOf(guestd), { generation: 3, recovered: false, recovery: [] })
+})
+
+t.test('a mark that was torn gives way to the one before it', async t => {
+  const workspace = makeImage(t, { mark: true })
+  const guestd = await startGuestd(t, { config: { workspace, workspaceMount: makeMountPoint(t) } })
+  await guestd.stop()
+  const { mark, nextOffset } = slotsOf(workspace)
+  t.match(mark, { state: 'clean' })
+  // The slot that was written last.
+  writeAfter(workspace, SLOT_BYTES - nextOffset + 100, Buffer.alloc(512))
+  t.match(slotsOf(workspace).mark, { state: 'inUse', generation: 1 })
+  await guestd.start()
+  t.match(await infoOf(guestd), { generation: 2, recovered: true })
+})
+
+t.test("what is somebody else's after the file system is left alone", async t => {
+  const workspace = makeImage(t, { mark: true })
+  const data = Buffer.alloc(3 * SLOT_BYTES, 'precious')
+  writeAfter(workspace, 0, data)
+  const guestd = await startGuestd(t, { config: { workspace, workspaceMount: makeMountPoint(t) } })
+  t.match(await infoOf(guestd), { generation: null, resumed: false, workspace: { ok: true } })
+  t.equal(await guestd.stop(), 0)
+  const bytes = readFileSync(workspace)
+  t.ok(bytes.subarray(markOffset(workspace), markOffset(workspace) + data.length).equals(data))
+})
+
+t.test('a volume that e2fsck cannot mend by itself is not mounted, and its mark stays', async t => {
+  const image = makeImage(t, { mark: true, mkfs: ['-b', '1024'] })
+  const at = makeMountPoint(t)
+  const guestd = await startGuestd(t, { config: { workspace: image, workspaceMount: at } })
+  await runCommand(guestd, { command: 'mkdir a b; ln -s x a/l; mkdir a/c' })
+  await guestd.stop()
+  // Two folders for one: no machine can know which of them is right.
+  run('debugfs', '-w', '-R', 'ln a b/again', image)
+  run('debugfs', '-w', '-R', 'set_super_value state 2', image)
+  const before = slotsOf(image).mark
+  await guestd.start()
+  const info = await infoOf(guestd)
+  t.equal(info.workspace.ok, false)
+  t.match(info.workspace.reason, /cannot be mended by e2fsck -p/)
+  t.same(slotsOf(image).mark, before)
+})
