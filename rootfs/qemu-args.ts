@@ -10,8 +10,13 @@ export interface Disk {
   mode: 'ro' | 'rw' | 'discard'
 }
 
+/** `pci`: a q35, as a PC is. `mmio`: a microvm, as Firecracker is; it has no keyboard. */
+export type Transport = 'pci' | 'mmio'
+
 export interface Machine {
   accelerator: Accelerator
+  /** How the guest finds its virtio devices: on a PCI bus, or by ACPI at addresses of their own. */
+  transport: Transport
   memoryMiB: number
   cpus: number
   kernel: string
@@ -42,44 +47,60 @@ const FAST_BOOT = [
  * On a busy host the kernel measures the speed of translated processors' TSC wrongly, by a factor
  * of ten at times, and its clock would run as wrong. The HPET needs no measuring.
  */
-const SOUND_CLOCK = { kvm: [], tcg: ['tsc=unstable'] }
+const SOUND_CLOCK = {
+  pci: { kvm: [], tcg: ['tsc=unstable'] },
+  // Without an HPET the measuring would not end at all; with a speed given there is none.
+  mmio: { kvm: [], tcg: ['tsc=unstable', 'tsc_early_khz=2000000'] },
+}
+const MACHINE = {
+  pci: 'q35',
+  mmio: 'microvm,acpi=on,pcie=off,pit=on,pic=on,rtc=on,isa-serial=on',
+}
 /**
  * Translated protection keys (PKU) go wrong now and then, and V8, which guards its code with them,
  * then ends the process ("Check failed: it->second.Size() > offset").
  */
 const CPU = { kvm: 'host', tcg: 'max,pku=off' }
-const NETWORK = [
-  ...['-netdev', 'user,id=net,restrict=on'],
-  ...['-device', 'virtio-net-pci,netdev=net'],
-]
+/** What QEMU calls a device by, behind its kind. */
+const SUFFIX = { pci: 'pci', mmio: 'device' }
 /** A kernel that panics ends the machine at once; with `-no-reboot` QEMU exits. */
 const EXIT_ON_PANIC = 'panic=-1'
 
 export function qemuArgs(machine: Machine): string[] {
-  const { accelerator, memoryMiB, cpus, disks } = machine
+  const { accelerator, transport, memoryMiB, cpus, disks } = machine
   return [
     ...['-nodefaults', '-no-user-config', '-no-reboot', '-display', 'none', '-monitor', 'none'],
     // vhost-user's other process reads and writes the guest's memory, so it has to be shared.
-    ...['-machine', `q35,accel=${accelerator},memory-backend=memory`],
+    ...['-machine', `${MACHINE[transport]},accel=${accelerator},memory-backend=memory`],
     ...['-object', `memory-backend-memfd,id=memory,size=${memoryMiB}M,share=on`],
     ...['-m', `${memoryMiB}`, '-smp', `${cpus}`, '-cpu', CPU[accelerator]],
     ...['-chardev', `socket,id=vsock,reconnect=0,path=${machine.vhostSocket}`],
-    ...['-device', 'vhost-user-vsock-pci,chardev=vsock'],
+    ...['-device', `vhost-user-vsock-${SUFFIX[transport]},chardev=vsock`],
     ...['-serial', `file:${machine.console}`],
     ...['-kernel', machine.kernel, '-initrd', machine.initramfs],
     ...['-append', kernelCommandLine(machine)],
     ...['-qmp', `unix:${machine.qmpSocket},server=on,wait=off`],
-    ...disks.flatMap(diskArgs),
-    ...(machine.network ? NETWORK : []),
+    ...disks.flatMap(disk => diskArgs(disk, transport)),
+    ...(machine.network ? networkArgs(transport) : []),
   ]
 }
 
-function kernelCommandLine({ accelerator, kernelArgs }: Machine): string {
-  const words = ['console=ttyS0', EXIT_ON_PANIC, ...FAST_BOOT, ...SOUND_CLOCK[accelerator]]
+function kernelCommandLine({ accelerator, transport, kernelArgs }: Machine): string {
+  const words = [
+    'console=ttyS0',
+    EXIT_ON_PANIC,
+    ...FAST_BOOT,
+    ...SOUND_CLOCK[transport][accelerator],
+  ]
   return [...words, ...kernelArgs].join(' ')
 }
 
-function diskArgs({ file, serial, mode }: Disk): string[] {
+function networkArgs(transport: Transport): string[] {
+  const device = `virtio-net-${SUFFIX[transport]},netdev=net`
+  return ['-netdev', 'user,id=net,restrict=on', '-device', device]
+}
+
+function diskArgs({ file, serial, mode }: Disk, transport: Transport): string[] {
   const access = { ro: 'readonly=on', rw: 'readonly=off,discard=unmap', discard: 'snapshot=on' }[
     mode
   ]
@@ -87,6 +108,6 @@ function diskArgs({ file, serial, mode }: Disk): string[] {
   const name = file.replaceAll(',', ',,')
   return [
     ...['-drive', `file=${name},format=raw,if=none,id=${serial},${access}`],
-    ...['-device', `virtio-blk-pci,drive=${serial},serial=${serial}`],
+    ...['-device', `virtio-blk-${SUFFIX[transport]},drive=${serial},serial=${serial}`],
   ]
 }

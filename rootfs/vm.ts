@@ -10,7 +10,7 @@ import { type Child, startChild } from './child.ts'
 import { isHealthy } from './healthy.ts'
 import { ensureImage, type Image } from './image.ts'
 import { type OverlayFiles, withOverlay } from './overlay.ts'
-import { type Disk, qemuArgs } from './qemu-args.ts'
+import { type Disk, qemuArgs, type Transport } from './qemu-args.ts'
 import { qmp } from './qmp.ts'
 import { createRunFolder, type RunFolder } from './run-folder.ts'
 import { findTool, findVhostDevice } from './tools.ts'
@@ -43,6 +43,8 @@ export interface VmOptions {
   volume?: string | null
   /** Another kernel, an ELF file or a bzImage, that has drivers and file systems built in. */
   kernel?: string
+  /** How it has its virtio devices; default `pci`. `mmio` is a machine as Firecracker makes it. */
+  transport?: Transport
   /** Default false: no network card. */
   network?: boolean
   /** The file that gets what the guest writes to its console. Default: one that goes with it. */
@@ -117,6 +119,7 @@ export async function startVm(options: VmOptions = {}): Promise<Vm> {
       qemu,
       qemuArgs({
         accelerator,
+        transport: options.transport ?? 'pci',
         memoryMiB: options.memoryMiB ?? DEFAULT_MEMORY_MIB,
         cpus: options.cpus ?? DEFAULT_CPUS,
         kernel: options.kernel ?? image.elfKernel,
