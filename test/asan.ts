@@ -51,7 +51,7 @@ run('gcc', [
 run('gcc', [
   ...['-std=gnu11', '-O1', '-g', '-Wall', '-Wextra', '-Werror'],
   ...['-fsanitize=address', '-fno-omit-frame-pointer', '-o', join(dist, 'guestd-helper')],
-  ...['main', 'device', 'mount', 'flush', 'loop', 'power', 'mark'].map(name =>
+  ...['main', 'device', 'mount', 'flush', 'loop', 'power', 'mark', 'lock'].map(name =>
     join(native, 'helper', `${name}.c`),
   ),
 ])

@@ -13,6 +13,7 @@ import { run } from './commands/run.ts'
 import { status } from './commands/status.ts'
 import { stdin } from './commands/stdin.ts'
 import { stop } from './commands/stop.ts'
+import { volume } from './commands/volume.ts'
 import { complaintOf, noAddress } from './complain.ts'
 import { exitCodes } from './exit-code.ts'
 import { GivenUp } from './forward-signals.ts'
@@ -29,6 +30,7 @@ export const commands: readonly CliCommand[] = [
   status,
   flush,
   stop,
+  volume,
 ]
 
 export interface Surroundings {

@@ -55,7 +55,7 @@ export async function runHelper(
   // Loaded at the first use: it costs the start of a daemon that has no device nothing.
   const { spawn } = await import('node:child_process')
   const { promise, resolve, reject } = Promise.withResolvers<Buffer>()
-  const child = spawn(PROGRAM, [command, ...args], {
+  const child = spawn(HELPER_PROGRAM, [command, ...args], {
     cwd: '/',
     env: {},
     stdio: [
@@ -91,7 +91,7 @@ export async function runHelper(
 
 const NAME = 'guestd-helper'
 /** Beside the bundle, or, when run from the source tree, where the build leaves it. */
-const PROGRAM = fileURLToPath(
+export const HELPER_PROGRAM = fileURLToPath(
   new URL(
     import.meta.url.endsWith('/src/sys/helper.ts') ? `../../dist/${NAME}` : `./${NAME}`,
     import.meta.url,

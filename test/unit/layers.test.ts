@@ -22,8 +22,9 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   config: base,
   log: base,
   main: ['lifecycle', 'config', 'log', 'version', 'sys', ...base],
+  volume: ['protocol', 'sys', ...base],
   client: ['protocol', 'sys', ...base],
-  cli: ['client', 'protocol', 'version', ...base],
+  cli: ['client', 'volume', 'protocol', 'version', ...base],
 }
 
 /** Parts whose types anybody may name. */

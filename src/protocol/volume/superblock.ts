@@ -1,5 +1,8 @@
 /** What is on a device, by the signatures in its first 68 KiB. Pure. */
 
+/** What `identify` looks at. */
+export const HEAD_BYTES = 68 * 1024
+
 export type Content =
   | Ext4
   /** Anything else that has a signature: nothing of ours to write to. */
@@ -14,6 +17,9 @@ export interface Ext4 {
   readonly uuid: string
   /** Of the file system: the device has at least as many. */
   readonly bytes: number
+  readonly blockBytes: number
+  /** As of the last unmount or flush of the superblock. */
+  readonly freeBlocks: number
   /** Kept for root. */
   readonly reservedBlocks: number
   /** Unmounted as it should be: the journal has nothing to replay. */
@@ -41,6 +47,19 @@ export function contentWords(content: Content): string {
   return content.label === '' ? 'ext4 without a label' : `ext4 labelled ${content.label}`
 }
 
+/**
+ * What a user may write, in bytes: free blocks less those for root and those that the kernel keeps back
+ * for itself (ext4_set_resv_clusters: 2 %, at most 4,096). On an unmounted one it is what statfs(2) gives
+ * once it is mounted.
+ */
+export function availableBytes({ bytes, blockBytes, freeBlocks, reservedBlocks }: Ext4): number {
+  const kept = Math.min(Math.floor(bytes / blockBytes / KEPT_DIVISOR), MAX_KEPT_BLOCKS)
+  return Math.max(0, freeBlocks - reservedBlocks - kept) * blockBytes
+}
+
+const KEPT_DIVISOR = 50
+const MAX_KEPT_BLOCKS = 4096
+
 /** The superblock begins here, and has this size (Documentation/filesystems/ext4/super.rst). */
 const SUPERBLOCK = 1024
 const SUPERBLOCK_BYTES = 1024
@@ -63,12 +82,15 @@ function readExt4(head: Buffer): Content | null {
   const wide = (incompatible & INCOMPAT_64BIT) !== 0
   const read = (low: number, high: number) =>
     (wide ? block.readUInt32LE(high) * 2 ** 32 : 0) + block.readUInt32LE(low)
+  const blockBytes = MIN_BLOCK_BYTES * 2 ** block.readUInt32LE(0x18)
   const state = block.readUInt16LE(0x3a)
   return {
     kind: 'ext4',
     label: text(block.subarray(0x78, 0x88)),
     uuid: block.toString('hex', 0x68, 0x78).replace(UUID, '$1-$2-$3-$4-$5'),
-    bytes: read(0x04, 0x150) * MIN_BLOCK_BYTES * 2 ** block.readUInt32LE(0x18),
+    bytes: read(0x04, 0x150) * blockBytes,
+    blockBytes,
+    freeBlocks: read(0x0c, 0x158),
     reservedBlocks: read(0x08, 0x154),
     clean: (state & STATE_CLEAN) !== 0 && (incompatible & INCOMPAT_RECOVER) === 0,
     hasErrors: (state & STATE_ERRORS) !== 0,

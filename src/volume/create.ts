@@ -1,0 +1,92 @@
+/** Making a volume of an exact size. */
+import { closeSync, fsyncSync, linkSync, openSync, rmSync, truncateSync, writeSync } from 'node:fs'
+import { encodeMark, MARK_AREA_BYTES } from '../protocol/volume/mark.ts'
+import { availableBytes } from '../protocol/volume/superblock.ts'
+import { VolumeError } from './error.ts'
+import { type LookedAt, lookAtVolume } from './look.ts'
+import { runTool } from './tools.ts'
+
+export interface CreateOptions {
+  /** What users may write there, to the byte; a multiple of 4 KiB. */
+  readonly bytes: number
+  readonly label: string
+  /** Whose it is; `null`: the first session's. */
+  readonly sessionId: string | null
+}
+
+export const BLOCK_BYTES = 4096
+/** With less there is no journal. */
+export const MIN_BYTES = 16 * 1024 * 1024
+/** 256 for each inode, and one inode a block: blocks run out before inodes do. */
+const INODE_BYTES = 256
+/** A first guess at journal, bitmaps and what the kernel keeps back. */
+const GUESSED_OVERHEAD_BLOCKS = 12_800
+/** Each attempt comes closer; the sizes of the tables move in steps, so two or three are usual. */
+const MAX_ATTEMPTS = 12
+
+/**
+ * An image file with an ext4 on which users, and root, get exactly so many bytes, and the place for
+ * the mark after it. What exists is never touched, and what fails leaves nothing.
+ *
+ * @throws VolumeError
+ */
+export async function createVolume(path: string, options: CreateOptions): Promise<LookedAt> {
+  const draft = `${path}.${process.pid}.draft`
+  try {
+    closeSync(openSync(draft, 'wx', 0o600))
+    await formatExactly(draft, options)
+    finish(draft, options.sessionId)
+    linkSync(draft, path)
+  } catch (error) {
+    if (error instanceof VolumeError) throw error
+    const exists = error instanceof Error && 'code' in error && error.code === 'EEXIST'
+    const message = error instanceof Error ? error.message : String(error)
+    throw new VolumeError(exists ? `${path} exists already` : message)
+  } finally {
+    rmSync(draft, { force: true })
+  }
+  return lookAtVolume(path)
+}
+
+async function formatExactly(path: string, { bytes, label }: CreateOptions): Promise<void> {
+  const wanted = bytes / BLOCK_BYTES
+  let blocks = wanted + Math.ceil((wanted * INODE_BYTES) / BLOCK_BYTES) + GUESSED_OVERHEAD_BLOCKS
+  for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+    truncateSync(path, 0)
+    truncateSync(path, blocks * BLOCK_BYTES)
+    const geometry = ['-t', 'ext4', '-b', String(BLOCK_BYTES), '-m', '0', '-N', String(wanted)]
+    const extended = ['-E', 'lazy_itable_init=0,nodiscard', '-L', label]
+    const made = await runTool('mke2fs', [
+      '-q',
+      '-F',
+      ...geometry,
+      ...extended,
+      path,
+      String(blocks),
+    ])
+    if (made.status !== 0) throw new VolumeError(`mke2fs failed: ${made.text}`)
+    const { content } = lookAtVolume(path)
+    if (content.kind !== 'ext4') throw new VolumeError('mke2fs made no ext4')
+    const missing = wanted - availableBytes(content) / BLOCK_BYTES
+    if (missing === 0) return
+    blocks += missing
+  }
+  throw new VolumeError(`no file system gives exactly ${bytes} bytes: try a size a little off`)
+}
+
+function finish(path: string, sessionId: string | null): void {
+  const { content } = lookAtVolume(path)
+  const end = content.kind === 'ext4' ? content.bytes : 0
+  truncateSync(path, end + MARK_AREA_BYTES)
+  const fd = openSync(path, 'r+')
+  try {
+    if (sessionId !== null) {
+      const at = new Date().toISOString()
+      const fields = { runtimeVersion: null, generation: 0, state: 'clean', receipt: null } as const
+      writeSync(fd, encodeMark({ sequence: 1, sessionId, at, ...fields }), 0, undefined, end)
+    }
+    fsyncSync(fd)
+  } finally {
+    closeSync(fd)
+  }
+}
