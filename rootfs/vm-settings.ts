@@ -1,5 +1,6 @@
 /** What `make vm` takes: `VOLUME=`, `MEM=`, `CPUS=`, `KERNEL=`, `AGENT=`, `INCLUDE=`, `NET=`. */
 
+import { existsSync } from 'node:fs'
 import { access } from 'node:fs/promises'
 import path from 'node:path'
 import type { ImageOptions } from './image.ts'
@@ -37,8 +38,8 @@ export async function readVmSettings(env: NodeJS.ProcessEnv): Promise<VmSettings
 
 async function volumeFile(name: string): Promise<string> {
   const file = path.resolve(name)
+  if (existsSync(file)) return file
   await makeVolume(file).catch((error: unknown) => {
-    if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return
     throw new VmError(`VOLUME=${name}: ${error instanceof Error ? error.message : error}`)
   })
   return file

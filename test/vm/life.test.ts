@@ -1,0 +1,111 @@
+/** A session's life: worked in, stopped, resumed in a fresh machine, and every byte is there. */
+
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import path from 'node:path'
+import t, { type Test } from 'tap'
+import { ensureModulesImage } from '../../rootfs/modules-image.ts'
+import { makeVolume } from '../../rootfs/volume.ts'
+import { makeScratch } from '../helpers/scratch.ts'
+import { asRoot, mountDisk, openClient, run } from './ask.ts'
+import { bootGuest, type Guest } from './harness.ts'
+
+const MODULES = '/opt/node_modules'
+const FIXTURES = path.join(import.meta.dirname, 'fixtures')
+const fixture = (name: string) => readFileSync(path.join(FIXTURES, name), 'utf8')
+/** Thousands of small files under translation, on a busy host. */
+const LONG_MS = 10 * 60_000
+/** A line each: some thousands of packages' files, and the repository's. */
+const MANIFEST_BYTES = 32 * 1024 * 1024
+const STOPS_AND_RESUMES = 5
+
+t.setTimeout(40 * 60_000)
+
+const volume = path.join(makeScratch(t), 'volume')
+await makeVolume(volume)
+const modules = await ensureModulesImage()
+
+/** As root, who can read files of every mode. */
+async function manifest(t: Test, guest: Guest): Promise<string[]> {
+  const request = {
+    argv: ['python3', '-c', fixture('manifest.py')],
+    user: 'root',
+    timeoutMs: LONG_MS,
+  }
+  const { out, err, exitCode } = await run(openClient(t, guest), request, MANIFEST_BYTES)
+  if (exitCode !== 0) throw new Error(err)
+  return out.trimEnd().split('\n')
+}
+
+/** Ways to end a machine that leave the workspace clean. After guestctl's receipt the power is cut. */
+const ways: readonly ((guest: Guest) => Promise<unknown>)[] = [
+  async guest => {
+    const { code, out } = await guest.guestctl(['stop'])
+    t.equal(code, 0, out)
+    await guest.kill()
+  },
+  async guest => {
+    await guest.pressPowerButton()
+    await guest.exited
+  },
+]
+
+let before: string[] = []
+
+t.test('a session works', async t => {
+  const guest = await bootGuest(t, {
+    volume,
+    extraDisks: [{ file: modules, serial: 'modules', mode: 'ro' }],
+  })
+  t.setTimeout(LONG_MS)
+  const client = openClient(t, guest)
+  t.match(await client.session(), { resumed: false })
+  await mountDisk(client, 'modules', MODULES)
+  const env = { MODULES }
+  const filled = await run(client, { command: fixture('fill.sh'), env, timeoutMs: LONG_MS })
+  t.match(filled, { err: '', exitCode: 0 })
+  before = await manifest(t, guest)
+  t.ok(before.length > 2_000, `${before.length} files`)
+  await ways[0]?.(guest)
+})
+
+for (let round = 1; round <= STOPS_AND_RESUMES; round++) {
+  t.test(`resume ${round} finds every byte`, async t => {
+    const guest = await bootGuest(t, { volume })
+    t.setTimeout(LONG_MS)
+    const client = openClient(t, guest)
+    const { generation, resumed, lastStop } = await client.session()
+    t.match({ generation, resumed, lastStop }, { resumed: true })
+    const after = await manifest(t, guest)
+    const hash = (lines: string[]) => createHash('sha256').update(lines.join('\n')).digest('hex')
+    if (hash(after) !== hash(before)) {
+      const missing = before.filter(line => !after.includes(line))
+      const added = after.filter(line => !before.includes(line))
+      t.same(
+        { missing: missing.slice(0, 20), added: added.slice(0, 20) },
+        { missing: [], added: [] },
+      )
+    }
+    t.equal(hash(after), hash(before), `${after.length} files are as they were`)
+    const checks = await run(client, { command: CHECKS, timeoutMs: LONG_MS })
+    t.match(checks, { exitCode: 0, out: '20\n1000 ok\n' }, checks.err)
+    await run(client, {
+      command: `echo ${round} >>rounds; git -C repo commit -q --allow-empty -m again`,
+    })
+    await asRoot(client, 'cd /mnt/workspace && rm -f base.db-shm')
+    before = await manifest(t, guest)
+    await ways[round % ways.length]?.(guest)
+  })
+}
+
+/** The repository, and a copy of the database, whose original stays as it is. */
+const CHECKS = `
+set -e
+git -C repo fsck --full --strict --no-progress >&2
+git -C repo rev-list --count main
+rm -rf /tmp/copy && mkdir /tmp/copy && cp base.db base.db-wal /tmp/copy/
+exec /usr/lib/guestd/node --no-warnings -e '
+const { DatabaseSync } = require("node:sqlite")
+const db = new DatabaseSync("/tmp/copy/base.db")
+const { n } = db.prepare("SELECT count(*) AS n FROM rows").get()
+console.log(n, db.prepare("PRAGMA integrity_check").get().integrity_check)'`
