@@ -7,7 +7,13 @@ import type { Commands } from '../commands/types.ts'
 import type { Config } from '../config.ts'
 import type { GuestdError } from '../errors.ts'
 import type { Log } from '../log.ts'
-import type { Receipt, SessionInfo, StopFrame, WorkspaceTop } from '../protocol/schemas.ts'
+import type {
+  Receipt,
+  SessionInfo,
+  SessionRequest,
+  StopFrame,
+  WorkspaceTop,
+} from '../protocol/schemas.ts'
 
 export interface ApiOptions {
   readonly commands: Commands
@@ -26,6 +32,8 @@ export interface ApiOptions {
 }
 
 export interface SessionControl {
+  /** @throws GuestdError `session_set`, `session_mismatch`, `stopping` */
+  handOver(request: SessionRequest): Promise<void>
   /** @throws GuestdError `workspace_unavailable`, `stopping` */
   flush(): Promise<Receipt>
   /** @throws GuestdError `workspace_unavailable` */

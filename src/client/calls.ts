@@ -17,7 +17,16 @@ import { CLIENT_API_VERSION, type Transport } from './transport.ts'
 
 export type Calls = Pick<
   GuestdClient,
-  'list' | 'inspect' | 'kill' | 'signal' | 'session' | 'health' | 'flush' | 'stop' | 'top'
+  | 'list'
+  | 'inspect'
+  | 'kill'
+  | 'signal'
+  | 'session'
+  | 'health'
+  | 'handOver'
+  | 'flush'
+  | 'stop'
+  | 'top'
 >
 
 /** What `/readyz` answers, with 200 or 503. */
@@ -53,6 +62,13 @@ export function createCalls(transport: Transport): Calls {
         detail: `guestd ${session.version} has API version ${session.apiVersion}, this client ${CLIENT_API_VERSION}`,
       })
     },
+    handOver: async (request, { signal } = {}) =>
+      await transport.json<SessionInfo>({
+        method: 'PUT',
+        path: '/v1/session',
+        body: { type: 'application/json', bytes: JSON.stringify(request) },
+        signal,
+      }),
     flush: async ({ signal } = {}) =>
       await transport.json<Receipt>({ method: 'POST', path: '/v1/session/flush', signal }),
     top: async ({ count, signal } = {}) =>

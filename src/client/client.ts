@@ -7,6 +7,7 @@ import type {
   KillReply,
   Receipt,
   SessionInfo,
+  SessionRequest,
   SignalTarget,
   StopFrame,
   WorkspaceTop,
@@ -88,6 +89,8 @@ export interface GuestdClient {
   signal(id: string, signal: string, target?: SignalTarget, options?: CallOptions): Promise<void>
   session(options?: CallOptions): Promise<SessionInfo>
   health(options?: CallOptions): Promise<Health>
+  /** Says which session this is: once a boot, and the same again is fine. */
+  handOver(request: SessionRequest, options?: CallOptions): Promise<SessionInfo>
   /** Who takes the space of the workspace; `count` of each, 10 unless given. */
   top(options?: CallOptions & { readonly count?: number }): Promise<WorkspaceTop>
   /** Makes durable all that was written to the workspace. */

@@ -19,6 +19,7 @@ export type {
   KillReply,
   Receipt,
   SessionInfo,
+  SessionRequest,
   SignalTarget,
   StopFrame,
   StopReceipt,

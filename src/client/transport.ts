@@ -18,7 +18,7 @@ const MAX_REPLY_BYTES = 16 * 1024 * 1024
 export const CLIENT_API_VERSION = '1'
 
 export interface Exchange {
-  readonly method: 'GET' | 'POST' | 'DELETE'
+  readonly method: 'GET' | 'PUT' | 'POST' | 'DELETE'
   readonly path: string
   readonly accept?: string
   readonly body?: { readonly type: string; readonly bytes: string | Uint8Array }

@@ -53,6 +53,10 @@ export const table = {
     '/mnt/workspace',
     'Where the workspace is mounted when it is a device, an image file or a label.',
   ),
+  requireSession: boolean(
+    false,
+    'Whether the workspace and commands wait until the host says which session this is.',
+  ),
   user: optional(
     userName("The user that commands run as unless they ask for another; null: guestd's own."),
   ),

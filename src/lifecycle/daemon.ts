@@ -14,6 +14,7 @@ import { closeCgroupTree } from '../sys/cgroup.ts'
 import type { Notifier } from '../sys/notify.ts'
 import { findUser } from '../sys/users.ts'
 import { createControl } from './control.ts'
+import { openHandOver, ownerOf } from './hand-over.ts'
 import { bootId, lookAtMachine } from './machine.ts'
 import { endMachine } from './power-off.ts'
 import { addresses, serve } from './serve.ts'
@@ -24,6 +25,7 @@ import { createStoredFd } from './stored-fd.ts'
 
 /** After the last command has ended, readers have this long to take their last frames. */
 const LAST_FRAMES_MS = 2_000
+const WAITS = 'the host has not said which session this is: PUT /v1/session'
 
 export interface Daemon {
   /** What it listens at. */
@@ -55,12 +57,25 @@ export async function startDaemon(
   const machine = lookAtMachine(config.runDir, config.reserve)
   const sessionLog = log.child({ component: 'session' })
   const stored = createStoredFd(notifier, config.storedFds)
-  const workspace = await openWorkspace(config, stored, sessionLog)
+  const boot = bootId()
+  const handOver = openHandOver(config.runDir, boot)
+  const owner = handOver.request === null ? null : ownerOf(handOver.request)
+  const workspace = await openWorkspace(config, owner, stored, sessionLog)
   warnOfLimits(config, machine, log)
   const commandLog = log.child({ component: 'commands' })
-  const settings = { ...config, workspace: workspace.path }
+  const settings = {
+    ...config,
+    workspace: workspace.path,
+    get env() {
+      return { ...config.env, ...handOver.request?.env }
+    },
+  }
+  const waits = () => config.requireSession && handOver.request === null
   const registry = createRegistry(settings, machine, journal, {
-    admit: workspace.admit,
+    admit(cwd) {
+      if (waits()) throw new GuestdError('starting', WAITS)
+      workspace.admit(cwd)
+    },
     workspaceFull: workspace.fullSince,
     ended: command => commandLog.info(endLine(command, config), 'command ended'),
   })
@@ -76,9 +91,8 @@ export async function startDaemon(
   })
   let left: Promise<Receipt> | null = null
   const limits = { maxCommands: config.maxCommands, ...config.limits }
-  const boot = bootId()
   const session = (): SessionInfo => ({
-    id: null,
+    id: handOver.request?.id ?? null,
     generation: workspace.history()?.generation ?? null,
     state: stop.state,
     reason: null,
@@ -108,12 +122,13 @@ export async function startDaemon(
     const reasons = [
       ...(stop.state === 'ready' ? [] : [`guestd is ${stop.state}`]),
       ...(isKnown(config.user) ? [] : [`user: there is no user ${config.user}`]),
+      ...(waits() ? [WAITS] : []),
       ...(ok ? [] : [`workspace: ${reason}`]),
       ...fullPlaces(places),
     ]
     return { ready: reasons.length === 0, reasons }
   }
-  const control = createControl(stop, workspace, async () => {
+  const control = createControl(stop, workspace, handOver, async () => {
     if (config.powerOff !== null) await endMachine(config.powerOff, stop.followed(), sessionLog)
   })
   const refusal = () =>

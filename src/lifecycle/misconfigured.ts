@@ -40,7 +40,12 @@ export async function startMisconfigured(
   const api = createApi({
     commands: noCommands(refusal),
     session: () => session,
-    control: { flush: async () => refuse(), top: async () => refuse(), stop: () => refuse() },
+    control: {
+      handOver: async () => refuse(),
+      flush: async () => refuse(),
+      top: async () => refuse(),
+      stop: () => refuse(),
+    },
     health: { ready: () => ({ ready: false, reasons }) },
     refusal,
     config,

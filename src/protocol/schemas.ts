@@ -13,6 +13,7 @@ export {
   RunAccepted,
   StdinReply,
 } from './schemas/commands.ts'
+export { SessionRequest } from './schemas/hand-over.ts'
 export {
   COMMAND_LINE_CHARACTERS,
   ID_PATTERN,

@@ -48,6 +48,7 @@ export function openFolder({ path, user, flushLimitMs }: FolderSettings, log: Lo
       if (reason !== null) throw unavailable(reason)
       return await readTop(path, { count, limitMs: TOP_LIMIT_MS })
     },
+    bind: async () => {},
     history: () => null,
     fullSince: () => null,
     flush,

@@ -9,6 +9,7 @@ import type { Receipt } from '../protocol/schemas.ts'
 import { createFlusher, type Flusher } from './flusher.ts'
 import { type Fullness, watchFullness } from './fullness.ts'
 import type { History } from './history.ts'
+import type { Owner } from './owner.ts'
 import type { Source } from './source.ts'
 import { readTop, TOP_LIMIT_MS } from './top.ts'
 import { unavailable } from './unavailable.ts'
@@ -35,12 +36,14 @@ interface Mounted {
 const RETRY_MS = 2_000
 /** A mount that takes longer, as of a long journal, goes on while guestd serves already. */
 const START_WAIT_MS = 3_000
+const WAITS_FOR_SESSION = 'the host has not said which session this is: PUT /v1/session'
 /** Of the steps after a flush that took all of its time, each has a few seconds still. */
 const AFTER_FLUSH_MS = 60_000
 
 export function openMounted(
   source: Exclude<Source, { kind: 'folder' }>,
   settings: WorkspaceSettings,
+  firstOwner: Owner | null,
   stored: StoredFd,
   log: Log,
 ): Workspace & {
@@ -49,15 +52,18 @@ export function openMounted(
 } {
   const { workspaceMount: path, user, flushLimitMs: limitMs, flushEveryMs: everyMs } = settings
   let mounted: Mounted | null = null
+  let owner = firstOwner
   let reason = 'it is being mounted'
+  let mismatch: GuestdError | null = null
   let retry: NodeJS.Timeout | undefined
   let isEnding = false
   /** Still told when it is no longer mounted. */
   let kept: History | null = null
 
   const mount = async () => {
+    mismatch = null
     try {
-      const volume = await mountVolume({ source, path, user, storedFd: stored.fd })
+      const volume = await mountVolume({ source, path, user, owner, storedFd: stored.fd })
       if (volume.fd !== stored.fd) {
         await forget(stored)
         stored.keep(volume.fd)
@@ -70,16 +76,22 @@ export function openMounted(
       log.info(facts, 'the workspace is mounted')
       if (recovery.length > 0) log.warn({ recovery }, 'the workspace had not been left clean')
     } catch (error) {
-      const { message } = GuestdError.from(error)
+      const failure = GuestdError.from(error)
+      mismatch = failure.code === 'session_mismatch' ? failure : null
+      const { message } = failure
       if (message !== reason) log.error({ path, reason: message }, 'the workspace is not there')
       reason = message
-      if (!isEnding) retry = setTimeout(tryToMount, RETRY_MS).unref()
+      // Nobody but its own session may have it, and that one asks for it.
+      if (!isEnding && mismatch === null) retry = setTimeout(tryToMount, RETRY_MS).unref()
     }
   }
   const tryToMount = () => {
-    attempt = mount()
+    clearTimeout(retry)
+    if (mounted === null) attempt = mount()
   }
-  let attempt = mount()
+  const waits = settings.requireSession && owner === null
+  if (waits) reason = WAITS_FOR_SESSION
+  let attempt = waits ? Promise.resolve() : mount()
 
   const absent = () => unavailable(`the workspace ${path}: ${reason}`)
 
@@ -111,6 +123,24 @@ export function openMounted(
     fullSince: time => mounted?.fullness.fullSince(time) ?? null,
     admit(cwd) {
       if (mounted === null && isBelow(cwd, path)) throw absent()
+    },
+    async bind(given) {
+      const before = owner
+      owner = given
+      clearTimeout(retry)
+      // One that is under way began without it.
+      await attempt
+      if (mounted === null && !isEnding) {
+        tryToMount()
+        await attempt
+      }
+      try {
+        if (mismatch !== null) throw mismatch
+        await mounted?.volume.history.bind(given)
+      } catch (error) {
+        owner = before
+        throw error
+      }
     },
     async flush() {
       if (mounted === null) throw absent()

@@ -8,6 +8,7 @@ import { listMounts, mountAt } from '../sys/mounts.ts'
 import { findUser } from '../sys/users.ts'
 import { beginGeneration, continueGeneration, type History } from './history.ts'
 import { sizeWords } from './look.ts'
+import type { Owner } from './owner.ts'
 import { type Found, findDevice, type Source } from './source.ts'
 import { unavailable } from './unavailable.ts'
 
@@ -39,6 +40,8 @@ export interface VolumeSettings {
   readonly user: string | number | null
   /** What a daemon before this one held, if the service manager kept it; `null`: nothing. */
   readonly storedFd: number | null
+  /** Whose it is to be; `null`: nobody has said. */
+  readonly owner: Owner | null
 }
 
 /** The replay of a journal takes seconds; ext4's multiple mount protection alone 45 s after a crash. */
@@ -60,7 +63,7 @@ export async function mountVolume(settings: VolumeSettings): Promise<Volume> {
     const { device, isOurLoop } = found
     const takenOver = isMountedAt(device, path) && (await takeOver(device, path))
     const { fresh, history } = takenOver
-      ? { fresh: false, history: await continueGeneration(device, ext4) }
+      ? { fresh: false, history: await continueGeneration(device, ext4, settings.owner) }
       : await mountDevice(device, ext4, settings)
     const kept = takenOver ? keptFd(settings.storedFd, device) : null
     const errorsSince = takenOver && kept === null ? 'restart' : 'mount'
@@ -144,14 +147,14 @@ async function takeOver(device: BlockDevice, path: string): Promise<boolean> {
 async function mountDevice(
   device: BlockDevice,
   ext4: Ext4,
-  { path, user }: VolumeSettings,
+  { path, user, owner: ofSession }: VolumeSettings,
 ): Promise<{ readonly fresh: boolean; readonly history: History }> {
   const elsewhere = listMounts().find(mount => mount.device === device.number)
   if (elsewhere !== undefined)
     throw unavailable(`${device.path} is mounted at ${elsewhere.at} already`)
   mkdirSync(path, { recursive: true })
   await claim(device)
-  const history = await beginGeneration(device, ext4)
+  const history = await beginGeneration(device, ext4, ofSession)
   const owner = ownerOf(user)
   try {
     const args = [device.path, path, String(owner.uid), String(owner.gid)]

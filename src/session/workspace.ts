@@ -4,6 +4,7 @@ import type { Receipt, WorkspaceInfo, WorkspaceTop } from '../protocol/schemas.t
 import { openFolder } from './folder.ts'
 import type { History } from './history.ts'
 import { openMounted, type StoredFd } from './mounted.ts'
+import type { Owner } from './owner.ts'
 import { sourceOf } from './source.ts'
 import type { Report } from './steps.ts'
 
@@ -15,6 +16,8 @@ export interface WorkspaceSettings {
   /** Where a device is mounted. */
   readonly workspaceMount: string
   readonly user: string | number | null
+  /** Whether it waits for {@link Workspace.bind}. */
+  readonly requireSession: boolean
   /** How often is looked whether there is something to write out; 0: never. */
   readonly flushEveryMs: number
   /** For all of the end: flush, unmount, and what follows. */
@@ -36,6 +39,12 @@ export interface Workspace {
    */
   admit(cwd: string): void
   /**
+   * Has it belong to the session; with `requireSession` it is mounted only now.
+   *
+   * @throws GuestdError `session_mismatch`: it belongs to another
+   */
+  bind(owner: Owner): Promise<void>
+  /**
    * Makes durable all that was written before.
    *
    * @throws GuestdError `workspace_unavailable`
@@ -50,15 +59,20 @@ export interface Workspace {
   readonly endsWithinMs: number
 }
 
-/** Resolves once the workspace is there, or is known not to be, or after 3 s. */
+/**
+ * Resolves once the workspace is there, or is known not to be, or after 3 s.
+ *
+ * @param owner of a daemon before this one; `null`: nobody has said yet
+ */
 export async function openWorkspace(
   settings: WorkspaceSettings,
+  owner: Owner | null,
   stored: StoredFd,
   log: Log,
 ): Promise<Workspace> {
   const source = sourceOf(settings.workspace)
   if (source.kind === 'folder') return openFolder({ ...settings, path: source.path }, log)
-  const workspace = openMounted(source, settings, stored, log)
+  const workspace = openMounted(source, settings, owner, stored, log)
   await workspace.attempted
   return workspace
 }

@@ -47,6 +47,7 @@ t.test('the document is OpenAPI 3.1 with every route there is', async t => {
       'GET /readyz',
       'GET /openapi.json',
       'GET /v1/session',
+      'PUT /v1/session',
       'GET /v1/session/top',
       'POST /v1/session/flush',
       'POST /v1/session/stop',
@@ -78,7 +79,7 @@ t.test(
         )
       }
     }
-    t.equal(ids.size, 14)
+    t.equal(ids.size, 15)
   },
 )
 

@@ -1,6 +1,6 @@
 /** GET /v1/session */
 
-import { SessionInfo, TopQuery, WorkspaceTop } from '../../protocol/schemas.ts'
+import { SessionInfo, SessionRequest, TopQuery, WorkspaceTop } from '../../protocol/schemas.ts'
 import type { ApiOptions, App } from '../context.ts'
 import { NoQuery, problems } from './schemas.ts'
 
@@ -16,6 +16,24 @@ export function serveSession(app: App, { session, control }: ApiOptions): void {
       response: { 200: SessionInfo, ...problems },
     },
     handler: async (_request, reply) => {
+      reply.header('Cache-Control', 'no-store')
+      return session()
+    },
+  })
+
+  app.route({
+    method: 'PUT',
+    url: '/v1/session',
+    schema: {
+      summary: 'Say which session this is',
+      description:
+        'Once a boot: the same again is fine, anything else is `session_set`. A volume that belongs to another session is `session_mismatch`.',
+      querystring: NoQuery,
+      body: SessionRequest,
+      response: { 200: SessionInfo, ...problems },
+    },
+    handler: async (request, reply) => {
+      await control.handOver(request.body)
       reply.header('Cache-Control', 'no-store')
       return session()
     },

@@ -1,0 +1,67 @@
+/** Which session this is, as the host says it once a boot; kept over a restart of guestd. */
+import { readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
+import { GuestdError } from '../errors.ts'
+import type { SessionRequest } from '../protocol/schemas.ts'
+import type { Owner } from '../session/owner.ts'
+
+export interface HandOver {
+  /** `null` until it is said. */
+  readonly request: SessionRequest | null
+  /**
+   * Takes the session over: the same one again is fine.
+   *
+   * @param bind has the workspace belong to it; what it throws leaves all as it was
+   * @throws GuestdError `session_set`
+   */
+  accept(request: SessionRequest, bind: (owner: Owner) => Promise<void>): Promise<void>
+}
+
+const FILE = 'session.json'
+/** It may hold secrets in its environment. */
+const MODE = 0o600
+
+/** @param bootId what an earlier boot was told does not count in this one */
+export function openHandOver(runDir: string, bootId: string): HandOver {
+  const path = join(runDir, FILE)
+  let request = readKept(path, bootId)
+  /** One after the other: the first one wins. */
+  let last: Promise<unknown> = Promise.resolve()
+
+  const accept: HandOver['accept'] = async (given, bind) => {
+    if (request !== null) {
+      if (isDeepStrictEqual(request, given)) return
+      throw new GuestdError('session_set', `this is the session ${request.id}, and stays it`)
+    }
+    await bind(ownerOf(given))
+    writeFileSync(`${path}.next`, JSON.stringify({ bootId, request: given }), { mode: MODE })
+    renameSync(`${path}.next`, path)
+    request = given
+  }
+
+  return {
+    get request() {
+      return request
+    },
+    accept(given, bind) {
+      const accepted = last.then(() => accept(given, bind))
+      last = accepted.catch(() => {})
+      return accepted
+    },
+  }
+}
+
+export function ownerOf({ id, runtimeVersion }: SessionRequest): Owner {
+  return { sessionId: id, runtimeVersion: runtimeVersion ?? null }
+}
+
+function readKept(path: string, bootId: string): SessionRequest | null {
+  try {
+    const kept = JSON.parse(readFileSync(path, 'utf8'))
+    return kept.bootId === bootId ? kept.request : null
+  } catch {
+    // There is none yet, or what is there is of no use.
+    return null
+  }
+}

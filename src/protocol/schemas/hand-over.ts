@@ -1,0 +1,28 @@
+/** How the host says which session this is. */
+
+import type { Static } from 'typebox'
+import * as Type from 'typebox'
+import { commandId, MAX_ARG_BYTES, NO_NUL_PATTERN } from './parts.ts'
+
+export const SessionRequest = Type.Object(
+  {
+    id: commandId('Id of the session: of letters, digits, ".", "_" and "-"'),
+    runtimeVersion: Type.Optional(
+      Type.String({
+        minLength: 1,
+        maxLength: 128,
+        description: 'Version of what runs in the guest, kept in the mark of the volume',
+      }),
+    ),
+    env: Type.Optional(
+      Type.Unsafe<Record<string, string>>({
+        type: 'object',
+        propertyNames: { minLength: 1, pattern: '^[^=\\u0000]+$' },
+        additionalProperties: { type: 'string', pattern: NO_NUL_PATTERN },
+        description: `Environment of all commands, over the setting \`env\` and under a request's own; NAME=value has at most ${MAX_ARG_BYTES} bytes. Default: none`,
+      }),
+    ),
+  },
+  { additionalProperties: false, description: 'Which session this is' },
+)
+export type SessionRequest = Static<typeof SessionRequest>

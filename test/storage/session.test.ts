@@ -1,0 +1,120 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import type { SessionInfo } from '../../src/protocol/schemas.ts'
+import { guestctl } from '../helpers/guestctl.ts'
+import { type Guestd, run as runCommand, startGuestd } from '../helpers/guestd.ts'
+import { makeScratch } from '../helpers/scratch.ts'
+import { makeMountPoint, mountOptions } from '../helpers/volume.ts'
+
+async function makeVolume(t: Parameters<typeof makeScratch>[0], ...more: string[]) {
+  const path = join(makeScratch(t), 'v.img')
+  const made = await guestctl(['volume', 'create', path, '--size', '16MiB', ...more])
+  if (made.code !== 0) throw new Error(made.err)
+  return path
+}
+
+async function ownerOf(path: string): Promise<string | null> {
+  const { out } = await guestctl(['volume', 'inspect', path, '--json'])
+  return JSON.parse(out).mark?.sessionId ?? null
+}
+
+const put = (on: Guestd, body: object) => on.request('PUT', '/v1/session', { body })
+const infoOf = async (on: Guestd): Promise<SessionInfo> =>
+  JSON.parse((await on.request('GET', '/v1/session')).text)
+
+t.test('the host says once which session this is, and may say the same again', async t => {
+  const guestd = await startGuestd(t)
+  t.equal((await infoOf(guestd)).id, null)
+  const first = await put(guestd, { id: 'one', env: { A: '1' } })
+  t.equal(first.status, 200)
+  t.match(first.json(), { id: 'one', state: 'ready' })
+  t.equal((await put(guestd, { env: { A: '1' }, id: 'one' })).status, 200)
+  for (const other of [{ id: 'two' }, { id: 'one' }, { id: 'one', env: { A: '2' } }]) {
+    const reply = await put(guestd, other)
+    t.same([reply.status, reply.json().code], [409, 'session_set'])
+  }
+  t.equal((await put(guestd, { id: 'no/path' })).status, 400)
+  t.equal((await put(guestd, { id: 'one', other: 1 })).json().code, 'invalid_request')
+})
+
+t.test("its environment is that of all commands, under a request's own", async t => {
+  const guestd = await startGuestd(t, { config: { env: { A: 'image', B: 'image', C: 'image' } } })
+  await put(guestd, { id: 'one', env: { B: 'session', C: 'session' } })
+  const { stdout } = await runCommand(guestd, { command: 'echo $A $B $C', env: { C: 'own' } })
+  t.equal(stdout, 'image session own\n')
+})
+
+t.test('of hosts that say it at once one wins', async t => {
+  const guestd = await startGuestd(t)
+  const replies = await Promise.all(['a', 'b', 'c', 'd'].map(id => put(guestd, { id })))
+  t.same(replies.map(reply => reply.status).sort(), [200, 409, 409, 409])
+})
+
+t.test('a restart of guestd keeps it', async t => {
+  const guestd = await startGuestd(t, { config: { requireSession: true } })
+  await put(guestd, { id: 'one', env: { A: '1' } })
+  await guestd.kill()
+  await guestd.start()
+  t.equal((await infoOf(guestd)).id, 'one')
+  t.equal((await runCommand(guestd, { command: 'echo $A' })).stdout, '1\n')
+})
+
+t.test('where it is required nothing is touched and nothing runs before', async t => {
+  const workspace = await makeVolume(t)
+  const before = readFileSync(workspace)
+  const at = makeMountPoint(t)
+  const config = { workspace, workspaceMount: at, requireSession: true }
+  const guestd = await startGuestd(t, { config })
+  for (const cwd of [at, '/']) {
+    const body = { command: 'true', cwd }
+    const reply = await guestd.request('POST', '/v1/commands', { body })
+    t.same([reply.status, reply.json().code], [503, 'starting'])
+  }
+  t.match((await guestd.request('GET', '/readyz')).text, 'PUT /v1/session')
+  t.equal(mountOptions(at), null)
+  t.ok(readFileSync(workspace).equals(before))
+
+  const reply = await put(guestd, { id: 'one', runtimeVersion: '7' })
+  t.match(reply.json(), { id: 'one', generation: 1, workspace: { ok: true } })
+  t.equal((await guestd.request('GET', '/readyz')).status, 200)
+  t.equal(await ownerOf(workspace), 'one')
+  t.equal((await runCommand(guestd, { command: 'pwd' })).stdout, `${at}\n`)
+})
+
+t.test('the volume of another session is refused, and not one byte of it changes', async t => {
+  const workspace = await makeVolume(t, '--session', 'one')
+  const before = readFileSync(workspace)
+  const at = makeMountPoint(t)
+  const config = { workspace, workspaceMount: at, requireSession: true }
+  const guestd = await startGuestd(t, { config })
+  const reply = await put(guestd, { id: 'two' })
+  t.same([reply.status, reply.json().code], [409, 'session_mismatch'])
+  t.match(reply.json().detail, /that of the session one, not of two/)
+  t.equal(mountOptions(at), null)
+  t.equal((await infoOf(guestd)).id, null)
+  t.ok(readFileSync(workspace).equals(before))
+  t.equal((await put(guestd, { id: 'one' })).status, 200, 'the right one may still come')
+  t.not(mountOptions(at), null)
+})
+
+t.test('a volume that is mounted already learns whose it is, or refuses', async t => {
+  const workspace = await makeVolume(t)
+  const config = { workspace, workspaceMount: makeMountPoint(t) }
+  const guestd = await startGuestd(t, { config })
+  t.equal((await put(guestd, { id: 'one' })).status, 200)
+  t.equal(await ownerOf(workspace), 'one')
+  await guestd.stop()
+  t.equal(await ownerOf(workspace), 'one')
+
+  const other = await startGuestd(t, { config })
+  t.match((await put(other, { id: 'two' })).json(), { code: 'session_mismatch' })
+  t.match((await put(other, { id: 'one' })).json(), { id: 'one', generation: 2, resumed: true })
+})
+
+t.test('a session that was stopped takes no other', async t => {
+  const guestd = await startGuestd(t)
+  await guestd.request('POST', '/v1/session/stop')
+  const reply = await put(guestd, { id: 'one' })
+  t.same([reply.status, reply.json().code], [503, 'stopped'])
+})
