@@ -160,7 +160,8 @@ for (const [call, code, field, options] of calls) {
     const [method = '', path = ''] = call.split(' ')
     const reply = await guestd.request(method, path, options)
     checkProblem(t, reply, code, field)
-    if (code === 'method_not_allowed') t.match(reply.headers.allow, /^(GET, HEAD(, POST|, PUT)?|POST)$/)
+    if (code === 'method_not_allowed')
+      t.match(reply.headers.allow, /^(GET, HEAD(, POST|, PUT)?|POST)$/)
   })
 }
 
