@@ -17,10 +17,10 @@ export interface Usage {
 }
 
 /**
- * A file needs a few blocks for its extents and its folder too, so that the last ones are left over
- * by writers that have failed.
+ * With fewer blocks left the space counts as run out: 256 KiB of 4 KiB each. A write of that size,
+ * which programs make, fails whole on kernels with large folios, and leaves them over.
  */
-const FULL_BLOCKS = 8
+const FULL_BLOCKS = 64
 /** The root folder, and the inode that holds resized group descriptors. */
 const OWN_BLOCKS = 2
 /** EXT4_GOOD_OLD_FIRST_INO: 10 reserved ones, and lost+found. */
