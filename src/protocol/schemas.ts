@@ -22,7 +22,7 @@ export {
   MAX_TIMEOUT_MS,
   SUMMARY_STREAM_BYTES,
 } from './schemas/parts.ts'
-export { Receipt, type StopFrame, StopReceipt, StopStep } from './schemas/receipt.ts'
+export { Receipt, StopFrame, StopReceipt, StopStep } from './schemas/receipt.ts'
 export {
   CommandLimits,
   CommandParams,

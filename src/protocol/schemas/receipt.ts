@@ -52,4 +52,7 @@ export const StopReceipt = Type.Object(
 )
 export type StopReceipt = Static<typeof StopReceipt>
 
-export type StopFrame = StopStep | StopReceipt
+export const StopFrame = Type.Union([StopStep, StopReceipt], {
+  description: 'A line of the answer to a stop',
+})
+export type StopFrame = Static<typeof StopFrame>
