@@ -1,10 +1,15 @@
-/** The job that `make run` shows: a repository, a suite that fails, a fix, a suite that passes. */
+/**
+ * What `make run` shows. A job: a repository, a suite that fails, a fix, a suite that passes. And the
+ * life of its workspace: full, made room in, stopped with a receipt, resumed.
+ */
 
 export interface Step {
   readonly title: string
   /** Options of `guestctl run`. */
   readonly options: readonly string[]
   readonly script: string
+  /** Another command of guestctl than `run`. */
+  readonly args?: readonly string[]
   /** The exit code that it must have. */
   readonly exitCode: number
 }
@@ -80,6 +85,39 @@ chmod +x test.sh && ls -l`,
   },
 ]
 
+/** On a volume: up to the cap, and to the stop. */
+export const beforeStop: readonly Step[] = [
+  {
+    title: 'Fill the workspace: at its cap the writer gets an error, root too',
+    options: [],
+    script: 'head -c 2G /dev/zero > filler',
+    exitCode: 1,
+  },
+  ofGuestctl('Look who takes the space', ['status', '--top']),
+  {
+    title: 'Make room again',
+    options: [],
+    script: 'rm filler && df -h .',
+    exitCode: 0,
+  },
+  ofGuestctl('Stop the session: all that was written is on the volume', ['stop']),
+]
+
+/** On the same volume, with a guestd that knows nothing of the one before. */
+export const afterResume: readonly Step[] = [
+  {
+    title: 'The repository is there, and sound',
+    options: IN_PROJECT,
+    script: 'git fsck --full --strict && git log --oneline && ./test.sh',
+    exitCode: 0,
+  },
+  ofGuestctl('And guestd knows that it goes on', ['status']),
+]
+
+function ofGuestctl(title: string, args: readonly string[]): Step {
+  return { title, options: [], script: args.join(' '), args, exitCode: 0 }
+}
+
 /** A call of guestctl as it would be typed. */
 export function lineOf(args: readonly string[]): string {
   return ['guestctl', ...args].map(quote).join(' ')
@@ -93,3 +131,7 @@ export function quote(word: string): string {
 /** What is said when every step has ended as it must. */
 export const VERDICT =
   'The job went as it must: the suite failed with 1, was mended, and passed with 0.'
+
+/** What is said when the workspace has come through its stop. */
+export const LIFE_VERDICT =
+  'The workspace went through a stop: it was full, was stopped with a receipt, and all of it is there.'

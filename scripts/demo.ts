@@ -1,43 +1,39 @@
 /**
  * What `make run` shows: guestd on a Unix socket with a fresh workspace, and a real job through
- * guestctl. Then it stays in the foreground where standard input is a terminal. With CMD in the
- * environment it runs that instead, and ends with its exit code.
+ * guestctl; where volumes can be mounted, the life of a workspace too. Then it stays in the
+ * foreground where standard input is a terminal. With CMD in the environment it runs that instead,
+ * and ends with its exit code.
  */
 
-import { type ChildProcess, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import {
-  closeSync,
-  mkdirSync,
-  mkdtempSync,
-  openSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
-import { createClient } from '../src/client/index.ts'
-import { lineOf, quote, type Step, steps, VERDICT } from './demo-steps.ts'
+import {
+  DemoError,
+  type Guest,
+  hasEnded,
+  startGuest,
+  stopGuest,
+  withoutVolumes,
+} from './demo-guest.ts'
+import {
+  afterResume,
+  beforeStop,
+  LIFE_VERDICT,
+  lineOf,
+  quote,
+  type Step,
+  steps,
+  VERDICT,
+} from './demo-steps.ts'
 
 const checkout = join(import.meta.dirname, '..')
 const dist = join(checkout, 'dist')
-
-/** Far above any honest start. */
-const START_LIMIT_MS = 20_000
-const POLL_MS = 20
 const JOB_FAILED = 1
-
-/** Told without a stack: it is not this program that is wrong. */
-class DemoError extends Error {}
-
-interface Guest {
-  readonly dir: string
-  readonly connect: string
-  readonly workspace: string
-  readonly daemon: ChildProcess
-}
+/** What a shell gives a program that SIGTERM ended: 128 + 15. */
+const TERMINATED = 143
 
 async function main(): Promise<number> {
   // Ctrl-C reaches everything in the foreground: guestctl forwards it, and this waits for guestctl.
@@ -47,87 +43,79 @@ async function main(): Promise<number> {
   process.stdout.on('error', () => {})
   const terminated = Promise.race([once(process, 'SIGTERM'), once(process, 'SIGHUP')])
   const dir = mkdtempSync(join(tmpdir(), 'guestd-run-'))
-  const guest = startGuest(dir)
+  const why = withoutVolumes()
+  const volume = why === null ? join(dir, 'volume.img') : null
+  let guest: Guest | null = null
   try {
-    await untilReady(guest)
     const command = process.env.CMD
-    if (command !== undefined && command !== '') {
-      return await Promise.race([
-        guestctl(guest, ['run', '--', command]),
-        terminated.then(() => 143),
-      ])
+    const isShown = command === undefined || command === ''
+    if (volume !== null && !(await makeVolume(volume, isShown))) return JOB_FAILED
+    guest = await startGuest(dir, volume)
+    if (!isShown) {
+      const run = guestctl(guest.connect, ['run', '--', command])
+      return await Promise.race([run, terminated.then(() => TERMINATED)])
     }
-    const isDone = await Promise.race([showJob(guest), terminated.then(() => false)])
-    if (!isDone) return JOB_FAILED
+    say(`guestd serves ${guest.connect}, with the workspace ${guest.workspace}\n`)
+    if (why !== null) say(`The workspace is a plain folder: ${why}.\n`)
+    const show = async (steps: readonly Step[]) =>
+      guest !== null &&
+      (await Promise.race([showSteps(guest, steps), terminated.then(() => false)]))
+    if (!(await show(steps))) return JOB_FAILED
+    say(`\n${VERDICT}\n`)
+    if (volume !== null) {
+      if (!(await show(beforeStop))) return JOB_FAILED
+      await stopGuest(guest)
+      say('\n# guestd has ended, as its machine would. A new one starts with the same volume\n')
+      guest = await startGuest(dir, volume)
+      if (!(await show(afterResume))) return JOB_FAILED
+      say(`\n${LIFE_VERDICT}\n`)
+    }
     if (process.stdin.isTTY) await stay(guest, Promise.race([interrupted, terminated]))
     return 0
   } finally {
-    await stop(guest)
+    if (guest !== null) await stopGuest(guest)
     rmSync(dir, { recursive: true, force: true })
   }
 }
 
-/** In a session of its own, so that Ctrl-C does not reach it before its commands have ended. */
-function startGuest(dir: string): Guest {
-  const workspace = join(dir, 'workspace')
-  const connect = `unix:${join(dir, 'guestd.sock')}`
-  const settings = join(dir, 'config.json')
-  mkdirSync(workspace)
-  const runDir = join(dir, 'run')
-  writeFileSync(settings, JSON.stringify({ listen: [connect], workspace, runDir }))
-  const log = openSync(join(dir, 'guestd.log'), 'a')
-  const daemon = spawn(process.execPath, [join(dist, 'guestd.js'), '--config', settings], {
-    detached: true,
-    stdio: ['ignore', log, log],
-  })
-  closeSync(log)
-  return { dir, connect, workspace, daemon }
-}
-
-async function untilReady({ dir, connect, daemon }: Guest): Promise<void> {
-  const client = createClient({ connect, reattachLimitMs: 0 })
-  const deadline = performance.now() + START_LIMIT_MS
-  for (;;) {
-    const isReady = await client.health().then(
-      health => health.ready,
-      () => false,
-    )
-    if (isReady) break
-    if (hasEnded(daemon) || performance.now() > deadline) {
-      process.stderr.write(readFileSync(join(dir, 'guestd.log')))
-      throw new DemoError('guestd did not start; above is its log')
-    }
-    await sleep(POLL_MS)
-  }
-  client.close()
+/** @returns whether guestctl has made it; if not, it has said why */
+async function makeVolume(file: string, isShown: boolean): Promise<boolean> {
+  const args = ['volume', 'create', file]
+  if (isShown) say(`# Make a workspace volume\n$ ${lineOf(args)}\n`)
+  const code = await guestctl('', args, isShown ? 'inherit' : 'ignore')
+  if (isShown) say('\n')
+  return code === 0
 }
 
 /** @returns whether every step ended as it must */
-async function showJob(guest: Guest): Promise<boolean> {
-  say(`guestd serves ${guest.connect}, with the workspace ${guest.workspace}\n`)
+async function showSteps(guest: Guest, steps: readonly Step[]): Promise<boolean> {
   for (const step of steps) {
-    const args = ['run', ...step.options, '--', step.script]
+    const args = step.args ?? ['run', ...step.options, '--', step.script]
     say(`\n# ${step.title}\n$ ${lineOf(args)}\n`)
-    const code = await guestctl(guest, args)
+    const code = await guestctl(guest.connect, args)
     say(`[exit code ${code}]\n`)
     if (code === step.exitCode) continue
     say(`\nThis step has to end with ${step.exitCode}: ${describe(step)}\n`)
     return false
   }
-  say(`\n${VERDICT}\n`)
   return true
 }
 
-async function guestctl({ connect }: Guest, args: readonly string[]): Promise<number> {
+async function guestctl(
+  connect: string,
+  args: readonly string[],
+  stdout: 'inherit' | 'ignore' = 'inherit',
+): Promise<number> {
   const child = spawn(process.execPath, [join(dist, 'guestctl.js'), ...args], {
-    stdio: 'inherit',
+    stdio: ['inherit', stdout, 'inherit'],
     env: { ...process.env, GUESTCTL_CONNECT: connect },
   })
   const [code] = await once(child, 'exit')
   return typeof code === 'number' ? code : JOB_FAILED
 }
 
-async function stay({ connect, daemon }: Guest, left: Promise<unknown>): Promise<void> {
+async function stay(guest: Guest, left: Promise<unknown>): Promise<void> {
+  const { connect, daemon } = guest
   // `timeout` is no shell: it does not know the alias.
   const guestctlLine = `${process.execPath} ${join(dist, 'guestctl.js')}`
   say(`
@@ -140,25 +128,14 @@ guestd goes on. In another terminal:
   tar c -C ${quote(checkout)} README.md | guestctl run -i -- 'tar x && ls -l'
   guestctl run --detach --id counter -- 'while :; do date; sleep 1; done'
   guestctl ps; timeout 5 ${guestctlLine} output --follow counter
-  guestctl kill counter; guestctl status; guestctl --help
+  guestctl kill counter; guestctl status --top; guestctl flush; guestctl --help
 
 Ctrl-C stops it, and removes the workspace.
 `)
   await Promise.race([left, once(daemon, 'exit')])
-  if (hasEnded(daemon)) {
+  if (hasEnded(guest)) {
     throw new DemoError(`guestd ended by itself, with ${daemon.signalCode ?? daemon.exitCode}`)
   }
-}
-
-async function stop({ daemon }: Guest): Promise<void> {
-  if (hasEnded(daemon)) return
-  const ended = once(daemon, 'exit')
-  daemon.kill('SIGTERM')
-  await ended
-}
-
-function hasEnded(child: ChildProcess): boolean {
-  return child.exitCode !== null || child.signalCode !== null
 }
 
 function describe({ title, script }: Step): string {

@@ -26,6 +26,10 @@ t.test('without a terminal the job is shown, and all is put away', async t => {
   t.match(out, /not ok +a {3}b -> a---b, expected a-b\n\[exit code 1\]/)
   t.match(out, /ok +a {3}b -> a-b\n\[exit code 0\]/)
   t.notMatch(out, /In another terminal/)
+  // As root, where loop devices are, the workspace is a volume: full, stopped, resumed.
+  t.match(out, /\/dev\/zero > filler'\n\[exit code 1\]/)
+  t.match(out, /\$ guestctl stop\n[\s\S]*Workspace: clean\n/)
+  t.match(out, /Generation: +2\nResumed: +yes\n/)
 })
 
 t.test('a reader that goes away ends it quietly, and all is put away', async t => {

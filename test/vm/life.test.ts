@@ -38,13 +38,13 @@ async function manifest(t: Test, guest: Guest): Promise<string[]> {
 }
 
 /** Ways to end a machine that leave the workspace clean. After guestctl's receipt the power is cut. */
-const ways: readonly ((guest: Guest) => Promise<unknown>)[] = [
-  async guest => {
+const ways: readonly ((t: Test, guest: Guest) => Promise<unknown>)[] = [
+  async (t, guest) => {
     const { code, out } = await guest.guestctl(['stop'])
     t.equal(code, 0, out)
     await guest.kill()
   },
-  async guest => {
+  async (_, guest) => {
     await guest.pressPowerButton()
     await guest.exited
   },
@@ -63,10 +63,10 @@ t.test('a session works', async t => {
   await mountDisk(client, 'modules', MODULES)
   const env = { MODULES }
   const filled = await run(client, { command: fixture('fill.sh'), env, timeoutMs: LONG_MS })
-  t.match(filled, { err: '', exitCode: 0 })
+  t.match(filled, { exitCode: 0 }, filled.err)
   before = await manifest(t, guest)
   t.ok(before.length > 2_000, `${before.length} files`)
-  await ways[0]?.(guest)
+  await ways[0]?.(t, guest)
 })
 
 for (let round = 1; round <= STOPS_AND_RESUMES; round++) {
@@ -94,7 +94,7 @@ for (let round = 1; round <= STOPS_AND_RESUMES; round++) {
     })
     await asRoot(client, 'cd /mnt/workspace && rm -f base.db-shm')
     before = await manifest(t, guest)
-    await ways[round % ways.length]?.(guest)
+    await ways[round % ways.length]?.(t, guest)
   })
 }
 

@@ -1,0 +1,114 @@
+/** A stop under fire: writers that never sync, will not end, or hide; then the power is cut. */
+
+import { execFileSync } from 'node:child_process'
+import { readdirSync, readFileSync, statSync } from 'node:fs'
+import path from 'node:path'
+import t from 'tap'
+import { makeVolume } from '../../rootfs/volume.ts'
+import { guestctl } from '../helpers/guestctl.ts'
+import { makeScratch } from '../helpers/scratch.ts'
+import { attach, fsck, makeMountPoint, run as runTool } from '../helpers/volume.ts'
+import { asRoot, openClient, run, seen } from './ask.ts'
+import { bootGuest } from './harness.ts'
+
+const MIB = 1024 * 1024
+/** All of what is dirty has room in it twice. */
+const MEMORY_MIB = 3072
+const DIRTY_MIB = 600
+const DELETED_MIB = 200
+const WRITERS = 8
+/** Hundreds of MiB are written by a machine whose instructions are translated. */
+const LONG_MS = 10 * 60_000
+
+t.setTimeout(20 * 60_000)
+
+const volume = path.join(makeScratch(t), 'volume')
+await makeVolume(volume)
+const guest = await bootGuest(t, {
+  volume,
+  memoryMiB: MEMORY_MIB,
+  // In the background nothing is flushed: all of it is left for the stop.
+  overlay: {
+    '/etc/guestd/config.json': JSON.stringify({
+      workspace: 'LABEL=guestd-workspace',
+      user: 'agent',
+      flushEveryMs: 3_600_000,
+      killGraceMs: 2_000,
+    }),
+  },
+})
+const client = openClient(t, guest)
+
+/** Appends lines and never syncs them; a line is on stdout once its write has returned. */
+const writer = (name: string) => `
+import itertools, os
+file = os.open("${name}", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+for n in itertools.count():
+  os.write(file, b"%d\\n" % n)
+  os.write(1, b"%d\\n" % n)`
+
+/** What a writer had told when its output ended. */
+const told: Record<string, Promise<number>> = {}
+
+async function startWriter(name: string, prefix = ''): Promise<void> {
+  const command = `${prefix} exec python3 -c '${writer(name)}'`
+  await client.start({ id: name, command })
+  told[name] = (async () => {
+    let last = ''
+    for await (const frame of client.output(name, { follow: true })) {
+      if (frame.type === 'output') last = (last + Buffer.from(frame.bytes)).slice(-100)
+    }
+    return Number(last.trimEnd().split('\n').at(-1))
+  })().catch(() => Number.NaN)
+  await seen(client, name, '1\n')
+}
+
+t.test('there is every kind of writer, and hundreds of MiB that no disk has', async t => {
+  const sysctl = 'sysctl -qw vm.dirty_ratio=90 vm.dirty_background_ratio=80'
+  await asRoot(client, `${sysctl} vm.dirty_expire_centisecs=360000 vm.dirty_writeback_centisecs=0`)
+  for (let n = 0; n < WRITERS; n++) await startWriter(`writer-${n}`)
+  await startWriter('stubborn', 'trap "" TERM;')
+  await startWriter('own-session', 'exec setsid --wait')
+  const stopped = 'echo x >stopped; echo up; kill -STOP $$; sleep 1000'
+  await client.start({ id: 'stopped', command: stopped })
+  await seen(client, 'stopped', 'up')
+  const holder = `exec 3<>deleted; rm deleted; head -c ${DELETED_MIB * MIB} /dev/zero >&3; echo up; sleep 1000`
+  await client.start({ id: 'deleted', command: holder })
+  const namespace = "exec unshare --mount --propagation private bash -c 'echo up; sleep 1000'"
+  await client.start({ id: 'namespace', command: namespace, user: 'root' })
+  for (const id of ['deleted', 'namespace']) await seen(client, id, 'up')
+  const dirty = `head -c ${DIRTY_MIB * MIB} /dev/urandom >dirty; sha256sum dirty >dirty.sum; echo up; sleep 1000`
+  await client.start({ id: 'dirty', command: dirty, timeoutMs: LONG_MS })
+  await seen(client, 'dirty', 'up')
+  const { out } = await run(client, { command: 'grep ^Dirty: /proc/meminfo' })
+  const dirtyMib = Number(/(\d+) kB/.exec(out)?.[1]) / 1024
+  t.ok(dirtyMib > DIRTY_MIB * 0.8, `${dirtyMib} MiB are dirty`)
+})
+
+t.test('the stop ends them all, and its receipt is true', async t => {
+  const [one, two] = await Promise.all(
+    [1, 2].map(() => guestctl(['stop', '--json'], { connect: guest.connect })),
+  )
+  t.equal(one?.code, 0, `${one?.out}${one?.err}`)
+  const receipt = (text = '') => JSON.parse(text.trimEnd().split('\n').at(-1) ?? '')
+  t.match(receipt(one?.out), { type: 'receipt', clean: true, how: 'unmount', errors: [] })
+  t.ok(receipt(one?.out).dirtyBytes > DIRTY_MIB * MIB * 0.8)
+  t.same(receipt(two?.out), receipt(one?.out), 'asked for twice it is one stop')
+  t.match(await client.session(), { state: 'stopped', lastStop: { clean: true } })
+  await guest.kill()
+
+  t.equal(fsck(volume).status, 0)
+  const at = makeMountPoint(t)
+  runTool('mount', '-o', 'ro', attach(t, volume, '--read-only'), at)
+  for (const [name, last] of Object.entries(told)) {
+    const lines = readFileSync(path.join(at, name), 'utf8').trimEnd().split('\n')
+    const whole = lines.every((line, n) => line === String(n))
+    t.ok(whole, `${name}: ${lines.length} lines, in order`)
+    t.ok(lines.length > (await last), `${name}: ${await last} was told`)
+  }
+  t.equal(readFileSync(path.join(at, 'stopped'), 'utf8'), 'x\n')
+  t.equal(statSync(path.join(at, 'dirty')).size, DIRTY_MIB * MIB)
+  const checked = execFileSync('sha256sum', ['-c', 'dirty.sum'], { cwd: at, encoding: 'utf8' })
+  t.equal(checked, 'dirty: OK\n')
+  t.notOk(readdirSync(at).includes('deleted'))
+})
