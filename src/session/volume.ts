@@ -57,8 +57,9 @@ const PROBE_LIMIT_MS = 30_000
  */
 export async function mountVolume(settings: VolumeSettings): Promise<Volume> {
   const { path } = settings
+  let found: Found | null = null
   try {
-    const found = await findDevice(settings.source)
+    found = await findDevice(settings.source)
     const ext4 = ext4Of(found)
     const { device, isOurLoop } = found
     const takenOver = isMountedAt(device, path) && (await takeOver(device, path))
@@ -80,6 +81,7 @@ export async function mountVolume(settings: VolumeSettings): Promise<Volume> {
       history,
     }
   } catch (error) {
+    if (found?.isOurLoop) await takeApart(found.device)
     if (error instanceof HelperError) throw unavailable(error.message)
     throw error
   }
@@ -89,6 +91,12 @@ export async function mountVolume(settings: VolumeSettings): Promise<Volume> {
 export async function whoHolds(device: BlockDevice): Promise<string> {
   const now = findBlockDevice(device.path)
   return holderWords(await findHolders(device.number), now?.holders ?? [])
+}
+
+/** Nothing is left of an image that could not be mounted; what is mounted still keeps its device. */
+async function takeApart(device: BlockDevice): Promise<void> {
+  if (listMounts().some(mount => mount.device === device.number)) return
+  await runHelper('detach', [device.path], { limitMs: PROBE_LIMIT_MS }).catch(() => {})
 }
 
 /** Only one that is open on this file system has seen its errors. */

@@ -20,6 +20,9 @@ const PRELOAD =
 /** Far above any honest start, far below a test's limit. */
 const START_LIMIT_MS = 20_000
 
+/** Far above any honest mount, and the check before it. */
+const MOUNT_LIMIT_MS = 60_000
+
 /** What a test needs of tap's `t`. */
 export interface Teardown {
   teardown(undo: () => unknown): void
@@ -33,6 +36,8 @@ export interface GuestdOptions {
   readonly nodeArgs?: readonly string[]
   /** A program and its arguments that becomes guestd by exec, such as `['env', '--ignore-signal=HUP']`. */
   readonly wrap?: readonly string[]
+  /** false: a start does not wait for a mount that takes longer than guestd itself waits. */
+  readonly waitForMount?: boolean
 }
 
 export interface Guestd {
@@ -111,6 +116,8 @@ export async function startGuestd(t: Teardown, options: GuestdOptions = {}): Pro
         throw new Error(`guestd did not start: ${log.slice(from)}`)
       await new Promise(resolve => setTimeout(resolve, 10))
     }
+    if (options.config?.workspaceMount === undefined || options.waitForMount === false) return
+    await until(() => isMountSettled(socketPath), MOUNT_LIMIT_MS)
   }
 
   const end = async (signal: NodeJS.Signals) => {
@@ -172,6 +179,16 @@ export async function startGuestd(t: Teardown, options: GuestdOptions = {}): Pro
       }
     },
   }
+}
+
+/** The workspace is mounted, or it is known why not. */
+async function isMountSettled(socketPath: string): Promise<boolean> {
+  const session = await new Promise<IncomingMessage>((resolve, reject) =>
+    request({ socketPath, path: '/v1/session' }, resolve).on('error', reject).end(),
+  )
+  const chunks: Buffer[] = []
+  for await (const chunk of session) chunks.push(chunk)
+  return !Buffer.concat(chunks).includes('it is being mounted')
 }
 
 export function parseFrames(text: string): WireFrame[] {

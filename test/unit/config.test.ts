@@ -111,6 +111,19 @@ t.test('relative paths begin at the working directory', async t => {
   t.equal(load({ argv: ['--workspace', 'ws'] }).workspace, '/home/me/ws')
 })
 
+t.test('a workspace is a path or the label of a volume', async t => {
+  const read = (workspace: string) => load({ argv: ['--workspace', workspace] }).workspace
+  t.equal(read('LABEL=guestd-workspace'), 'LABEL=guestd-workspace')
+  t.equal(read('/dev/vdb'), '/dev/vdb')
+  t.equal(read('label=x'), '/home/me/label=x')
+  const bad: readonly [text: string, says: RegExp][] = [
+    ['UUID=1234', /UUID= is not looked for/],
+    ['LABEL=', /there is no label/],
+    ['LABEL=a-label-too-long-x', /the label has 18 bytes/],
+  ]
+  for (const [text, says] of bad) t.throws(() => read(text), { message: says })
+})
+
 t.test('a bad value names the key, where it came from and what is allowed', async t => {
   const cases: readonly [Given, string, RegExp][] = [
     [
