@@ -2,6 +2,7 @@
 
 import { chmod, copyFile, cp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
+import { execa } from 'execa'
 import { sourceDateEpoch } from '../scripts/source-date.ts'
 import type { BaseImage } from './base-image.ts'
 import { makeInitramfs } from './initramfs.ts'
@@ -48,13 +49,15 @@ export async function assembleImage(parts: ImageParts, folder: string): Promise<
 
 /** All that `assemble.sh` reads in one folder, where whoever runs it may read it. */
 async function layOut({ base, deb, agent }: ImageParts, desk: string): Promise<void> {
-  await chmod(desk, 0o755)
   await cp(INPUTS, desk, { recursive: true, verbatimSymlinks: true })
   await chmod(path.join(desk, 'assemble.sh'), 0o755)
   await copyFile(base.archive, path.join(desk, 'base.tar'))
   await copyFile(deb, path.join(desk, 'guestd.deb'))
-  if (agent === null) return
-  await cp(agent, path.join(desk, 'agent'), { recursive: true, verbatimSymlinks: true })
+  if (agent !== null) {
+    await cp(agent, path.join(desk, 'agent'), { recursive: true, verbatimSymlinks: true })
+  }
+  // Without root the script runs as another user id, and the umask here may be strict.
+  await execa('chmod', ['-R', 'a+rX', desk])
 }
 
 /** The kernels, the initramfs and the manifest, of what the script left. */

@@ -32,7 +32,10 @@ export async function ensureBaseImage(
 ): Promise<BaseImage> {
   const packages = [...new Set([...(await defaultPackages()), ...include])].sort()
   const words = [SUITE, `${sourceDateEpoch()}`, ...EXCLUDED, '', ...packages]
-  const key = await contentKey(words, [path.join(INPUTS, 'kernel.sh')])
+  const key = await contentKey(words, [
+    path.join(INPUTS, 'kernel.sh'),
+    path.join(import.meta.dirname, 'debian.ts'),
+  ])
   const folder = await cached({
     kind: 'base',
     key,

@@ -17,7 +17,7 @@ const LOCK_STALE_MS = 15_000
 const LOCK_POLL_MS = 500
 
 export interface CacheEntry {
-  /** What it is, the first part of the entry's name: `base`, `app`, … Older ones of a kind are pruned. */
+  /** What it is, the first part of the entry's name: `base`, `image`, … Older ones of a kind are pruned. */
   kind: string
   /** Hash of everything that the content depends on. */
   key: string

@@ -35,6 +35,7 @@ async function addFile(
   }
   const entry = await stat(file)
   if (entry.isDirectory()) {
+    hash.update(`folder ${name}\n`)
     for (const child of (await readdir(file)).sort()) {
       await addFile(hash, path.join(file, child), `${name}/${child}`)
     }

@@ -1,6 +1,6 @@
 /** The image that a machine boots, from the cache or made anew. */
 
-import { stat } from 'node:fs/promises'
+import { realpath, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { buildPackage } from '../scripts/dist.ts'
 import { sourceDateEpoch } from '../scripts/source-date.ts'
@@ -45,10 +45,10 @@ export async function ensureImage(options: ImageOptions = {}): Promise<Image> {
   )
   const { deb } = await buildPackage()
   const words = [base.key, `${sourceDateEpoch()}`, agent === null ? '' : 'agent']
-  const code = ['assemble.ts', 'initramfs.ts', 'kernel.ts', 'kernel-modules.ts', 'manifest.ts']
+  const code = ['assemble', 'cpio', 'initramfs', 'kernel', 'kernel-modules', 'manifest']
   const key = await contentKey(words, [
     ...[deb, INPUTS, path.join(import.meta.dirname, 'initramfs')],
-    ...code.map(name => path.join(import.meta.dirname, name)),
+    ...code.map(name => path.join(import.meta.dirname, `${name}.ts`)),
     ...(agent === null ? [] : [agent]),
   ])
   const folder = await cached({
@@ -79,7 +79,8 @@ async function agentFolder(agent: string): Promise<string> {
   const [start, unit] = await Promise.all(
     ['start', 'agent.service'].map(name => stat(path.join(agent, name)).catch(() => null)),
   )
-  if (unit?.isFile()) return agent
-  if (start?.isFile() && (start.mode & 0o111) !== 0) return agent
+  const isProgram = start?.isFile() && (start.mode & 0o111) !== 0
+  // Of a link the key would be its name alone.
+  if (unit?.isFile() || isProgram) return await realpath(agent)
   throw new VmError(`${agent}: an agent needs a program "start", or its unit "agent.service"`)
 }

@@ -68,7 +68,7 @@ export interface Vm {
   connect: string
   /** The Unix socket in it: `CONNECT <port>\n` opens a stream to any port of the guest. */
   socketPath: string
-  /** From QEMU's start to guestd's first answer. */
+  /** From QEMU's start to guestd's first answer, or to the return where that is not waited for. */
   bootMs: number
   /** The process to stop and continue for a guest that hangs. */
   qemuPid: number
@@ -145,9 +145,9 @@ export async function startVm(options: VmOptions = {}): Promise<Vm> {
         pollMs: POLL_MS,
         exited: machine.exited,
       })
+      onPhase(`guestd answered after ${((performance.now() - startedAt) / 1000).toFixed(1)} s`)
     }
     const bootMs = performance.now() - startedAt
-    onPhase(`guestd answered after ${(bootMs / 1000).toFixed(1)} s`)
     return {
       connect: `firecracker:${folder.vsock}:${GUESTD_PORT}`,
       socketPath: folder.vsock,

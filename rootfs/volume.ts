@@ -16,8 +16,10 @@ export async function makeVolume(file: string): Promise<void> {
 
 /** One for machines whose workspace is forgotten at their end; to be opened with `snapshot=on`. */
 export async function ensureEmptyVolume(): Promise<string> {
-  const code = path.join(import.meta.dirname, '../src/volume/create.ts')
-  const key = await contentKey([], [import.meta.filename, code])
+  const code = ['volume', 'protocol/volume'].map(name =>
+    path.join(import.meta.dirname, '../src', name),
+  )
+  const key = await contentKey([], [import.meta.filename, ...code])
   const name = 'workspace.ext4'
   const folder = await cached({
     kind: 'volume',

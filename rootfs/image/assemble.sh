@@ -7,6 +7,7 @@
 set -eu
 desk=$1
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C
+umask 022
 out=$(mktemp -d)
 trap 'umount "$root/proc" 2>/dev/null || true; rm -rf "$out"' EXIT
 root="$out/root"
@@ -36,6 +37,8 @@ install_guestd() {
 # The folder's owners, and the bits of its modes that the umask of a checkout decides, do not count.
 copy_files() {
   tar -C "$desk/files" --owner=0 --group=0 --mode=u=rwX,go=rX -cf - . | tar -C "$root" -xpf -
+  # mmdebstrap copies it, with its mode, from the machine that builds.
+  rm -f "$root/etc/hostname"
   echo guest >"$root/etc/hostname"
   printf '127.0.0.1 localhost guest\n::1 localhost\n' >"$root/etc/hosts"
   echo 'LANG=C.UTF-8' >"$root/etc/default/locale"
