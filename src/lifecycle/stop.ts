@@ -25,7 +25,7 @@ export interface StopOptions {
 }
 
 export function createStop({ endCommands, workspace, started, told, ended }: StopOptions): Stop {
-  /** A step that is told each second takes one place: what went before it is stale. */
+  /** Each step tells of itself once a second, as long as its limit is: some thousands at most. */
   const frames: StopFrame[] = []
   let state: Stop['state'] = 'ready'
   let receipt: Receipt | null = null
