@@ -3,6 +3,7 @@
 import { writeFileSync } from 'node:fs'
 import path from 'node:path'
 import t from 'tap'
+import { makeVolume } from '../../rootfs/volume.ts'
 import { makeScratch } from '../helpers/scratch.ts'
 import { asRoot, openClient, run } from './ask.ts'
 import { bootGuest } from './harness.ts'
@@ -68,7 +69,6 @@ t.test('with its root disk missing the console says so, and the machine ends', a
 })
 
 t.test('the workspace stays with its volume, what was written elsewhere is gone', async t => {
-  const { makeVolume } = await import('../../rootfs/volume.ts')
   const volume = path.join(makeScratch(t), 'volume')
   await makeVolume(volume)
   const first = await bootGuest(t, { volume })

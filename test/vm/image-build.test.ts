@@ -31,10 +31,13 @@ async function buildAnew(folder: string): Promise<Manifest> {
 
 const readManifest = (file: string): Manifest => JSON.parse(readFileSync(file, 'utf8'))
 
-t.test('two builds from the same inputs give the same bytes', async t => {
+t.test('two builds from the same inputs give the same bytes, whatever the umask', async t => {
   const scratch = makeScratch(t)
   const first = await buildAnew(path.join(scratch, 'first'))
+  const umask = process.umask(0o077)
+  t.teardown(() => process.umask(umask))
   const second = await buildAnew(path.join(scratch, 'second'))
+  process.umask(umask)
   t.same(second.files, first.files)
   t.same(second, first)
 

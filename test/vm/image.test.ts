@@ -85,7 +85,7 @@ t.test('agent cannot reach guestd, its state, its journal, its port or the disks
   await asRoot(client, `test -d ${cgroup} && test -d /run/guestd`)
   const refused: Record<string, string> = {
     signal: `kill -0 ${pid}`,
-    'its memory': `head -c 1 /proc/${pid}/mem`,
+    'its memory': `exec 3</proc/${pid}/mem`,
     'its environment': `cat /proc/${pid}/environ`,
     'its descriptors': `ls /proc/${pid}/fd/`,
     trace: `python3 -c 'import ctypes, sys; sys.exit(ctypes.CDLL(None).ptrace(16, ${pid}, 0, 0) and 1)'`,

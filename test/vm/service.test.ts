@@ -47,7 +47,8 @@ t.test('systemd finds nothing to complain of in the units', async t => {
 t.test('systemd knows that guestd is ready, and how it is', async t => {
   await until(async () => (await show('guestd', 'ActiveState')) === 'active', SETTLE_LIMIT_MS)
   t.equal(await show('guestd', 'SubState'), 'running')
-  await until(async () => /^Ready; serving fd:3; /.test(await show('guestd', 'StatusText')))
+  const isShown = async () => /^Ready; serving fd:3; /.test(await show('guestd', 'StatusText'))
+  await until(isShown, SETTLE_LIMIT_MS)
   t.equal(await show('guestd.socket', 'Listen'), 'vsock::1023 (Stream)')
   t.equal(await show('guestd', 'WatchdogUSec'), `${WATCHDOG_S}s`)
   t.equal(await show('guestd', 'NRestarts'), '0')
