@@ -8,7 +8,7 @@ export CMD
 endif
 export VOLUME MEM CPUS KERNEL NET AGENT INCLUDE
 
-.PHONY: run vm image test soak bench build dist check clean vm-tools
+.PHONY: run vm image test soak crash bench build dist check clean vm-tools
 
 run: build
 	@node scripts/demo.ts
@@ -27,6 +27,10 @@ test: build vm-tools
 # The long forms of some tests: thousands of commands more, minutes of output.
 soak: build
 	@node test/run.ts soak
+
+# Power cuts: the same as in `test`, at 1,000 points.
+crash: build vm-tools
+	@GUESTD_CRASH_POINTS=1000 node test/run.ts crash
 
 bench: build vm-tools
 	@node test/bench/main.ts

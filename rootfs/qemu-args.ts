@@ -8,6 +8,11 @@ export interface Disk {
   serial: string
   /** `ro`: never written. `rw`: the file is. `discard`: written in the guest, forgotten at its end. */
   mode: 'ro' | 'rw' | 'discard'
+  /**
+   * An empty file that gets every write and flush of the guest to an `rw` disk, in the format of
+   * Linux's dm-log-writes.
+   */
+  log?: string
 }
 
 /** `pci`: a q35, as a PC is. `mmio`: a microvm, as Firecracker is; it has no keyboard. */
@@ -66,6 +71,9 @@ const SUFFIX = { pci: 'pci', mmio: 'device' }
 /** A kernel that panics ends the machine at once; with `-no-reboot` QEMU exits. */
 const EXIT_ON_PANIC = 'panic=-1'
 
+/** A log counts its entries this often, and at each flush: one of a disk that is never flushed grows too. */
+const LOG_UPDATE_ENTRIES = 32
+
 export function qemuArgs(machine: Machine): string[] {
   const { accelerator, transport, memoryMiB, cpus, disks } = machine
   return [
@@ -100,14 +108,29 @@ function networkArgs(transport: Transport): string[] {
   return ['-netdev', 'user,id=net,restrict=on', '-device', device]
 }
 
-function diskArgs({ file, serial, mode }: Disk, transport: Transport): string[] {
+function diskArgs(disk: Disk, transport: Transport): string[] {
+  const { file, serial, mode, log } = disk
   const access = { ro: 'readonly=on', rw: 'readonly=off,discard=unmap', discard: 'snapshot=on' }[
     mode
   ]
-  // In QEMU's option syntax a comma in a value is written twice.
-  const name = file.replaceAll(',', ',,')
-  return [
-    ...['-drive', `file=${name},format=raw,if=none,id=${serial},${access}`],
-    ...['-device', `virtio-blk-${SUFFIX[transport]},drive=${serial},serial=${serial}`],
+  const device = `virtio-blk-${SUFFIX[transport]},drive=${serial},serial=${serial}`
+  if (log !== undefined) return [...loggedDriveArgs(file, log, serial), '-device', device]
+  const drive = `file=${escaped(file)},format=raw,if=none,id=${serial},${access}`
+  return ['-drive', drive, '-device', device]
+}
+
+/** `-drive` knows no chain of block drivers. */
+function loggedDriveArgs(file: string, log: string, id: string): string[] {
+  const logged = `log-sector-size=512,log-super-update-interval=${LOG_UPDATE_ENTRIES}`
+  const nodes = [
+    `driver=file,filename=${escaped(file)},node-name=${id}-file,discard=unmap`,
+    `driver=file,filename=${escaped(log)},node-name=${id}-log`,
+    `driver=blklogwrites,node-name=${id},file=${id}-file,log=${id}-log,${logged}`,
   ]
+  return nodes.flatMap(node => ['-blockdev', node])
+}
+
+/** In QEMU's option syntax a comma in a value is written twice. */
+function escaped(value: string): string {
+  return value.replaceAll(',', ',,')
 }

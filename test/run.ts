@@ -31,6 +31,8 @@ const groups: readonly Group[] = [
   { name: 'asan', argv: ['node', 'test/asan.ts'] },
   { name: 'dist', argv: tap('test/dist/**/*.test.ts', '--jobs=1', '--timeout=600') },
   { name: 'vm', argv: tap('test/vm/**/*.test.ts', '--jobs=1', '--timeout=1200') },
+  // A guest at work, and 200 power cuts of it; GUESTD_CRASH_POINTS says how many.
+  { name: 'crash', argv: tap('test/crash/*.test.ts', '--jobs=1', '--timeout=3600') },
   {
     name: 'soak',
     argv: tap('test/process/commands/{leaks,back-pressure}.test.ts', '--jobs=1', '--timeout=1200'),
