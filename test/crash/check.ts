@@ -1,19 +1,12 @@
 /** Whether a disk that a power cut left recovers, and holds all that was acknowledged. */
-import { closeSync, mkdirSync, openSync } from 'node:fs'
-import {
-  MARK_AREA_BYTES,
-  type Mark,
-  readSlots,
-  SLOT_BYTES,
-  SLOTS,
-} from '../../src/protocol/volume/mark.ts'
+import { mkdirSync } from 'node:fs'
 import { checkContent, type Kind } from './content.ts'
 import { runLimited, runSound } from './limited.ts'
+import { checkMark } from './mark.ts'
 import { type ClaimRules, type Claims, claimsAt, type Note } from './notes.ts'
 import type { Point } from './points.ts'
 import type { Piece } from './rebuild.ts'
 import type { Recording } from './recording.ts'
-import { readExactly } from './write-log.ts'
 
 export interface Subject {
   readonly recording: Recording
@@ -62,7 +55,7 @@ export async function checkDisk(
   let isStopped = false
   if (subject.hasMark)
     await attempt('the mark', async () => {
-      isStopped = checkMark(subject, point, kept, file)
+      isStopped = checkMark(subject, point, { file, kept })
       if (isStopped) await checkClean(file)
     })
   const claims = claimsAt(subject.notes, point.cut, isStopped, subject.rules)
@@ -103,45 +96,4 @@ async function checkClean(file: string): Promise<void> {
   if (/needs_recovery/.test(superblock) || !/state: +clean\n/.test(superblock))
     throw new Error('it says clean of a file system that needs recovery')
   await runSound('e2fsck', ['-fn', file])
-}
-
-/**
- * One slot is always whole. While it says clean nothing has been written to the file system since.
- *
- * @returns whether the stop is over, by the mark
- */
-function checkMark(subject: Subject, point: Point, kept: readonly Piece[], file: string): boolean {
-  const { recording, bytes } = subject
-  const mark = markOf(file, bytes)
-  if (mark === null) throw new Error('no slot can be read')
-  if (mark.state !== 'clean') return false
-  const written = recording.entries.findLast(
-    ({ offset, dataAt }) =>
-      offset >= bytes &&
-      offset < bytes + SLOTS * SLOT_BYTES &&
-      dataAt !== null &&
-      readExactly(recording.fd, dataAt, SLOT_BYTES).includes(`"sequence":${mark.sequence},`),
-  )
-  const since = written?.index ?? -1
-  const later =
-    recording.entries.find(
-      entry =>
-        entry.index > since &&
-        entry.index < point.durable &&
-        entry.dataAt !== null &&
-        entry.offset < bytes,
-    ) ?? kept.find(({ entry, offset }) => entry.index > since && offset < bytes)?.entry
-  if (later !== undefined)
-    throw new Error(`it says clean since entry ${since}, and entry ${later.index} is on the disk`)
-  return written !== undefined
-}
-
-/** `null`: no slot is whole, or the place is too small. */
-function markOf(file: string, bytes: number): Mark | null {
-  const fd = openSync(file, 'r')
-  try {
-    return readSlots(readExactly(fd, bytes, Math.min(MARK_AREA_BYTES, SLOTS * SLOT_BYTES))).mark
-  } finally {
-    closeSync(fd)
-  }
 }
