@@ -15,6 +15,7 @@ export interface BootPhases {
 
 /** systemd's clock, the kernel's CLOCK_MONOTONIC since its own start: systemctl(1), `show`. */
 const TIMES = `
+until [ "$(systemctl show -P ActiveState guestd)" = active ]; do sleep 0.1; done
 systemctl show -P UserspaceTimestampMonotonic
 systemctl show -P ExecMainStartTimestampMonotonic guestd
 systemctl show -P ActiveEnterTimestampMonotonic guestd`

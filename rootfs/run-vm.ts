@@ -8,6 +8,7 @@ import { mkdir } from 'node:fs/promises'
 import path from 'node:path'
 import { execa } from 'execa'
 import { lineOf, steps, VERDICT } from '../scripts/demo-steps.ts'
+import { createClient } from '../src/client/index.ts'
 import { describePhases, measureBoot } from './boot-phases.ts'
 import { ensureImage } from './image.ts'
 import { startVm, type Vm } from './vm.ts'
@@ -40,18 +41,37 @@ async function main(): Promise<number> {
   const settings = await readVmSettings(process.env)
   const image = await ensureImage({ ...settings.image, onPhase })
   await mkdir(path.dirname(CONSOLE), { recursive: true })
+  onPhase(`the console goes to ${path.relative(process.cwd(), CONSOLE)}`)
   const vm = await startVm({ ...settings.machine, image, console: CONSOLE, onPhase })
   offSignals(abandon)
   try {
     onPhase(describePhases(await measureBoot(vm.connect)))
-    onPhase(`the console is in ${path.relative(process.cwd(), CONSOLE)}`)
     const { CMD } = process.env
     if (CMD !== undefined && CMD !== '') return await run(vm, ['--', CMD])
     if (!(await showJob(vm))) return JOB_FAILED
     if (process.stdin.isTTY) await stay(vm)
     return 0
   } finally {
+    await stopInOrder(vm)
     await vm.stop()
+  }
+}
+
+/** As a host does it that keeps the workspace. A signal meanwhile cuts the machine's power. */
+async function stopInOrder(vm: Vm): Promise<void> {
+  const client = createClient({ connect: vm.connect, reattachLimitMs: 0 })
+  const abandoned = new Promise<null>(resolve => onSignals(() => resolve(null)))
+  try {
+    const stopped = (async () => {
+      for await (const frame of client.stop()) if (frame.type === 'receipt') return frame.clean
+      return false
+    })()
+    const clean = await Promise.race([stopped, abandoned, vm.exited.then(() => null)])
+    console.error(`vm: the workspace was ${clean ? '' : 'not '}left clean`)
+  } catch (error) {
+    console.error(`vm: not stopped in order: ${error instanceof Error ? error.message : error}`)
+  } finally {
+    client.close()
   }
 }
 

@@ -1,6 +1,6 @@
 /** What `make vm` takes: `VOLUME=`, `MEM=`, `CPUS=`, `KERNEL=`, `AGENT=`, `INCLUDE=`, `NET=`. */
 
-import { existsSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { access } from 'node:fs/promises'
 import path from 'node:path'
 import type { ImageOptions } from './image.ts'
@@ -38,7 +38,10 @@ export async function readVmSettings(env: NodeJS.ProcessEnv): Promise<VmSettings
 
 async function volumeFile(name: string): Promise<string> {
   const file = path.resolve(name)
-  if (existsSync(file)) return file
+  if (existsSync(file)) {
+    if (!statSync(file).isDirectory()) return file
+    throw new VmError(`VOLUME=${name}: is a folder`)
+  }
   await makeVolume(file).catch((error: unknown) => {
     throw new VmError(`VOLUME=${name}: ${error instanceof Error ? error.message : error}`)
   })

@@ -27,6 +27,8 @@ const DEFAULT_MEMORY_MIB = 1024
 const DEFAULT_CPUS = 2
 /** A boot takes some 14 s where instructions are translated, many times that on a busy host. */
 const DEFAULT_BOOT_LIMIT_MS = 300_000
+/** A guestd that has said nothing on the console by then is asked all the same. */
+const SILENT_BOOT_MS = 60_000
 /** vhost-device-vsock makes its socket within some 10 ms. */
 const VHOST_LIMIT_MS = 10_000
 /** How often the booting guest is asked. */
@@ -138,8 +140,12 @@ export async function startVm(options: VmOptions = {}): Promise<Vm> {
     )
     children.push(machine)
     const healthy = (): Promise<boolean> => isHealthy(folder.vsock, GUESTD_PORT)
+    // vhost-device-vsock can stay stuck for good when it is asked while the guest's driver starts.
+    const mayAsk = async (): Promise<boolean> =>
+      performance.now() - startedAt > SILENT_BOOT_MS ||
+      /guestd|"level"/.test(await readConsole(consoleFile))
     if (options.waitForGuestd !== false) {
-      await until(healthy, {
+      await until(async () => (await mayAsk()) && (await healthy()), {
         what: 'guestd’s answer from the guest',
         limitMs: options.bootLimitMs ?? DEFAULT_BOOT_LIMIT_MS,
         pollMs: POLL_MS,
