@@ -59,6 +59,9 @@ install_agent() {
     cp "$root/usr/share/guestd-image/agent.service" "$units/agent.service"
   fi
   chroot "$root" systemctl --quiet enable agent.service
+  # Without an [Install] section that enables nothing, and says nothing.
+  ls "$units"/*.wants/agent.service >/dev/null 2>&1 ||
+    { echo "agent.service has no [Install] section: nothing would start it" >&2; exit 1; }
 }
 
 # What a guest without login or timers has no use for costs time of its boot, and memory.
