@@ -40,8 +40,7 @@ function checkRecords(path: string, name: string, claimed: number): void {
   const bytes = readFileSync(path)
   for (let n = 1; n <= claimed; n++) {
     const found = bytes.toString('latin1', (n - 1) * RECORD_BYTES, n * RECORD_BYTES)
-    if (found !== record(name, n))
-      throw new Error(`record ${n} of ${claimed} is ${JSON.stringify(found)}`)
+    if (found !== record(name, n)) throw new Error(`record ${n} of ${claimed} is ${wordsOf(found)}`)
   }
 }
 
@@ -50,7 +49,11 @@ function checkRenamed(path: string, name: string, claimed: number): void {
   const text = readFileSync(path, 'latin1')
   const n = Number(/ (\d+) /.exec(text)?.[1])
   if (!(n >= claimed) || text !== record(name, n))
-    throw new Error(`record ${claimed} was acknowledged, there is ${JSON.stringify(text)}`)
+    throw new Error(`record ${claimed} was acknowledged, there is ${wordsOf(text)}`)
+}
+
+function wordsOf(text: string): string {
+  return /^\0+$/.test(text) ? 'zeros' : JSON.stringify(text)
 }
 
 /** A repository is never corrupt, once its making was flushed; then it has at least that commit. */
