@@ -1,8 +1,7 @@
 /** One command: from its launch over its exit to the last byte of its pipes. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { GuestdError } from '../errors.ts'
-import type { Cause, EndFacts, ExitFacts } from '../protocol/frames.ts'
-import type { RunRequest } from '../protocol/schemas.ts'
+import type { Cause, ExitFacts } from '../protocol/frames.ts'
 import {
   type ExitStatus,
   errnoName,
@@ -12,70 +11,20 @@ import {
 } from '../sys/launch.ts'
 import { closeFd, inputPipe } from '../sys/pipes.ts'
 import { signalGroup } from '../sys/process-group.ts'
-import type { Budget } from './budget.ts'
-import type { Containment } from './containment.ts'
 import { drain } from './drain.ts'
 import { exitFacts } from './exit-facts.ts'
 import { commandLine, describe } from './info.ts'
 import type { Life } from './life.ts'
-import { createOutput, type OutputSettings } from './output.ts'
+import type { CommandOptions, ManagedCommand } from './managed-command.ts'
+import { createOutput } from './output.ts'
 import type { Plan } from './plan.ts'
 import { createStdin } from './stdin.ts'
 import { killUntilEmpty, terminate } from './terminate.ts'
-import type { Command } from './types.ts'
 
 /** A kill's answer waits so long for the command to free its place; a pipe may be held from outside. */
 const SETTLE_LIMIT_MS = 500
 /** How often is looked whether all have gone within their grace. */
 const GRACE_LOOK_MS = 20
-
-export interface CommandSettings extends OutputSettings {
-  readonly killGraceMs: number
-  readonly timeoutMs: number
-}
-
-export interface CommandOptions {
-  readonly id: string
-  readonly request: RunRequest
-  readonly plan: Plan
-  readonly containment: Containment
-  readonly budget: Budget
-  readonly settings: CommandSettings
-  readonly events: CommandEvents
-}
-
-export interface CommandEvents {
-  readonly launched: (pid: number) => void
-  /** The process has exited and its pipes are drained. */
-  readonly ended: (exit: ExitFacts, end: Omit<EndFacts, 'truncated'>) => void
-  /** Ended, no descendant is left, every pipe is closed: nothing will happen any more. */
-  readonly settled: () => void
-  /** What of the workspace was seen full since then, of `performance.now()`. */
-  readonly workspaceFull: (since: number) => ExitFacts['workspaceFull']
-}
-
-/** A command as the registry sees it. */
-export interface ManagedCommand extends Command {
-  readonly containment: Containment
-  readonly settled: boolean
-  readonly endedAt: string | null
-  /**
-   * @throws GuestdError `cwd_not_found`, `cwd_not_directory`: nothing was launched, and the command
-   * is to be forgotten. A launch that fails later resolves: the command has ended.
-   */
-  launch(): Promise<void>
-  /**
-   * Ends it for this reason, unless it is ending already: SIGTERM, the grace, SIGKILL. Descendants
-   * of one that has ended are ended too, and nothing waits for a slow starter any more.
-   */
-  stop(cause: Cause): void
-  /** Cuts the grace of an end under way short. */
-  hurry(): void
-  /** Looks whether the last descendant has gone. */
-  settle(): void
-  /** Gives its memory back. */
-  discard(): void
-}
 
 /** The place of a starter whose stream is not there yet. */
 const beginning = () => 0
