@@ -135,5 +135,5 @@ t.test('what is ordered after guestd stops before it, and guestd before the mach
     end,
     /the other is down[\s\S]*"msg":"stopping"[\s\S]*"id":"watching"[\s\S]*"msg":"stopped"[\s\S]*Power down/,
   )
-  t.match(end, /"clean":true.*"msg":"the workspace is unmounted"/)
+  t.match(end, /"clean":true.*"msg":"the session is stopped"/)
 })
