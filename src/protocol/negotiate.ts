@@ -51,7 +51,7 @@ export function negotiate(accept: string | undefined): MediaType {
 
 interface Rank {
   readonly quality: number
-  /** 2: the type itself, 1: `type/*`, 0: any type. */
+  /** 2: the type itself, 1: `type/*`, 0: every type. */
   readonly exactness: number
   readonly position: number
 }

@@ -6,61 +6,48 @@ import { containmentOf, inspect, mark, remove } from './support.ts'
 import { escaped, members, startTree, tree } from './trees.ts'
 
 const guestd = await startGuestd(t)
-const { mode, path } = await containmentOf(guestd)
-const hasCgroups = mode === 'cgroup2'
+const { path } = await containmentOf(guestd)
 
-t.test(
-  'DELETE ends a tree of all kinds, and answers only when it is empty',
-  {
-    skip: !hasCgroups && 'there is no cgroup v2 here',
-  },
-  async t => {
-    for (let round = 0; round < 5; round++) {
-      const marked = mark(t)
-      const id = `tree-${round}`
-      const script = tree(...members, ...escaped)
-      const stream = await startTree(guestd, id, script, marked)
-      const { status, body } = await remove(guestd, id)
-      t.same(marked.living(), [], 'nobody is left at the answer')
-      t.equal(status, 200)
-      t.same(body, { id, empty: true, proof: 'cgroup' })
-      const [exit, end] = (await stream.rest()).filter(frame => frame.type !== 'output')
-      t.match(exit, { type: 'exit', cause: 'killed', signal: 'SIGKILL', exitCode: null })
-      t.match(end, { type: 'end', descendants: 0 })
-      t.match(await inspect(guestd, id), { state: 'ended', proof: 'cgroup', descendants: 0 })
-    }
-    t.ok(existsSync(path ?? ''))
-    t.same(
-      readdirSync(path ?? '').filter(name => name.startsWith('command-tree')),
-      [],
-      'and no cgroup is left behind',
-    )
-  },
-)
+t.test('DELETE ends a tree of all kinds, and answers only when it is empty', async t => {
+  for (let round = 0; round < 5; round++) {
+    const marked = mark(t)
+    const id = `tree-${round}`
+    const script = tree(...members, ...escaped)
+    const stream = await startTree(guestd, id, script, marked)
+    const { status, body } = await remove(guestd, id)
+    t.same(marked.living(), [], 'nobody is left at the answer')
+    t.equal(status, 200)
+    t.same(body, { id, empty: true, proof: 'cgroup' })
+    const [exit, end] = (await stream.rest()).filter(frame => frame.type !== 'output')
+    t.match(exit, { type: 'exit', cause: 'killed', signal: 'SIGKILL', exitCode: null })
+    t.match(end, { type: 'end', descendants: 0 })
+    t.match(await inspect(guestd, id), { state: 'ended', proof: 'cgroup', descendants: 0 })
+  }
+  t.ok(existsSync(path ?? ''))
+  t.same(
+    readdirSync(path ?? '').filter(name => name.startsWith('command-tree')),
+    [],
+    'and no cgroup is left behind',
+  )
+})
 
-t.test(
-  'DELETE ends a tree that spreads over cgroups that it made itself',
-  {
-    skip: !hasCgroups && 'there is no cgroup v2 here',
-  },
-  async t => {
-    const { env, living } = mark(t)
-    const leaf = `${path}/command-nested`
-    const command = [
-      `mkdir -p ${leaf}/a/b`,
-      `(echo $BASHPID > ${leaf}/a/b/cgroup.procs; exec sleep 1000) &`,
-      `(echo $BASHPID > ${leaf}/a/cgroup.procs; exec sleep 1000) &`,
-      'echo up; wait',
-    ].join('\n')
-    const stream = await openRun(guestd, { id: 'nested', command, env })
-    await stream.seen('up')
-    await until(() => living().length === 3)
-    t.match((await remove(guestd, 'nested')).body, { empty: true, proof: 'cgroup' })
-    t.same(living(), [])
-    await stream.rest()
-    t.notOk(existsSync(leaf))
-  },
-)
+t.test('DELETE ends a tree that spreads over cgroups that it made itself', async t => {
+  const { env, living } = mark(t)
+  const leaf = `${path}/command-nested`
+  const command = [
+    `mkdir -p ${leaf}/a/b`,
+    `(echo $BASHPID > ${leaf}/a/b/cgroup.procs; exec sleep 1000) &`,
+    `(echo $BASHPID > ${leaf}/a/cgroup.procs; exec sleep 1000) &`,
+    'echo up; wait',
+  ].join('\n')
+  const stream = await openRun(guestd, { id: 'nested', command, env })
+  await stream.seen('up')
+  await until(() => living().length === 3)
+  t.match((await remove(guestd, 'nested')).body, { empty: true, proof: 'cgroup' })
+  t.same(living(), [])
+  await stream.rest()
+  t.notOk(existsSync(leaf))
+})
 
 t.test('DELETE of what has ended ends its descendants, and keeps what it ended with', async t => {
   const { env, living } = mark(t)

@@ -3,25 +3,18 @@ import { openRun } from '../../helpers/frame-stream.ts'
 import { run, startGuestd, until } from '../../helpers/guestd.ts'
 import { stateOf } from '../../helpers/processes.ts'
 import { checkTargets, signal, startListening } from './signal-targets.ts'
-import { containmentOf, inspect, mark, remove } from './support.ts'
+import { inspect, mark, remove } from './support.ts'
 
 const guestd = await startGuestd(t)
-const hasCgroups = (await containmentOf(guestd)).mode === 'cgroup2'
 
-t.test(
-  'a signal goes to the process, its group, or all of its cgroup',
-  {
-    skip: !hasCgroups && 'there is no cgroup v2 here',
-  },
-  async t => {
-    await checkTargets(guestd, t, [
-      ['process', ['leader']],
-      ['group', ['leader', 'member']],
-      [undefined, ['leader', 'member']],
-      ['cgroup', ['leader', 'leaver', 'member']],
-    ])
-  },
-)
+t.test('a signal goes to the process, its group, or all of its cgroup', async t => {
+  await checkTargets(guestd, t, [
+    ['process', ['leader']],
+    ['group', ['leader', 'member']],
+    [undefined, ['leader', 'member']],
+    ['cgroup', ['leader', 'leaver', 'member']],
+  ])
+})
 
 t.test('signals stop, continue and end a command, real-time ones too', async t => {
   const { env } = mark(t)
@@ -64,17 +57,11 @@ t.test('a signal that cannot be sent is refused', async t => {
   t.match(unknown.json(), { status: 404, code: 'command_not_found' })
 })
 
-t.test(
-  'the descendants of what has ended can still be signalled',
-  {
-    skip: !hasCgroups && 'there is no cgroup v2 here',
-  },
-  async t => {
-    const { env, living } = mark(t)
-    await run(guestd, { id: 'left', command: 'sleep 1000 & disown; exit 0', env })
-    t.equal(living().length, 1)
-    const body = { signal: 'SIGTERM', target: 'cgroup' }
-    t.equal((await signal(guestd, 'left', body)).status, 204)
-    await until(() => living().length === 0)
-  },
-)
+t.test('the descendants of what has ended can still be signalled', async t => {
+  const { env, living } = mark(t)
+  await run(guestd, { id: 'left', command: 'sleep 1000 & disown; exit 0', env })
+  t.equal(living().length, 1)
+  const body = { signal: 'SIGTERM', target: 'cgroup' }
+  t.equal((await signal(guestd, 'left', body)).status, 204)
+  await until(() => living().length === 0)
+})

@@ -1,5 +1,6 @@
 /** What the tests of commands share. */
-import type { Guestd } from '../../helpers/guestd.ts'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type Guestd, until } from '../../helpers/guestd.ts'
 import { killAll, processesWith } from '../../helpers/processes.ts'
 
 export const MIB = 1024 * 1024
@@ -61,3 +62,19 @@ const UNMOUNT_ALL = [
 
 /** Becomes guestd in a mount namespace without cgroup v2: commands are held by their session alone. */
 export const WITHOUT_CGROUPS = ['unshare', '--mount', 'sh', '-c', UNMOUNT_ALL, 'sh']
+
+/** How much output of the command has entered its log, in bytes. */
+export const written = async (on: Guestd, id: string) => Number((await inspect(on, id)).cursor)
+
+/** The write position once it has stopped: the same for a while. */
+export async function stoppedAt(on: Guestd, id: string): Promise<number> {
+  let before = -1
+  await until(async () => {
+    const now = await written(on, id)
+    const same = now === before && now > 0
+    before = now
+    if (!same) await sleep(250)
+    return same
+  })
+  return before
+}
