@@ -1,6 +1,7 @@
 /** What an image file or a device is, as a volume. */
 import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs'
 import {
+  lastActivityOf,
   MARK_AREA_BYTES,
   type Mark,
   readSlots,
@@ -53,7 +54,7 @@ function look(path: string, fd: number): LookedAt {
     content,
     hasMarkPlace: slots !== null && !slots.foreign,
     mark,
-    usedAt: mark?.at ?? statSync(path).mtime.toISOString(),
+    usedAt: mark === null ? statSync(path).mtime.toISOString() : lastActivityOf(mark),
   }
 }
 

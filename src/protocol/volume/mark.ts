@@ -21,6 +21,8 @@ export interface Mark {
   readonly state: 'inUse' | 'clean'
   /** When this was written: ISO 8601, UTC. */
   readonly at: string
+  /** When somebody last worked there: ISO 8601, UTC. Without it `at` is what is known. */
+  readonly lastActivityAt?: string
   /** Of the last stop that came to its end. */
   readonly receipt: Receipt | null
 }
@@ -67,6 +69,11 @@ export function encodeMark(mark: Mark): Buffer {
   header.copy(slot)
   text.copy(slot, header.length)
   return slot
+}
+
+/** When the volume was last worked with: ISO 8601, UTC. */
+export function lastActivityOf({ lastActivityAt, at }: Mark): string {
+  return lastActivityAt ?? at
 }
 
 const MAGIC = 'guestd-mark 1 '
