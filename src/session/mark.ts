@@ -1,8 +1,15 @@
 /** Reading and writing the mark of the volume, on a device that is not mounted. */
-import { encodeMark, MARK_AREA_BYTES, type Mark, readSlots } from '../protocol/volume/mark.ts'
+import {
+  encodeMark,
+  MARK_AREA_BYTES,
+  type Mark,
+  readSlots,
+  type Slots,
+} from '../protocol/volume/mark.ts'
 import type { Ext4 } from '../protocol/volume/superblock.ts'
 import type { BlockDevice } from '../sys/block-devices.ts'
 import { runHelper } from '../sys/helper.ts'
+import { unavailable } from './unavailable.ts'
 
 /** 8 KiB from or to a device that is well take milliseconds. */
 const MARK_LIMIT_MS = 30_000
@@ -15,8 +22,9 @@ export interface MarkPlace {
 }
 
 /**
- * `null` where the volume has no place for a mark, or where something else is there.
+ * `null` where the volume has no place for a mark.
  *
+ * @throws GuestdError `workspace_unavailable` where something else is there: nothing was written
  * @throws HelperError
  */
 export async function openMark(device: BlockDevice, ext4: Ext4): Promise<MarkPlace | null> {
@@ -24,7 +32,7 @@ export async function openMark(device: BlockDevice, ext4: Ext4): Promise<MarkPla
   const read = () =>
     runHelper('slots', [device.path, String(ext4.bytes)], { limitMs: MARK_LIMIT_MS })
   let slots = readSlots(await read())
-  if (slots.foreign) return null
+  if (slots.refusal !== null) throw unavailable(refusalWords(slots.refusal, device, ext4))
   return {
     get mark() {
       return slots.mark
@@ -37,4 +45,11 @@ export async function openMark(device: BlockDevice, ext4: Ext4): Promise<MarkPla
       slots = readSlots(await read())
     },
   }
+}
+
+function refusalWords(refusal: NonNullable<Slots['refusal']>, { path }: BlockDevice, ext4: Ext4) {
+  const where = `at byte ${ext4.bytes} of ${path}`
+  return refusal === 'newer'
+    ? `the mark ${where} is that of a newer guestd: this one leaves the volume as it is`
+    : `something that is not a guestd mark is ${where}: the volume is left as it is`
 }

@@ -52,7 +52,7 @@ function look(path: string, fd: number): LookedAt {
     path,
     bytes,
     content,
-    hasMarkPlace: slots !== null && !slots.foreign,
+    hasMarkPlace: slots !== null && slots.refusal === null,
     mark,
     usedAt: mark === null ? statSync(path).mtime.toISOString() : lastActivityOf(mark),
   }

@@ -9,6 +9,7 @@ import {
 } from '../../src/protocol/volume/mark.ts'
 import { type Guestd, run as runCommand, startGuestd } from '../helpers/guestd.ts'
 import { attach, fsck, makeImage, makeMountPoint, run } from '../helpers/volume.ts'
+import { unavailable } from './support.ts'
 
 const markOffset = (image: string) => statSync(image).size - MARK_AREA_BYTES
 
@@ -96,15 +97,30 @@ t.test('a mark that was torn gives way to the one before it', async t => {
   t.match(await infoOf(guestd), { generation: 2, recovered: true })
 })
 
-t.test("what is somebody else's after the file system is left alone", async t => {
-  const workspace = makeImage(t, { mark: true })
-  const data = Buffer.alloc(3 * SLOT_BYTES, 'precious')
-  writeAfter(workspace, 0, data)
+t.test('what is no mark of ours in its place is told, and not one byte changes', async t => {
+  const cases: readonly [after: Buffer, says: RegExp][] = [
+    [
+      Buffer.alloc(3 * SLOT_BYTES, 'precious'),
+      /something that is not a guestd mark is at byte 33554432 of \/dev\/loop\d+/,
+    ],
+    [Buffer.from('guestd-mark 2 whatever it says'), /the mark at byte 33554432 .* a newer guestd/],
+  ]
+  for (const [after, says] of cases) {
+    const workspace = makeImage(t, { mark: true })
+    writeAfter(workspace, 0, after)
+    const before = readFileSync(workspace)
+    const at = makeMountPoint(t)
+    const guestd = await startGuestd(t, { config: { workspace, workspaceMount: at } })
+    t.match(await unavailable(guestd), says)
+    t.equal(await guestd.stop(), 0)
+    t.ok(readFileSync(workspace).equals(before))
+  }
+})
+
+t.test('a device without a place for a mark is used without one', async t => {
+  const workspace = makeImage(t)
   const guestd = await startGuestd(t, { config: { workspace, workspaceMount: makeMountPoint(t) } })
   t.match(await infoOf(guestd), { generation: null, resumed: false, workspace: { ok: true } })
-  t.equal(await guestd.stop(), 0)
-  const bytes = readFileSync(workspace)
-  t.ok(bytes.subarray(markOffset(workspace), markOffset(workspace) + data.length).equals(data))
 })
 
 t.test('a volume that e2fsck cannot mend by itself is not mounted, and its mark stays', async t => {

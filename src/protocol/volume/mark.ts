@@ -8,6 +8,7 @@
  */
 import type { Receipt } from '../schemas.ts'
 import { crc32c } from './crc32c.ts'
+import { isMark } from './mark-shape.ts'
 
 export interface Mark {
   /** One more with every write: of two whole slots the higher one counts. */
@@ -25,7 +26,23 @@ export interface Mark {
   readonly lastActivityAt?: string
   /** Of the last stop that came to its end. */
   readonly receipt: Receipt | null
+  /** A file system is being made: what is there before this is gone from the mark is of no use. */
+  readonly pending?: PendingFormat | undefined
 }
+
+/** The file system that is to be: of the same geometry as the one before it. */
+export interface PendingFormat {
+  readonly why: 'blank' | Reset
+  readonly blocks: number
+  readonly blockBytes: number
+  readonly inodes: number
+  readonly reservedBlocks: number
+  readonly label: string
+  readonly mmp: boolean
+}
+
+/** Why a volume was started empty. */
+export type Reset = 'expired' | 'versionChanged'
 
 /** What a volume has after its file system, in bytes. */
 export const MARK_AREA_BYTES = 1024 * 1024
@@ -36,16 +53,24 @@ export interface Slots {
   readonly mark: Mark | null
   /** Where the next mark goes: the slot that holds less, in bytes from the first one. */
   readonly nextOffset: number
-  /** Something of somebody else's is there: nothing may be written. */
-  readonly foreign: boolean
+  /**
+   * Why nothing may be written there: it is somebody else's, or of a guestd that has another format.
+   * `null`: it may.
+   */
+  readonly refusal: 'foreign' | 'newer' | null
 }
+
+/** What every mark of every format begins with. */
+export const MARK_PREFIX = 'guestd-mark '
 
 /** @param bytes both slots */
 export function readSlots(bytes: Buffer): Slots {
   const slots = Array.from({ length: SLOTS }, (_, index) =>
     bytes.subarray(index * SLOT_BYTES, (index + 1) * SLOT_BYTES),
   )
-  const marks = slots.map(decodeMark)
+  if (slots.some(isNewer)) return { mark: null, nextOffset: 0, refusal: 'newer' }
+  const decoded = slots.map(decodeSlot)
+  const marks = decoded.map(one => (typeof one === 'string' ? null : one))
   const best = marks.reduce(
     (one, mark, index) => ((mark?.sequence ?? -1) > (marks[one]?.sequence ?? -1) ? index : one),
     0,
@@ -54,7 +79,7 @@ export function readSlots(bytes: Buffer): Slots {
   return {
     mark,
     nextOffset: mark === null ? 0 : ((best + 1) % SLOTS) * SLOT_BYTES,
-    foreign: mark === null && slots.some(slot => !isOurs(slot)),
+    refusal: mark === null && decoded.includes('foreign') ? 'foreign' : null,
   }
 }
 
@@ -76,7 +101,9 @@ export function lastActivityOf({ lastActivityAt, at }: Mark): string {
   return lastActivityAt ?? at
 }
 
-const MAGIC = 'guestd-mark 1 '
+const FORMAT = 1
+const MAGIC = `${MARK_PREFIX}${FORMAT} `
+const ANY_FORMAT = /^guestd-mark (\d{1,9}) /
 const CRC_DIGITS = 8
 const HEADER = /^guestd-mark 1 ([0-9a-f]{8}) (\d{1,4})\n/
 const HEADER_BYTES = 32
@@ -85,17 +112,31 @@ const MAX_TEXT_BYTES = SLOT_BYTES - HEADER_BYTES
 const KEPT_ERRORS = 2
 const KEPT_CHARACTERS = 200
 
-function decodeMark(slot: Buffer): Mark | null {
-  const [header, crc, length] = HEADER.exec(slot.toString('latin1', 0, HEADER_BYTES)) ?? []
-  if (header === undefined) return null
-  const text = slot.subarray(header.length, header.length + Number(length))
-  if (text.length !== Number(length) || crc32c(text) !== Number.parseInt(crc ?? '', 16)) return null
-  return JSON.parse(text.toString('utf8'))
+function isNewer(slot: Buffer): boolean {
+  const [, format] = ANY_FORMAT.exec(slot.toString('latin1', 0, HEADER_BYTES)) ?? []
+  return Number(format ?? 0) > FORMAT
 }
 
-/** Zeros, or a mark of ours, be it torn. */
-function isOurs(slot: Buffer): boolean {
-  return slot.subarray(0, MAGIC.length).equals(Buffer.from(MAGIC)) || slot.every(byte => byte === 0)
+/** `empty`: zeros, or one that was torn. What is whole and makes no sense is not ours either. */
+function decodeSlot(slot: Buffer): Mark | 'empty' | 'foreign' {
+  if (slot.every(byte => byte === 0)) return 'empty'
+  const begin = slot.toString('latin1', 0, HEADER_BYTES)
+  if (!begin.startsWith(MAGIC)) return 'foreign'
+  const [header, crc, length] = HEADER.exec(begin) ?? []
+  if (header === undefined) return 'empty'
+  const text = slot.subarray(header.length, header.length + Number(length))
+  if (text.length !== Number(length) || crc32c(text) !== Number.parseInt(crc ?? '', 16))
+    return 'empty'
+  const value = fromJson(text.toString('utf8'))
+  return isMark(value) ? value : 'foreign'
+}
+
+function fromJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return null
+  }
 }
 
 function shortened(receipt: Receipt | null): Receipt | null {

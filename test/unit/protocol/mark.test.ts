@@ -25,18 +25,18 @@ t.test('CRC-32C has the value of its specification', async t => {
 
 t.test('of two slots the later one counts, and the other is written next', async t => {
   const first = readSlots(Buffer.concat([encodeMark(mark(1)), EMPTY]))
-  t.same(first, { mark: mark(1), nextOffset: SLOT_BYTES, foreign: false })
+  t.same(first, { mark: mark(1), nextOffset: SLOT_BYTES, refusal: null })
   const second = readSlots(Buffer.concat([encodeMark(mark(1)), encodeMark(mark(2))]))
-  t.same(second, { mark: mark(2), nextOffset: 0, foreign: false })
+  t.same(second, { mark: mark(2), nextOffset: 0, refusal: null })
   const third = readSlots(Buffer.concat([encodeMark(mark(3)), encodeMark(mark(2))]))
-  t.same(third, { mark: mark(3), nextOffset: SLOT_BYTES, foreign: false })
+  t.same(third, { mark: mark(3), nextOffset: SLOT_BYTES, refusal: null })
 })
 
 t.test('zeros are no mark yet, and anything else is not ours', async t => {
-  t.same(readSlots(Buffer.concat([EMPTY, EMPTY])), { mark: null, nextOffset: 0, foreign: false })
+  t.same(readSlots(Buffer.concat([EMPTY, EMPTY])), { mark: null, nextOffset: 0, refusal: null })
   const foreign = Buffer.concat([Buffer.alloc(SLOT_BYTES, 'data'), EMPTY])
-  t.equal(readSlots(foreign).foreign, true)
-  t.equal(readSlots(Buffer.concat([EMPTY, Buffer.alloc(SLOT_BYTES, 1)])).foreign, true)
+  t.equal(readSlots(foreign).refusal, 'foreign')
+  t.equal(readSlots(Buffer.concat([EMPTY, Buffer.alloc(SLOT_BYTES, 1)])).refusal, 'foreign')
 })
 
 t.test('a write torn anywhere leaves the mark before it, or the whole new one', async t => {
@@ -48,12 +48,12 @@ t.test('a write torn anywhere leaves the mark before it, or the whole new one', 
         const torn = Buffer.concat([after.subarray(0, at), before.subarray(at)])
         const {
           mark: read,
-          foreign,
+          refusal,
           nextOffset,
         } = readSlots(Buffer.concat([torn, encodeMark(mark(2))]))
         const isWhole = torn.equals(after)
         return (
-          !foreign &&
+          refusal === null &&
           read?.sequence === (isWhole ? 3 : 2) &&
           nextOffset === (isWhole ? SLOT_BYTES : 0)
         )
@@ -92,4 +92,49 @@ t.test('a receipt with much to tell still fits', async t => {
   t.equal(slot.length, SLOT_BYTES)
   const { mark: read } = readSlots(Buffer.concat([slot, EMPTY]))
   t.equal(read?.receipt?.errors.length, 2)
+})
+
+/** A slot with right CRC around any text. */
+function slotOf(text: string, format = '1'): Buffer {
+  const slot = Buffer.alloc(SLOT_BYTES)
+  const crc = crc32c(Buffer.from(text)).toString(16).padStart(8, '0')
+  slot.write(`guestd-mark ${format} ${crc} ${Buffer.byteLength(text)}\n${text}`)
+  return slot
+}
+
+t.test('a slot of a newer format is refused, whatever else is there', async t => {
+  for (const newer of [slotOf('{}', '2'), Buffer.from('guestd-mark 17 anything'.padEnd(4096))]) {
+    t.match(readSlots(Buffer.concat([newer, EMPTY])), { mark: null, refusal: 'newer' })
+    t.match(readSlots(Buffer.concat([encodeMark(mark(9)), newer])), { refusal: 'newer' })
+  }
+  t.match(readSlots(Buffer.concat([slotOf('{}', '0'), EMPTY])), { refusal: 'foreign' })
+})
+
+t.test('what is whole, but no mark, is not taken for one', async t => {
+  const good = mark(1)
+  const wrong: readonly unknown[] = [
+    null,
+    7,
+    'text',
+    [],
+    {},
+    { ...good, sequence: '1' },
+    { ...good, sequence: -1 },
+    { ...good, sessionId: 7 },
+    { ...good, state: 'open' },
+    { ...good, at: 'yesterday' },
+    { ...good, lastActivityAt: 5 },
+    { ...good, receipt: {} },
+    { ...good, pending: { why: 'blank' } },
+  ]
+  for (const text of ['{', ...wrong.map(one => JSON.stringify(one))]) {
+    const slot = slotOf(text)
+    t.match(readSlots(Buffer.concat([slot, EMPTY])), { mark: null, refusal: 'foreign' }, text)
+    t.match(readSlots(Buffer.concat([slot, encodeMark(good)])).mark, good, 'the other one counts')
+  }
+})
+
+t.test('members that are not known yet are kept', async t => {
+  const slot = slotOf(JSON.stringify({ ...mark(1), later: 1 }))
+  t.match(readSlots(Buffer.concat([slot, EMPTY])).mark, { sequence: 1, later: 1 })
 })
