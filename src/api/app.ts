@@ -12,6 +12,7 @@ import { serveOpenApi } from './ops/openapi.ts'
 import { createRouteList } from './routes.ts'
 import { serveCommandQueries } from './v1/commands-query.ts'
 import { serveRun } from './v1/commands-run.ts'
+import { serveEvents } from './v1/events.ts'
 import { serveOutput } from './v1/output.ts'
 import { serveSession } from './v1/session.ts'
 import { serveSessionEnd } from './v1/session-end.ts'
@@ -72,6 +73,7 @@ export function createApp(options: ApiOptions): App {
   serveOpenApi(app, routes.all, options.version)
   serveSession(app, options)
   serveSessionEnd(app, options)
+  serveEvents(app, options)
   serveRun(app, options)
   serveCommandQueries(app, options)
   serveOutput(app, options)
@@ -86,6 +88,7 @@ const alwaysServed: readonly (string | undefined)[] = [
   '/readyz',
   '/v1/session',
   '/v1/session/stop',
+  '/v1/events',
 ]
 
 function isAlwaysServed(route: string | undefined): boolean {

@@ -14,13 +14,15 @@ import type {
   StopFrame,
   WorkspaceTop,
 } from '../protocol/schemas.ts'
+import type { Events } from '../session/events.ts'
 
 export interface ApiOptions {
   readonly commands: Commands
   readonly session: () => SessionInfo
+  readonly events: Pick<Events, 'attach' | 'isOver'>
   readonly control: SessionControl
   readonly health: Health
-  /** Why every call but those for health and the session is refused now; null: it is not. */
+  /** Why every call but those for health, the session and its events is refused now; null: it is not. */
   readonly refusal?: () => GuestdError | null
   readonly config: Pick<
     Config,

@@ -44,7 +44,7 @@ export function planLaunch(request: RunRequest, settings: PlanSettings, machine:
   const env = { ...loginEnv(user), ...settings.env, ...request.env }
   const argv = request.argv ?? bashArgv(request.command ?? '')
   const limits = { ...settings.limits, ...request.limits }
-  refuseUnenforceable(request.limits, machine)
+  checkLimits(request.limits, machine)
   return {
     user: user.name,
     argv,
@@ -84,8 +84,13 @@ function candidates(program: string, path: string): readonly string[] {
     .map(directory => join(directory, program))
 }
 
-/** A limit that was asked for and cannot be kept is refused; a configured one is told in the log at the start. */
-function refuseUnenforceable(asked: CommandLimits | undefined, machine: Machine): void {
+/**
+ * A limit that was asked for and cannot be kept is refused; a configured one is told in the log at
+ * the start.
+ *
+ * @throws GuestdError `limit_unavailable`
+ */
+export function checkLimits(asked: CommandLimits | undefined, machine: Machine): void {
   const available = machine.cgroups?.controllers ?? []
   const refuse = (field: keyof CommandLimits, why: string) =>
     new GuestdError('limit_unavailable', why, { field: `limits.${field}` })

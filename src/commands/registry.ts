@@ -34,8 +34,12 @@ export interface RegistryHooks {
   readonly admit: (cwd: string) => void
   /** What of the workspace was seen full since then, of `performance.now()`. */
   readonly workspaceFull: (since: number) => 'bytes' | 'inodes' | null
+  /** A command was launched. */
+  readonly started: (id: string, user: string) => void
   /** A command ended: once each. */
   readonly ended: (command: Command) => void
+  /** Nothing of it is left. */
+  readonly settled: () => void
 }
 
 export interface Registry extends Commands {
@@ -48,6 +52,8 @@ export interface Registry extends Commands {
   stop(): Promise<void>
   /** Cuts the graces of a stop short. */
   hurry(): void
+  /** Whether a command has not ended, or with `descendants` whether anything of one is left. */
+  isBusy(descendants: boolean): boolean
 }
 
 /** How often is looked for commands that have expired, and for descendants that have gone. */
@@ -77,6 +83,8 @@ export function createRegistry(
   const slots = new Map<string, Slot>()
   /** Running, or ended with descendants or pipes still open: these count, and are never forgotten. */
   const live = new Map<string, ManagedCommand>()
+  /** Of those the ones whose end is not told yet. */
+  const unended = new Set<string>()
   const retention = createRetention(settings.output.keepMs, settings.output.keepCommands)
   const budget = createBudget(settings.output.totalBytes)
   let stopping = false
@@ -91,6 +99,7 @@ export function createRegistry(
     slots.get(id)?.managed?.discard()
     slots.delete(id)
     live.delete(id)
+    unended.delete(id)
     journal.forgotten(id)
   }
 
@@ -115,6 +124,7 @@ export function createRegistry(
     live.delete(id)
     retention.add(id)
     forgetExpired()
+    hooks.settled()
   }
 
   const create = (
@@ -134,8 +144,10 @@ export function createRegistry(
         launched: pid => {
           const startTime = containment.proof === 'cgroup' ? null : processStat(pid)?.startTime
           journal.launched(id, { pid, startTime: startTime ?? null })
+          hooks.started(id, plan.user)
         },
         ended: (exit, end) => {
+          unended.delete(id)
           journal.ended(id, { endedAt: command.endedAt ?? '', exit, end })
           hooks.ended(command)
         },
@@ -171,6 +183,7 @@ export function createRegistry(
     try {
       const command = create(id, request, plan, containment)
       live.set(id, command)
+      unended.add(id)
       const launched = launchAt(settings.workspace, command, plan)
       slots.set(id, { command, managed: command, digest, launched })
       keepSweeping()
@@ -243,6 +256,7 @@ export function createRegistry(
       clearTimeout(timer)
     },
     hurry,
+    isBusy: descendants => (descendants ? live : unended).size > 0,
   }
 }
 

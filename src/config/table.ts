@@ -95,11 +95,27 @@ export const table = {
     HOUR_MS,
     'How often guestd makes a workspace on a device durable while there is something to write, in milliseconds; 0: only when asked.',
   ),
+  idleMs: integer(
+    0,
+    0,
+    MAX_TIMER_MS,
+    'After how long without any work the session is stopped, in milliseconds; 0: never.',
+  ),
+  lifetimeMs: integer(
+    0,
+    0,
+    MAX_TIMER_MS,
+    'How long after the first start of guestd in a boot the session is stopped, in milliseconds; 0: never.',
+  ),
+  busyDescendants: boolean(
+    false,
+    'Whether what an ended command left running counts as work, too.',
+  ),
   powerOff: optional(
     oneOf(
       'poweroff',
       powerOffs,
-      'What becomes of the machine after a stop by the API; null: it stays, and guestd answers as stopped.',
+      'What becomes of the machine after a stop by the API or by a limit; null: it stays, and guestd answers as stopped.',
     ),
   ),
   reattachGraceMs: integer(

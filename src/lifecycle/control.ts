@@ -1,17 +1,25 @@
 /** What the API may do with the session. */
 import type { SessionControl } from '../api/api.ts'
 import { GuestdError } from '../errors.ts'
+import type { SessionRequest } from '../protocol/schemas.ts'
 import type { Workspace } from '../session/workspace.ts'
 import type { HandOver } from './hand-over.ts'
 import type { Stop } from './stop.ts'
 
-/** @param stopped called once, after a stop that the API asked for first */
-export function createControl(
-  stop: Stop,
-  workspace: Workspace,
-  handOver: HandOver,
-  stopped: () => Promise<void>,
-): SessionControl {
+export interface ControlOptions {
+  readonly stop: Stop
+  readonly workspace: Workspace
+  readonly handOver: HandOver
+  /** Throws a GuestdError where the session cannot be as it is asked for. */
+  readonly check: (request: SessionRequest) => void
+  /** Called once, when the session has been handed over. */
+  readonly handedOver: (request: SessionRequest) => void
+  /** Called once, after a stop that the API asked for first. */
+  readonly stopped: () => Promise<void>
+}
+
+export function createControl(options: ControlOptions): SessionControl {
+  const { stop, workspace, handOver, check, handedOver, stopped } = options
   return {
     async flush() {
       if (stop.state === 'stopping')
@@ -23,11 +31,12 @@ export function createControl(
     },
     async handOver(request) {
       if (stop.state !== 'ready') throw new GuestdError(stop.state, `guestd is ${stop.state}`)
-      await handOver.accept(request, workspace.bind)
+      check(request)
+      if (await handOver.accept(request, workspace.bind)) handedOver(request)
     },
     top: workspace.top,
     stop() {
-      if (stop.state === 'ready') void stop.run().then(stopped)
+      if (stop.state === 'ready') void stop.run('request').then(stopped)
       return stop.follow()
     },
   }

@@ -1,21 +1,23 @@
 /** The order in which guestd comes up and goes down. */
 import { createApi } from '../api/api.ts'
 import { openJournal } from '../commands/journal.ts'
-import type { Machine } from '../commands/plan.ts'
+import { checkLimits, type Machine } from '../commands/plan.ts'
 import { createRegistry } from '../commands/registry.ts'
-import type { Command } from '../commands/types.ts'
 import type { Config } from '../config.ts'
 import { GuestdError } from '../errors.ts'
 import type { Log } from '../log.ts'
-import type { Receipt, SessionInfo } from '../protocol/schemas.ts'
-import { API_VERSION } from '../protocol/schemas.ts'
+import { type CommandInfo, checkSessionRequest, type Receipt } from '../protocol/schemas.ts'
+import { createEvents } from '../session/events.ts'
 import { openWorkspace } from '../session/workspace.ts'
 import { closeCgroupTree } from '../sys/cgroup.ts'
 import type { Notifier } from '../sys/notify.ts'
 import { findUser } from '../sys/users.ts'
+import { openBoot } from './boot.ts'
 import { createControl } from './control.ts'
+import { describeSession } from './describe.ts'
+import { createExpiry } from './expiry.ts'
 import { openHandOver, ownerOf } from './hand-over.ts'
-import { bootId, lookAtMachine } from './machine.ts'
+import { lookAtMachine } from './machine.ts'
 import { endMachine } from './power-off.ts'
 import { addresses, serve } from './serve.ts'
 import { fullPlaces } from './space.ts'
@@ -57,10 +59,33 @@ export async function startDaemon(
   const machine = lookAtMachine(config.runDir, config.reserve)
   const sessionLog = log.child({ component: 'session' })
   const stored = createStoredFd(notifier, config.storedFds)
-  const boot = bootId()
-  const handOver = openHandOver(config.runDir, boot)
+  const boot = openBoot(config.runDir, err =>
+    log.warn({ component: 'lifecycle', err }, 'a restart of guestd would begin the lifetime anew'),
+  )
+  const events = createEvents(boot.id)
+  const { tell } = events
+  const handOver = openHandOver(config.runDir, boot.id)
   const owner = handOver.request === null ? null : ownerOf(handOver.request)
-  const workspace = await openWorkspace(config, owner, stored, sessionLog)
+  const expiry = createExpiry({
+    limits: () => ({
+      idleMs: handOver.request?.idleMs ?? config.idleMs,
+      lifetimeMs: handOver.request?.lifetimeMs ?? config.lifetimeMs,
+    }),
+    bornAt: boot.firstStartAt,
+    busy: () => isBusy(),
+    reached(limit) {
+      const { idleMs, lifetimeMs } = expiry.facts()
+      sessionLog.info({ limit, idleMs, lifetimeMs }, 'a limit of the session is reached')
+      if (limit === 'idle') tell({ type: 'idle_limit', idleMs })
+      else tell({ type: 'lifetime_limit', lifetimeMs })
+      void stop.run(limit).then(stopped)
+    },
+  })
+  /** Until there are commands there is no work. */
+  let isBusy = () => false
+  const { lastActivityAt } = expiry
+  const around = { log: sessionLog, tell, lastActivityAt }
+  const workspace = await openWorkspace(config, owner, stored, around)
   warnOfLimits(config, machine, log)
   const commandLog = log.child({ component: 'commands' })
   const settings = {
@@ -68,6 +93,9 @@ export async function startDaemon(
     workspace: workspace.path,
     get env() {
       return { ...config.env, ...handOver.request?.env }
+    },
+    get limits() {
+      return { ...config.limits, ...handOver.request?.limits }
     },
   }
   const waits = () => config.requireSession && handOver.request === null
@@ -77,42 +105,54 @@ export async function startDaemon(
       workspace.admit(cwd)
     },
     workspaceFull: workspace.fullSince,
-    ended: command => commandLog.info(endLine(command, config), 'command ended'),
+    started: (id, user) => tell({ type: 'command_started', id, user }),
+    ended(command) {
+      expiry.touch()
+      const info = command.info()
+      const { id, cause, exitCode, signal } = info
+      if (cause !== null) tell({ type: 'command_ended', id, cause, exitCode, signal })
+      commandLog.info(endLine(info, config), 'command ended')
+    },
+    settled() {
+      if (config.busyDescendants) expiry.touch()
+    },
   })
+  isBusy = () => registry.isBusy(config.busyDescendants)
   await registry.recover()
 
   const stop = createStop({
     endCommands: registry.stop,
     workspace,
-    started: () => log.info({ component: 'lifecycle' }, 'stopping'),
-    told: step => sessionLog.info({ ...step }, 'stop step'),
-    ended: receipt =>
-      sessionLog[receipt.clean ? 'info' : 'error']({ ...receipt }, 'the session is stopped'),
-  })
-  let left: Promise<Receipt> | null = null
-  const limits = { maxCommands: config.maxCommands, ...config.limits }
-  const session = (): SessionInfo => ({
-    id: handOver.request?.id ?? null,
-    generation: workspace.history()?.generation ?? null,
-    state: stop.state,
-    reason: null,
-    resumed: workspace.history()?.resumed ?? false,
-    recovered: (workspace.history()?.recovery.length ?? 0) > 0,
-    recovery: [...(workspace.history()?.recovery ?? [])],
-    workspace: workspace.state(),
-    cgroup: {
-      mode: machine.cgroups === null ? 'group' : 'cgroup2',
-      path: machine.cgroups?.commandsPath ?? null,
-      limits: [...(machine.cgroups?.controllers ?? [])],
+    started(reason) {
+      expiry.end()
+      log.info({ component: 'lifecycle', reason }, 'stopping')
+      tell({ type: 'stopping', reason })
     },
-    limits,
-    commands: registry.counts,
-    lastStop: stop.receipt ?? workspace.history()?.lastStop ?? null,
-    bootId: boot,
-    startedAt,
-    version,
-    apiVersion: API_VERSION,
+    told: step => sessionLog.info({ ...step }, 'stop step'),
+    ended(receipt, reason) {
+      sessionLog[receipt.clean ? 'info' : 'error']({ ...receipt }, 'the session is stopped')
+      tell({ type: 'stopped', ...receipt, reason })
+      events.end()
+    },
   })
+  const stopped = async () => {
+    const followed = Promise.all([stop.followed(), events.followed()])
+    if (config.powerOff !== null) await endMachine(config.powerOff, followed, sessionLog)
+  }
+  let left: Promise<Receipt> | null = null
+  const session = () =>
+    describeSession({
+      request: handOver.request,
+      stop,
+      workspace,
+      machine,
+      commands: registry,
+      expiry,
+      limits: { maxCommands: config.maxCommands, ...settings.limits },
+      bootId: boot.id,
+      startedAt,
+      version,
+    })
   const places = [
     { name: 'root file system', path: '/' },
     { name: 'runDir', path: config.runDir },
@@ -128,8 +168,21 @@ export async function startDaemon(
     ]
     return { ready: reasons.length === 0, reasons }
   }
-  const control = createControl(stop, workspace, handOver, async () => {
-    if (config.powerOff !== null) await endMachine(config.powerOff, stop.followed(), sessionLog)
+  const control = createControl({
+    stop,
+    workspace,
+    handOver,
+    check(request) {
+      checkSessionRequest(request)
+      checkLimits(request.limits, machine)
+    },
+    handedOver({ id, runtimeVersion = null }) {
+      sessionLog.info({ id, runtimeVersion }, 'the session is handed over')
+      tell({ type: 'session_set', id, runtimeVersion })
+      expiry.touch()
+      expiry.watch()
+    },
+    stopped,
   })
   const refusal = () =>
     stop.state === 'stopped' ? new GuestdError('stopped', 'the session has been stopped') : null
@@ -137,6 +190,7 @@ export async function startDaemon(
   const api = createApi({
     commands: registry,
     session,
+    events,
     control,
     health,
     refusal,
@@ -145,9 +199,11 @@ export async function startDaemon(
     version,
   })
   const { listening, drain } = await serve(api, addresses(config), log)
+  tell({ type: 'ready', version, restarted: boot.restarted })
+  expiry.watch()
 
   const leave = async () => {
-    const receipt = await stop.run()
+    const receipt = await stop.run('signal')
     await drain(LAST_FRAMES_MS)
     await api.close()
     if (machine.cgroups !== null) closeCgroupTree(machine.cgroups)
@@ -191,8 +247,8 @@ function warnOfLimits({ limits }: Config, { cgroups, nofileHard, self }: Machine
     log.warn({ component: 'commands', missing }, 'limits that cannot be enforced here')
 }
 
-function endLine(command: Command, config: Config): object {
-  const { id, cause, exitCode, signal, stage, errno, durationMs, ...rest } = command.info()
+function endLine(info: CommandInfo, config: Config): object {
+  const { id, cause, exitCode, signal, stage, errno, durationMs, ...rest } = info
   const { stdoutBytes, stderrBytes, descendants, user } = rest
   const facts = { id, user, cause, exitCode, signal, stage, errno, durationMs }
   const text = config.logCommands ? { command: rest.commandLine } : {}

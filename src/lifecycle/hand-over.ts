@@ -13,9 +13,10 @@ export interface HandOver {
    * Takes the session over: the same one again is fine.
    *
    * @param bind has the workspace belong to it; what it throws leaves all as it was
+   * @returns whether it is news
    * @throws GuestdError `session_set`
    */
-  accept(request: SessionRequest, bind: (owner: Owner) => Promise<void>): Promise<void>
+  accept(request: SessionRequest, bind: (owner: Owner) => Promise<void>): Promise<boolean>
 }
 
 const FILE = 'session.json'
@@ -31,13 +32,14 @@ export function openHandOver(runDir: string, bootId: string): HandOver {
 
   const accept: HandOver['accept'] = async (given, bind) => {
     if (request !== null) {
-      if (isDeepStrictEqual(request, given)) return
+      if (isDeepStrictEqual(request, given)) return false
       throw new GuestdError('session_set', `this is the session ${request.id}, and stays it`)
     }
     await bind(ownerOf(given))
     writeFileSync(`${path}.next`, JSON.stringify({ bootId, request: given }), { mode: MODE })
     renameSync(`${path}.next`, path)
     request = given
+    return true
   }
 
   return {

@@ -40,6 +40,7 @@ export async function startMisconfigured(
   const api = createApi({
     commands: noCommands(refusal),
     session: () => session,
+    events: { attach: refuse, isOver: () => false },
     control: {
       handOver: async () => refuse(),
       flush: async () => refuse(),
@@ -100,6 +101,10 @@ function describe(config: Config, reason: string, version: string): SessionInfo 
     cgroup: { mode: 'group', path: null, limits: [] },
     limits: { maxCommands: config.maxCommands, ...config.limits },
     commands: { running: 0, ended: 0 },
+    idleMs: 0,
+    lifetimeMs: 0,
+    idleSince: null,
+    endsAt: null,
     lastStop: null,
     bootId: bootId(),
     startedAt: new Date().toISOString(),

@@ -7,7 +7,7 @@ const LAST_LINE_MS = 2_000
 
 export async function endMachine(
   how: 'poweroff' | 'reboot',
-  followed: Promise<void>,
+  followed: Promise<unknown>,
   log: Log,
 ): Promise<void> {
   const limit = new Promise(resolve => setTimeout(resolve, LAST_LINE_MS).unref())

@@ -1,14 +1,16 @@
 /** The one stop of guestd, however often it is asked for and by whom. */
-import type { Receipt, StopFrame } from '../protocol/schemas.ts'
+import type { Receipt, StopFrame, StopReason } from '../protocol/schemas.ts'
 import { doStep, type Step } from '../session/steps.ts'
 import type { Workspace } from '../session/workspace.ts'
 
 export interface Stop {
   readonly state: 'ready' | 'stopping' | 'stopped'
+  /** Why it was begun; `null` before it is. */
+  readonly reason: StopReason | null
   /** How the workspace was left; `null` before it is. */
   readonly receipt: Receipt | null
-  /** Starts it, or joins it. Never fails. */
-  run(): Promise<Receipt>
+  /** Starts it, or joins one that has another reason. Never fails. */
+  run(reason: StopReason): Promise<Receipt>
   /** All of its steps, those that are done already too, and the receipt. */
   follow(): AsyncGenerator<StopFrame>
   /** Resolves once every follower has all of it. */
@@ -19,15 +21,16 @@ export interface StopOptions {
   /** Ends the commands: resolves once they are gone, or their limit has passed. */
   readonly endCommands: () => Promise<void>
   readonly workspace: Workspace
-  readonly started: () => void
+  readonly started: (reason: StopReason) => void
   readonly told: (step: Step) => void
-  readonly ended: (receipt: Receipt) => void
+  readonly ended: (receipt: Receipt, reason: StopReason) => void
 }
 
 export function createStop({ endCommands, workspace, started, told, ended }: StopOptions): Stop {
   /** Each step tells of itself once a second, as long as its limit is: some thousands at most. */
   const frames: StopFrame[] = []
   let state: Stop['state'] = 'ready'
+  let why: StopReason | null = null
   let receipt: Receipt | null = null
   let stopping: Promise<Receipt> | null = null
   let changed = Promise.withResolvers<void>()
@@ -43,14 +46,15 @@ export function createStop({ endCommands, workspace, started, told, ended }: Sto
     add({ type: 'step', ...step })
   }
 
-  const stop = async () => {
+  const stop = async (reason: StopReason) => {
     state = 'stopping'
-    started()
+    why = reason
+    started(reason)
     // What a command cannot be made to do stands in the receipt as who holds the workspace.
     await doStep('commands', report, [], endCommands)
-    receipt = await workspace.end(report)
+    receipt = { ...(await workspace.end(report, reason)), reason }
     state = 'stopped'
-    ended(receipt)
+    ended(receipt, reason)
     add({ type: 'receipt', ...receipt })
     return receipt
   }
@@ -59,11 +63,14 @@ export function createStop({ endCommands, workspace, started, told, ended }: Sto
     get state() {
       return state
     },
+    get reason() {
+      return why
+    },
     get receipt() {
       return receipt
     },
-    run() {
-      stopping ??= stop()
+    run(reason) {
+      stopping ??= stop(reason)
       return stopping
     },
     async *follow() {

@@ -31,20 +31,29 @@ interface Range {
  * that is not UTF-8 matches nothing.
  *
  * @param accept the header; absent or empty stands for anything
+ * @param offered in the order that guestd prefers them; default: all
  * @throws GuestdError `not_acceptable` when nothing fits, the syntax is broken or the header is
  * longer than 4,096 characters
  */
-export function negotiate(accept: string | undefined): MediaType {
-  if (accept === undefined || accept.trim() === '') return mediaTypes[0]
+export function negotiate(accept: string | undefined): MediaType
+export function negotiate<T extends MediaType>(
+  accept: string | undefined,
+  offered: readonly [T, ...T[]],
+): T
+export function negotiate(
+  accept: string | undefined,
+  offered: readonly [MediaType, ...MediaType[]] = mediaTypes,
+): MediaType {
+  if (accept === undefined || accept.trim() === '') return offered[0]
   const ranges = parseAccept(accept)
   let best: { readonly type: MediaType; readonly rank: Rank } | undefined
-  for (const type of mediaTypes) {
+  for (const type of offered) {
     const rank = rankOf(type, ranges)
     if (rank === undefined || rank.quality === 0) continue
     if (best === undefined || isBetter(rank, best.rank)) best = { type, rank }
   }
   if (best === undefined) {
-    throw refuse(`Accept allows none of ${mediaTypes.join(', ')}`)
+    throw refuse(`Accept allows none of ${offered.join(', ')}`)
   }
   return best.type
 }

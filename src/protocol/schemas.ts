@@ -3,7 +3,7 @@
  * OpenAPI document is made from these: descriptions give units, limits and defaults.
  */
 
-export { checkRunRequest } from './schemas/check-run-request.ts'
+export { checkRunRequest, checkSessionRequest } from './schemas/check-run-request.ts'
 export {
   CommandInfo,
   CommandList,
@@ -13,6 +13,7 @@ export {
   RunAccepted,
   StdinReply,
 } from './schemas/commands.ts'
+export { EventsQuery, SessionEvent } from './schemas/events.ts'
 export { SessionRequest } from './schemas/hand-over.ts'
 export {
   COMMAND_LINE_CHARACTERS,
@@ -22,7 +23,7 @@ export {
   MAX_TIMEOUT_MS,
   SUMMARY_STREAM_BYTES,
 } from './schemas/parts.ts'
-export { Receipt, StopFrame, StopReceipt, StopStep } from './schemas/receipt.ts'
+export { Receipt, StopFrame, StopReason, StopReceipt, StopStep } from './schemas/receipt.ts'
 export {
   CommandLimits,
   CommandParams,

@@ -2,6 +2,7 @@
 import type { Log } from '../log.ts'
 import { HelperError, runHelper } from '../sys/helper.ts'
 import { readDirtyBytes } from './dirty.ts'
+import type { Tell } from './events.ts'
 
 export interface Flushed {
   readonly dirtyBytes: number
@@ -27,12 +28,13 @@ export interface FlusherOptions {
   /** How often is looked whether the machine has something to write; 0: never. */
   readonly everyMs: number
   readonly log: Log
+  readonly tell: Tell
 }
 
 /** A dying disk fails every flush: the first errors say enough. */
 const MAX_ERRORS = 16
 
-export function createFlusher({ fd, limitMs, everyMs, log }: FlusherOptions): Flusher {
+export function createFlusher({ fd, limitMs, everyMs, log, tell }: FlusherOptions): Flusher {
   const errors: string[] = []
   let running: Promise<unknown> | null = null
   let next: Promise<Flushed> | null = null
@@ -46,6 +48,7 @@ export function createFlusher({ fd, limitMs, everyMs, log }: FlusherOptions): Fl
       const reason = error instanceof HelperError ? error.message : String(error)
       if (errors.length < MAX_ERRORS) errors.push(`${new Date().toISOString()} ${reason}`)
       log.error({ reason }, 'the flush failed')
+      tell({ type: 'flush_failed', reason })
     }
     const flushed = { dirtyBytes, flushMs: Math.round(performance.now() - began) }
     log.debug(flushed, 'flushed')

@@ -3,6 +3,7 @@ import { chownSync, closeSync, existsSync, mkdirSync, openSync, statSync } from 
 import type { Log } from '../log.ts'
 import type { Receipt, WorkspaceInfo } from '../protocol/schemas.ts'
 import { findUser } from '../sys/users.ts'
+import type { Tell } from './events.ts'
 import { createFlusher } from './flusher.ts'
 import { doStep } from './steps.ts'
 import { readTop, TOP_LIMIT_MS } from './top.ts'
@@ -19,10 +20,17 @@ export interface FolderSettings {
  * Makes a missing folder in one that is there, owned by the user that commands run as. What exists
  * is left as it is.
  */
-export function openFolder({ path, user, flushLimitMs }: FolderSettings, log: Log): Workspace {
+export function openFolder(
+  { path, user, flushLimitMs }: FolderSettings,
+  log: Log,
+  tell: Tell,
+): Workspace {
   prepare(path, user, () => log.warn({ path }, 'the workspace was missing, and has been made'))
   const first = stateOf(path)
-  if (!first.ok) log.error({ ...first }, 'the workspace is not there')
+  if (first.reason !== null) {
+    log.error({ ...first }, 'the workspace is not there')
+    tell({ type: 'workspace_unavailable', reason: first.reason })
+  }
 
   const flush = async (): Promise<Receipt> => {
     const { reason } = stateOf(path)
@@ -30,7 +38,7 @@ export function openFolder({ path, user, flushLimitMs }: FolderSettings, log: Lo
     const began = performance.now()
     const fd = openSync(path, 'r')
     try {
-      const flusher = createFlusher({ fd, limitMs: flushLimitMs, everyMs: 0, log })
+      const flusher = createFlusher({ fd, limitMs: flushLimitMs, everyMs: 0, log, tell })
       const flushed = await flusher.flush()
       return receiptOf(Math.round(performance.now() - began), flushed, flusher.errors)
     } finally {

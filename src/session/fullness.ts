@@ -1,5 +1,6 @@
 /** Watches how full the workspace is: lines at 80, 90 and 100 %, and what was full when. */
 import type { Log } from '../log.ts'
+import type { Tell } from './events.ts'
 import { type Full, readUsage, type Usage } from './usage.ts'
 
 export interface Fullness {
@@ -15,9 +16,14 @@ const LEVELS = [80, 90, 100] as const
 /** A level is left below this much less than it, so that one at its edge is not told again and again. */
 const HYSTERESIS_PERCENT = 2
 
-export function watchFullness(path: string, log: Log): Fullness {
+export function watchFullness(path: string, log: Log, tell: Tell): Fullness {
   const seen: Record<Full, number> = { bytes: -1, inodes: -1 }
   let level = 0
+
+  const told = (reached: (typeof LEVELS)[number] | 0, usage: Usage) => {
+    tell({ type: 'workspace_level', percent: reached, rising: reached > level, ...usage })
+    level = reached
+  }
 
   const look = (): Usage => {
     const usage = readUsage(path)
@@ -25,12 +31,14 @@ export function watchFullness(path: string, log: Log): Fullness {
     const percent = percentOf(usage)
     const reached = LEVELS.findLast(one => percent >= one) ?? 0
     if (reached > level) {
-      const tell = reached === 100 ? log.error.bind(log) : log.warn.bind(log)
-      tell({ percent: reached, ...usage }, 'the workspace fills up')
-      level = reached
+      log[reached === 100 ? 'error' : 'warn'](
+        { percent: reached, ...usage },
+        'the workspace fills up',
+      )
+      told(reached, usage)
     } else if (reached < level && percent < level - HYSTERESIS_PERCENT) {
       log.info({ percent: reached, ...usage }, 'the workspace has room again')
-      level = reached
+      told(reached, usage)
     }
     return usage
   }

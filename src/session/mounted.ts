@@ -4,8 +4,8 @@
  */
 import { closeSync } from 'node:fs'
 import { GuestdError } from '../errors.ts'
-import type { Log } from '../log.ts'
 import type { Receipt } from '../protocol/schemas.ts'
+import { keepActivity } from './activity.ts'
 import { createFlusher, type Flusher } from './flusher.ts'
 import { type Fullness, watchFullness } from './fullness.ts'
 import type { History } from './history.ts'
@@ -15,7 +15,7 @@ import { readTop, TOP_LIMIT_MS } from './top.ts'
 import { unavailable } from './unavailable.ts'
 import { unmountVolume } from './unmount.ts'
 import { mountVolume, type Volume } from './volume.ts'
-import type { Workspace, WorkspaceSettings } from './workspace.ts'
+import type { Around, Workspace, WorkspaceSettings } from './workspace.ts'
 
 /** The place that keeps the held descriptor over a restart of guestd, such as the service manager. */
 export interface StoredFd {
@@ -30,6 +30,7 @@ interface Mounted {
   readonly volume: Volume
   readonly flusher: Flusher
   readonly fullness: Fullness
+  readonly activity: { stop(): Promise<void> }
 }
 
 /** A device that comes late, or that somebody mends, is seen this soon. */
@@ -45,12 +46,13 @@ export function openMounted(
   settings: WorkspaceSettings,
   firstOwner: Owner | null,
   stored: StoredFd,
-  log: Log,
+  around: Around,
 ): Workspace & {
   /** Settles with the first attempt, or after 3 s. */
   readonly attempted: Promise<unknown>
 } {
   const { workspaceMount: path, user, flushLimitMs: limitMs, flushEveryMs: everyMs } = settings
+  const { log, tell } = around
   let mounted: Mounted | null = null
   let owner = firstOwner
   let reason = 'it is being mounted'
@@ -68,18 +70,26 @@ export function openMounted(
         await forget(stored)
         stored.keep(volume.fd)
       }
-      const flusher = createFlusher({ fd: volume.fd, limitMs, everyMs, log })
-      mounted = { volume, flusher, fullness: watchFullness(path, log) }
+      const flusher = createFlusher({ fd: volume.fd, limitMs, everyMs, log, tell })
+      const activity = keepActivity(volume.history, around)
+      mounted = { volume, flusher, fullness: watchFullness(path, log, tell), activity }
       const { takenOver, fresh, history } = volume
       const { generation, recovery } = history
       const facts = { path, device: volume.device.path, takenOver, fresh, generation }
       log.info(facts, 'the workspace is mounted')
-      if (recovery.length > 0) log.warn({ recovery }, 'the workspace had not been left clean')
+      tell({ type: 'workspace_mounted', device: volume.device.path, generation })
+      if (recovery.length > 0) {
+        log.warn({ recovery }, 'the workspace had not been left clean')
+        tell({ type: 'workspace_recovered', recovery: [...recovery] })
+      }
     } catch (error) {
       const failure = GuestdError.from(error)
       mismatch = failure.code === 'session_mismatch' ? failure : null
       const { message } = failure
-      if (message !== reason) log.error({ path, reason: message }, 'the workspace is not there')
+      if (message !== reason) {
+        log.error({ path, reason: message }, 'the workspace is not there')
+        tell({ type: 'workspace_unavailable', reason: message })
+      }
       reason = message
       // Nobody but its own session may have it, and that one asks for it.
       if (!isEnding && mismatch === null) retry = setTimeout(tryToMount, RETRY_MS).unref()
@@ -136,7 +146,8 @@ export function openMounted(
       }
       try {
         if (mismatch !== null) throw mismatch
-        await mounted?.volume.history.bind(given)
+        const failure = await mounted?.volume.history.bind(given)
+        if (failure) log.warn({ reason: failure }, 'the mark learns whose it is at the stop')
       } catch (error) {
         owner = before
         throw error
@@ -154,7 +165,7 @@ export function openMounted(
         ms: Math.round(performance.now() - began),
       }
     },
-    async end(report) {
+    async end(report, why) {
       isEnding = true
       clearTimeout(retry)
       await attempt
@@ -162,14 +173,17 @@ export function openMounted(
       mounted = null
       if (ending === null) return { ...receiptOf(null, []), how: 'none' }
       reason = 'it is being unmounted'
-      const { volume, flusher, fullness } = ending
+      const { volume, flusher, fullness, activity } = ending
       kept = volume.history
       fullness.stop()
+      await activity.stop()
       const receipt = await unmountVolume(volume, {
         flusher,
         letGo: () => letGo(volume),
         limitMs,
         report,
+        why,
+        lastActivityAt: around.lastActivityAt(),
       })
       reason = 'it has been unmounted'
       return receipt

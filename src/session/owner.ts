@@ -12,7 +12,7 @@ export interface Owner {
  *
  * @throws GuestdError `session_mismatch`
  */
-export function checkOwner(mark: Mark | null, owner: Owner | null): void {
+export function checkOwner(mark: Pick<Mark, 'sessionId'> | null, owner: Owner | null): void {
   const { sessionId = null } = mark ?? {}
   if (owner === null || sessionId === null || sessionId === owner.sessionId) return
   const detail = `the volume is that of the session ${sessionId}, not of ${owner.sessionId}`

@@ -2,7 +2,7 @@
  * The end of a mounted volume: all that was written made durable, unmounted, and seen to be so.
  * Every system call that may hang has a limit.
  */
-import type { Receipt } from '../protocol/schemas.ts'
+import type { Receipt, StopReason } from '../protocol/schemas.ts'
 import { type Content, identify } from '../protocol/volume/superblock.ts'
 import { type HelperCommand, HelperError, runHelper } from '../sys/helper.ts'
 import { readDirtyBytes } from './dirty.ts'
@@ -17,6 +17,9 @@ export interface UnmountOptions {
   /** For the flush and what follows; after a flush that took it all, each call has 10 s still. */
   readonly limitMs: number
   readonly report: Report
+  /** Stands in the mark, with the receipt. */
+  readonly why: StopReason
+  readonly lastActivityAt: string
 }
 
 /** After a flush that took all of its time, what follows has this at least. */
@@ -34,7 +37,7 @@ const BUSY_WAIT_MS = 50
  * Never fails: what went wrong stands in the receipt.
  */
 export async function unmountVolume(volume: Volume, options: UnmountOptions): Promise<Receipt> {
-  const { flusher, limitMs, report } = options
+  const { flusher, limitMs, report, why: reason, lastActivityAt } = options
   const began = performance.now()
   const { device } = volume
   const errors: string[] = []
@@ -66,9 +69,11 @@ export async function unmountVolume(volume: Volume, options: UnmountOptions): Pr
       errors: all,
       heldBy,
       clean: all.length === 0 && content?.kind === 'ext4' && content.clean && !content.hasErrors,
+      reason,
     }
   }
-  if (volume.history.generation !== null) await step('mark', () => volume.history.leave(receipt()))
+  if (volume.history.generation !== null)
+    await step('mark', () => volume.history.leave(receipt(), lastActivityAt))
   if (volume.isOurLoop && how === 'unmount')
     await step('detach', () => runHelper('detach', [device.path], { limitMs: DEVICE_LIMIT_MS }))
   return receipt()

@@ -1,6 +1,7 @@
 /** The workspace: a folder, or an ext4 on a device that guestd mounts. */
 import type { Log } from '../log.ts'
-import type { Receipt, WorkspaceInfo, WorkspaceTop } from '../protocol/schemas.ts'
+import type { Receipt, StopReason, WorkspaceInfo, WorkspaceTop } from '../protocol/schemas.ts'
+import type { Tell } from './events.ts'
 import { openFolder } from './folder.ts'
 import type { History } from './history.ts'
 import { openMounted, type StoredFd } from './mounted.ts'
@@ -22,6 +23,14 @@ export interface WorkspaceSettings {
   readonly flushEveryMs: number
   /** For all of the end: flush, unmount, and what follows. */
   readonly flushLimitMs: number
+}
+
+/** What a workspace tells, and asks, of the session around it. */
+export interface Around {
+  readonly log: Log
+  readonly tell: Tell
+  /** When somebody last worked; ISO 8601, UTC. */
+  lastActivityAt(): string
 }
 
 export interface Workspace {
@@ -54,7 +63,7 @@ export interface Workspace {
    * The flush and the unmount, once nobody works there any more. To be called once; never fails:
    * what went wrong stands in the receipt.
    */
-  end(report: Report): Promise<Receipt>
+  end(report: Report, reason: StopReason): Promise<Receipt>
   /** Longest time that the end takes, in milliseconds. */
   readonly endsWithinMs: number
 }
@@ -68,11 +77,12 @@ export async function openWorkspace(
   settings: WorkspaceSettings,
   owner: Owner | null,
   stored: StoredFd,
-  log: Log,
+  around: Around,
 ): Promise<Workspace> {
   const source = sourceOf(settings.workspace)
-  if (source.kind === 'folder') return openFolder({ ...settings, path: source.path }, log)
-  const workspace = openMounted(source, settings, owner, stored, log)
+  if (source.kind === 'folder')
+    return openFolder({ ...settings, path: source.path }, around.log, around.tell)
+  const workspace = openMounted(source, settings, owner, stored, around)
   await workspace.attempted
   return workspace
 }

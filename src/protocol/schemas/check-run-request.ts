@@ -1,6 +1,7 @@
 /** The rules of a run request that JSON Schema cannot say. */
 
 import { GuestdError } from '../../errors.ts'
+import type { SessionRequest } from './hand-over.ts'
 import { MAX_ARG_BYTES, MAX_COMMAND_BYTES } from './parts.ts'
 import type { RunRequest } from './requests.ts'
 
@@ -22,6 +23,15 @@ export function checkRunRequest(body: RunRequest): void {
   if (body.env !== undefined) checkEnv(body.env)
   if (body.cwd !== undefined) checkCString('cwd', body.cwd)
   if (typeof body.user === 'string') checkCString('user', body.user)
+}
+
+/**
+ * The same of a hand-over: the environment is one that commands can have.
+ *
+ * @throws GuestdError `invalid_request`
+ */
+export function checkSessionRequest({ env }: SessionRequest): void {
+  if (env !== undefined) checkEnv(env)
 }
 
 function checkCommand(command: string): void {

@@ -2,7 +2,11 @@
 
 import type { Static } from 'typebox'
 import * as Type from 'typebox'
-import { commandId, MAX_ARG_BYTES, NO_NUL_PATTERN } from './parts.ts'
+import { commandId, MAX_ARG_BYTES, MAX_TIMEOUT_MS, NO_NUL_PATTERN } from './parts.ts'
+import { CommandLimits } from './requests.ts'
+
+const limitMs = (description: string) =>
+  Type.Integer({ minimum: 0, maximum: MAX_TIMEOUT_MS, description })
 
 export const SessionRequest = Type.Object(
   {
@@ -21,6 +25,17 @@ export const SessionRequest = Type.Object(
         additionalProperties: { type: 'string', pattern: NO_NUL_PATTERN },
         description: `Environment of all commands, over the setting \`env\` and under a request's own; NAME=value has at most ${MAX_ARG_BYTES} bytes. Default: none`,
       }),
+    ),
+    limits: Type.Optional(CommandLimits),
+    idleMs: Type.Optional(
+      limitMs(
+        'The session is stopped after so long without any work, in milliseconds; 0: never. Default: as configured',
+      ),
+    ),
+    lifetimeMs: Type.Optional(
+      limitMs(
+        'The session is stopped so long after the first start of guestd in this boot, in milliseconds; 0: never. Default: as configured',
+      ),
     ),
   },
   { additionalProperties: false, description: 'Which session this is' },

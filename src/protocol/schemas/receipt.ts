@@ -4,7 +4,13 @@ import type { Static } from 'typebox'
 import * as Type from 'typebox'
 import { count, nullable, nullableCount } from './parts.ts'
 
-const receiptFields = {
+export const StopReason = Type.Enum(['request', 'signal', 'idle', 'lifetime'], {
+  description:
+    'Why the session was stopped: by a call of the API, by a signal to guestd, or by its idle or lifetime limit',
+})
+export type StopReason = Static<typeof StopReason>
+
+export const receiptFields = {
   at: Type.String({ format: 'date-time', description: 'When it was done; ISO 8601, UTC' }),
   generation: nullableCount('The generation of the workspace; null: unknown'),
   device: nullable(Type.String(), 'The block device of the workspace; null for a folder'),
@@ -25,6 +31,7 @@ const receiptFields = {
     description:
       'All that was written is on the device; after a stop, its file system has nothing to recover, too',
   }),
+  reason: Type.Optional(StopReason),
 }
 
 export const Receipt = Type.Object(receiptFields, { description: 'How the workspace is left' })

@@ -52,7 +52,7 @@ export const CommandLimits = Type.Object(
   {
     ...closed,
     description:
-      'Limits of this command. One that the machine cannot enforce is 422 "limit_unavailable". Default: as configured',
+      'Limits of a command. One that the machine cannot enforce is 422 "limit_unavailable". What is left out is as the session has it, or as configured',
   },
 )
 export type CommandLimits = Static<typeof CommandLimits>

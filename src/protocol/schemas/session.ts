@@ -17,7 +17,10 @@ export const SessionInfo = Type.Object(
     state: Type.Enum(['starting', 'ready', 'stopping', 'stopped', 'misconfigured'], {
       description: 'Where in its life guestd is',
     }),
-    reason: nullable(Type.String(), 'Why it is misconfigured, or null'),
+    reason: nullable(
+      Type.String(),
+      'Why it is not ready any more: of a stop "request", "signal", "idle" or "lifetime"; of settings that cannot be used, what is wrong; else null',
+    ),
     resumed: Type.Boolean({ description: 'The workspace has been used by an earlier boot' }),
     recovered: Type.Boolean({
       description: 'The workspace had not been left clean, and has been mended',
@@ -42,13 +45,28 @@ export const SessionInfo = Type.Object(
         nofile: nullableCount('Open files of each process; null: none'),
       },
       {
-        description: 'Commands at once, and the limits of a command that does not ask for its own',
+        description:
+          'Commands at once, and the limits of a command that does not ask for its own: of the session, over the configured ones',
       },
     ),
     commands: Type.Object({
       running: count('Commands that run'),
       ended: count('Ended commands that can still be read'),
     }),
+    idleMs: count(
+      'The session is stopped after so long without any work, in milliseconds; 0: never',
+    ),
+    lifetimeMs: count(
+      'The session is stopped so long after the first start of guestd in this boot, in milliseconds; 0: never',
+    ),
+    idleSince: nullable(
+      Type.String({ format: 'date-time' }),
+      'When the last work ended, or guestd started; null while there is work',
+    ),
+    endsAt: nullable(
+      Type.String({ format: 'date-time' }),
+      'When the first of both limits is reached if nothing is done until then; null: none is',
+    ),
     lastStop: nullable(
       Receipt,
       'How the workspace was left by the stop, or, before it, by the session before; or null',

@@ -4,19 +4,18 @@ import type { Static } from 'typebox'
 import * as Type from 'typebox'
 import { count, nullable } from './parts.ts'
 
-const WorkspaceUsage = Type.Object(
-  {
-    usedBytes: count(
-      'What was put there, in bytes; files that are deleted and still open count, the tables of the file system do not',
-    ),
-    availableBytes: count('What a user may still write, in bytes'),
-    capBytes: count('The sum of both'),
-    usedInodes: count('Files and folders'),
-    availableInodes: count('How many more there may be'),
-    full: nullable(Type.Enum(['bytes', 'inodes']), 'What has run out, or null'),
-  },
-  { description: 'How full the workspace is' },
-)
+export const usageFields = {
+  usedBytes: count(
+    'What was put there, in bytes; files that are deleted and still open count, the tables of the file system do not',
+  ),
+  availableBytes: count('What a user may still write, in bytes'),
+  capBytes: count('The sum of both'),
+  usedInodes: count('Files and folders'),
+  availableInodes: count('How many more there may be'),
+  full: nullable(Type.Enum(['bytes', 'inodes']), 'What has run out, or null'),
+}
+
+const WorkspaceUsage = Type.Object(usageFields, { description: 'How full the workspace is' })
 
 export const WorkspaceInfo = Type.Object(
   {

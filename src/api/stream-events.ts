@@ -1,0 +1,69 @@
+/** Streams events into a response, as fast as the client takes them. */
+
+import type { ServerResponse } from 'node:http'
+import type { SessionEvent } from '../protocol/schemas.ts'
+import type { EventReader } from '../session/events.ts'
+
+export interface EventStreamOptions {
+  readonly response: ServerResponse
+  readonly reader: EventReader
+  readonly mediaType: 'application/x-ndjson' | 'text/event-stream'
+  /** How long a stream may be silent before a keepalive, in milliseconds. */
+  readonly keepaliveMs: number
+  /** guestd itself failed: the stream is cut. */
+  readonly onError: (error: unknown) => void
+}
+
+/** Until the reader is done or the client has gone; it is closed then. */
+export function streamEvents(options: EventStreamOptions): void {
+  const { response, reader, mediaType, keepaliveMs, onError } = options
+  const encode = mediaType === 'text/event-stream' ? serverSentEvent : line
+  const send = (event: SessionEvent) => response.write(encode(event))
+
+  const keepAlive = () => {
+    const { cursor } = reader
+    if (!response.writableNeedDrain)
+      send({ type: 'keepalive', cursor, at: new Date().toISOString() })
+    timer.refresh()
+  }
+  const pump = () => {
+    if (response.destroyed || response.writableEnded) return
+    try {
+      while (!response.writableNeedDrain) {
+        const event = reader.read()
+        if (event === null) break
+        timer.refresh()
+        send(event)
+      }
+      if (reader.done) response.end()
+    } catch (error) {
+      onError(error)
+      response.destroy()
+    }
+  }
+  const close = () => {
+    clearTimeout(timer)
+    reader.close()
+  }
+
+  const timer = setTimeout(keepAlive, keepaliveMs).unref()
+  response.on('close', close)
+  // Cut before there was a reply.
+  if (response.destroyed) {
+    close()
+    return
+  }
+  response.writeHead(200, { 'Content-Type': mediaType, 'Cache-Control': 'no-store' })
+  response.flushHeaders()
+  reader.onReadable = pump
+  response.on('drain', pump)
+  pump()
+}
+
+function line(event: SessionEvent): string {
+  return `${JSON.stringify(event)}\n`
+}
+
+function serverSentEvent(event: SessionEvent): string {
+  return `event: ${event.type}\nid: ${event.cursor}\ndata: ${JSON.stringify(event)}\n\n`
+}

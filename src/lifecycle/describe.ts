@@ -1,0 +1,50 @@
+/** What `GET /v1/session` answers. */
+import type { Machine } from '../commands/plan.ts'
+import type { Commands } from '../commands/types.ts'
+import type { SessionInfo, SessionRequest } from '../protocol/schemas.ts'
+import { API_VERSION } from '../protocol/schemas.ts'
+import type { Workspace } from '../session/workspace.ts'
+import type { Expiry } from './expiry.ts'
+import type { Stop } from './stop.ts'
+
+export interface Parts {
+  readonly request: SessionRequest | null
+  readonly stop: Stop
+  readonly workspace: Workspace
+  readonly machine: Machine
+  readonly commands: Commands
+  readonly expiry: Expiry
+  readonly limits: SessionInfo['limits']
+  readonly bootId: string
+  readonly startedAt: string
+  readonly version: string
+}
+
+export function describeSession(parts: Parts): SessionInfo {
+  const { request, stop, workspace, machine, commands, expiry, limits } = parts
+  const { bootId, startedAt, version } = parts
+  const history = workspace.history()
+  return {
+    id: request?.id ?? null,
+    generation: history?.generation ?? null,
+    state: stop.state,
+    reason: stop.reason,
+    resumed: history?.resumed ?? false,
+    recovered: (history?.recovery.length ?? 0) > 0,
+    recovery: [...(history?.recovery ?? [])],
+    workspace: workspace.state(),
+    cgroup: {
+      mode: machine.cgroups === null ? 'group' : 'cgroup2',
+      path: machine.cgroups?.commandsPath ?? null,
+      limits: [...(machine.cgroups?.controllers ?? [])],
+    },
+    limits,
+    commands: commands.counts,
+    ...expiry.facts(),
+    lastStop: stop.receipt ?? history?.lastStop ?? null,
+    bootId,
+    startedAt,
+    version,
+    apiVersion: API_VERSION,
+  }
+}

@@ -1,0 +1,49 @@
+/** Has the mark of a mounted volume tell when somebody last worked there. */
+import type { History } from './history.ts'
+import type { Around } from './workspace.ts'
+
+/**
+ * Volumes are told to be unused after days: an hour is near enough, and a volume is then written to
+ * 24 times a day for it at most. A machine that is lost loses that hour.
+ */
+const EVERY_MS = 3_600_000
+
+/** Below this it is the same, in milliseconds: it is reckoned back from the present. */
+const LEAST_MOVE_MS = 1_000
+
+/**
+ * Writes it once an hour where it has moved. The first write that fails is the last: a kernel may
+ * not let the device of a mounted file system be written at all.
+ */
+export function keepActivity(
+  history: Pick<History, 'generation' | 'worked'>,
+  { log, lastActivityAt }: Pick<Around, 'log' | 'lastActivityAt'>,
+  everyMs = EVERY_MS,
+): { stop(): Promise<void> } {
+  let written = lastActivityAt()
+  let writing: Promise<void> = Promise.resolve()
+
+  const write = async () => {
+    const now = lastActivityAt()
+    if (Date.parse(now) - Date.parse(written) < LEAST_MOVE_MS) return
+    written = now
+    try {
+      await history.worked(now)
+    } catch (err) {
+      clearInterval(timer)
+      log.warn({ err }, 'the mark learns of the last activity at the stop only')
+    }
+  }
+  const timer = setInterval(() => {
+    writing = write()
+  }, everyMs).unref()
+  // There is no mark to write to.
+  if (history.generation === null) clearInterval(timer)
+
+  return {
+    async stop() {
+      clearInterval(timer)
+      await writing
+    },
+  }
+}
