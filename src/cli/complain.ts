@@ -18,6 +18,7 @@ const advice: Partial<Record<ErrorCode, string>> = {
   stopped: 'start the guest again',
   misconfigured: 'mend the settings in the guest, and start guestd again',
   workspace_unavailable: "'guestctl status' tells why",
+  workspace_full: "make room: 'guestctl status --top', 'guestctl run --allow-over-cap -- rm …'",
 }
 
 /** What is printed after `guestctl: `, without a newline. */

@@ -32,6 +32,10 @@ export const requestOptions: readonly OptionRow[] = [
   { name: 'cpus', value: 'N', help: 'Limit of processor time per time, such as 0.5' },
   { name: 'nofile', value: 'N', help: 'Limit of open files of each process' },
   {
+    name: 'allow-over-cap',
+    help: 'Run it in a workspace that is past its cap too, to make room',
+  },
+  {
     name: 'background',
     value: 'keep|kill',
     help: 'Processes that outlive the command; default: keep',
@@ -66,6 +70,7 @@ export function readRequest(args: Arguments, env: NodeJS.ProcessEnv): RunRequest
     user: given('user', (_, text) => (/^\d+$/.test(text) ? Number(text) : text)),
     timeoutMs: given('timeout', parseDuration),
     limits: Object.keys(limits).length === 0 ? undefined : limits,
+    allowOverCap: args.has('allow-over-cap') || undefined,
     background: given('background', (option, text) => parseChoice(option, text, keepOrKill)),
     onDisconnect: given('on-disconnect', (option, text) => parseChoice(option, text, keepOrKill)),
   })

@@ -16,7 +16,8 @@ export function workspaceFacts({
   const { usedBytes, capBytes, usedInodes, availableInodes, full } = usage
   const percent = Math.round((usedBytes / Math.max(capBytes, 1)) * 100)
   const bytes = `${formatBytes(usedBytes)} of ${formatBytes(capBytes)} (${percent} %)`
-  const files = `${usedInodes} files of ${usedInodes + availableInodes}`
+  const most = availableInodes === null ? '' : ` of ${usedInodes + availableInodes}`
+  const files = `${usedInodes} files${most}`
   const fullText = full === null ? '' : `; FULL: no ${full} are left`
   return [...facts, ['Used', `${bytes}, ${files}${fullText}`], ['Cap holds', enforcedFor]]
 }

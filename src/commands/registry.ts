@@ -30,6 +30,8 @@ export interface RegistrySettings
 }
 
 export interface RegistryHooks {
+  /** Rejects with a GuestdError where no command may begin as there is no room for it. */
+  readonly room: () => Promise<void>
   /** Throws a GuestdError where no command may begin in this working directory. */
   readonly admit: (cwd: string) => void
   /** What of the workspace was seen full since then, of `performance.now()`. */
@@ -227,7 +229,10 @@ export function createRegistry(
 
   return {
     async run(request) {
-      const slot = request.id === undefined ? undefined : slots.get(request.id)
+      const known = () => (request.id === undefined ? undefined : slots.get(request.id))
+      if (known() === undefined && request.allowOverCap !== true) await hooks.room()
+      // The same request may have come meanwhile.
+      const slot = known()
       if (slot !== undefined) return { command: await attach(slot, request), created: false }
       return { command: await start(request), created: true }
     },

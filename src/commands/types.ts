@@ -11,7 +11,8 @@ export interface Commands {
    * `spawn`). A request with an id that is still launching waits for that launch.
    *
    * @throws GuestdError `cwd_not_found`, `cwd_not_directory`, `user_unknown`, `user_not_allowed`,
-   * `limit_unavailable`, `id_conflict`, `too_many_commands`, `stopping`, `workspace_unavailable`:
+   * `limit_unavailable`, `id_conflict`, `too_many_commands`, `stopping`, `workspace_unavailable`,
+   * `workspace_full`:
    * nothing was started.
    */
   run(request: RunRequest): Promise<{ readonly command: Command; readonly created: boolean }>

@@ -53,6 +53,12 @@ export const table = {
     '/mnt/workspace',
     'Where the workspace is mounted when it is a device, an image file or a label.',
   ),
+  workspaceCapBytes: integer(
+    GIB,
+    0,
+    Number.MAX_SAFE_INTEGER,
+    'How much a workspace that is a folder may hold before new commands are refused, in bytes; 0: any amount. A device is its own cap.',
+  ),
   requireSession: boolean(
     false,
     'Whether the workspace and commands wait until the host says which session this is.',

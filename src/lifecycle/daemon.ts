@@ -104,6 +104,7 @@ export async function startDaemon(
       if (waits()) throw new GuestdError('starting', WAITS)
       workspace.admit(cwd)
     },
+    room: workspace.room,
     workspaceFull: workspace.fullSince,
     started: (id, user) => tell({ type: 'command_started', id, user }),
     ended(command) {

@@ -1,40 +1,63 @@
 /** The workspace as a plain folder: made when it is missing, looked at when somebody asks. */
 import { chownSync, closeSync, existsSync, mkdirSync, openSync, statSync } from 'node:fs'
 import type { Log } from '../log.ts'
-import type { Receipt, WorkspaceInfo } from '../protocol/schemas.ts'
+import type { Receipt } from '../protocol/schemas.ts'
 import { findUser } from '../sys/users.ts'
 import type { Tell } from './events.ts'
 import { createFlusher } from './flusher.ts'
+import { type FolderUsage, watchFolderUsage } from './folder-usage.ts'
+import { holdFolder } from './hold.ts'
 import { doStep } from './steps.ts'
 import { readTop, TOP_LIMIT_MS } from './top.ts'
-import { unavailable } from './unavailable.ts'
+import { isBelow, unavailable } from './unavailable.ts'
 import type { Workspace } from './workspace.ts'
 
 export interface FolderSettings {
   readonly path: string
   readonly user: string | number | null
   readonly flushLimitMs: number
+  /** 0: none. */
+  readonly capBytes: number
 }
 
 /**
  * Makes a missing folder in one that is there, owned by the user that commands run as. What exists
- * is left as it is.
+ * is left as it is. Resolves once it is ours, or is known to be another guestd's, which is looked at again
+ * and again.
  */
-export function openFolder(
-  { path, user, flushLimitMs }: FolderSettings,
+export async function openFolder(
+  settings: FolderSettings,
   log: Log,
   tell: Tell,
-): Workspace {
+): Promise<Workspace> {
+  const { path, user, flushLimitMs, capBytes } = settings
   prepare(path, user, () => log.warn({ path }, 'the workspace was missing, and has been made'))
-  const first = stateOf(path)
-  if (first.reason !== null) {
-    log.error({ ...first }, 'the workspace is not there')
-    tell({ type: 'workspace_unavailable', reason: first.reason })
+  const missing = reasonOf(path)
+  if (missing !== null) {
+    log.error({ path, reason: missing }, 'the workspace is not there')
+    tell({ type: 'workspace_unavailable', reason: missing })
+  }
+  let usage: FolderUsage | null = null
+  const hold = holdFolder(
+    path,
+    () => {
+      if (capBytes > 0) usage ??= watchFolderUsage(path, capBytes, log, tell)
+    },
+    log,
+    tell,
+  )
+  await hold.attempted
+
+  const reason = () => reasonOf(path) ?? hold.reason
+  const absent = (why: string) => unavailable(`the workspace ${path}: ${why}`)
+  /** @throws GuestdError `workspace_unavailable` */
+  const check = () => {
+    const why = reason()
+    if (why !== null) throw absent(why)
   }
 
   const flush = async (): Promise<Receipt> => {
-    const { reason } = stateOf(path)
-    if (reason !== null) throw unavailable(reason)
+    check()
     const began = performance.now()
     const fd = openSync(path, 'r')
     try {
@@ -48,21 +71,37 @@ export function openFolder(
 
   return {
     path,
-    state: () => stateOf(path),
+    state() {
+      const why = reason()
+      return {
+        path,
+        ok: why === null,
+        reason: why,
+        device: null,
+        rung: capBytes > 0 ? 'watch' : 'none',
+        enforcedFor: 'nobody',
+        usage: why === null ? (usage?.usage ?? null) : null,
+      }
+    },
     // What is wrong with the folder is seen by the launch itself.
-    admit: () => {},
+    admit(cwd) {
+      if (hold.reason !== null && isBelow(cwd, path) && reasonOf(path) === null)
+        throw absent(hold.reason)
+    },
+    room: async () => await usage?.room(),
     async top(count) {
-      const { reason } = stateOf(path)
-      if (reason !== null) throw unavailable(reason)
+      check()
       return await readTop(path, { count, limitMs: TOP_LIMIT_MS })
     },
     bind: async () => {},
     history: () => null,
-    fullSince: () => null,
+    fullSince: time => usage?.fullSince(time) ?? null,
     flush,
     async end(report) {
       const errors: string[] = []
+      usage?.stop()
       const receipt = await doStep('flush', report, errors, flush)
+      await hold.release()
       return receipt ?? { ...receiptOf(0, { dirtyBytes: 0, flushMs: 0 }, errors), how: 'none' }
     },
     endsWithinMs: flushLimitMs,
@@ -83,20 +122,12 @@ function prepare(path: string, user: string | number | null, made: () => void): 
   }
 }
 
-function stateOf(path: string): WorkspaceInfo {
-  const told = (reason: string | null): WorkspaceInfo => ({
-    path,
-    ok: reason === null,
-    reason,
-    device: null,
-    rung: 'none',
-    enforcedFor: 'nobody',
-    usage: null,
-  })
+/** Why there is no folder; `null`: there is one. */
+function reasonOf(path: string): string | null {
   try {
-    return told(statSync(path).isDirectory() ? null : `${path} is not a directory`)
+    return statSync(path).isDirectory() ? null : `${path} is not a directory`
   } catch (error) {
-    return told(error instanceof Error ? error.message : String(error))
+    return error instanceof Error ? error.message : String(error)
   }
 }
 

@@ -12,7 +12,7 @@ import type { History } from './history.ts'
 import type { Owner } from './owner.ts'
 import type { Source } from './source.ts'
 import { readTop, TOP_LIMIT_MS } from './top.ts'
-import { unavailable } from './unavailable.ts'
+import { isBelow, unavailable } from './unavailable.ts'
 import { unmountVolume } from './unmount.ts'
 import { mountVolume, type Volume } from './volume.ts'
 import type { Around, Workspace, WorkspaceSettings } from './workspace.ts'
@@ -134,6 +134,8 @@ export function openMounted(
     admit(cwd) {
       if (mounted === null && isBelow(cwd, path)) throw absent()
     },
+    // The kernel refuses writers, and commands have to be able to make room.
+    room: async () => {},
     async bind(given) {
       const before = owner
       owner = given
@@ -213,8 +215,4 @@ function receiptOf(volume: Volume | null, errors: readonly string[]): Receipt {
     heldBy: null,
     clean: errors.length === 0,
   }
-}
-
-function isBelow(path: string, folder: string): boolean {
-  return path === folder || path.startsWith(`${folder}/`)
 }

@@ -1,4 +1,4 @@
-/** How full the workspace is: one statfs(2), whatever is in it. */
+/** How full the workspace is; on a device by one statfs(2), whatever is in it. */
 import { statfsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 
@@ -11,9 +11,12 @@ export interface Usage {
   readonly availableBytes: number
   readonly capBytes: number
   readonly usedInodes: number
-  readonly availableInodes: number
+  /** `null`: nothing caps them. */
+  readonly availableInodes: number | null
   /** What has run out. */
   readonly full: Full | null
+  /** When it was measured; ISO 8601, UTC. */
+  readonly at: string
 }
 
 /**
@@ -40,6 +43,7 @@ export function readUsage(path: string): Usage {
     usedInodes: Math.max(0, files - ffree - OWN_INODES),
     availableInodes: ffree,
     full: ffree === 0 ? 'inodes' : bavail < FULL_BLOCKS ? 'bytes' : null,
+    at: new Date().toISOString(),
   }
 }
 

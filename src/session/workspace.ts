@@ -14,6 +14,8 @@ export type { StoredFd } from './mounted.ts'
 export interface WorkspaceSettings {
   /** A folder, a block device, an image file, or `LABEL=name`. */
   readonly workspace: string
+  /** Of a folder; 0: none. */
+  readonly workspaceCapBytes: number
   /** Where a device is mounted. */
   readonly workspaceMount: string
   readonly user: string | number | null
@@ -48,6 +50,13 @@ export interface Workspace {
    */
   admit(cwd: string): void
   /**
+   * Resolves where there is room for one more command, by a figure that is not older than the call
+   * where that could be had in some seconds.
+   *
+   * @throws GuestdError `workspace_full`
+   */
+  room(): Promise<void>
+  /**
    * Has it belong to the session; with `requireSession` it is mounted only now.
    *
    * @throws GuestdError `session_mismatch`: it belongs to another
@@ -81,7 +90,11 @@ export async function openWorkspace(
 ): Promise<Workspace> {
   const source = sourceOf(settings.workspace)
   if (source.kind === 'folder')
-    return openFolder({ ...settings, path: source.path }, around.log, around.tell)
+    return await openFolder(
+      { ...settings, path: source.path, capBytes: settings.workspaceCapBytes },
+      around.log,
+      around.tell,
+    )
   const workspace = openMounted(source, settings, owner, stored, around)
   await workspace.attempted
   return workspace

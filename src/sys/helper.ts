@@ -19,6 +19,7 @@ export type HelperCommand =
   | 'power'
   | 'attach'
   | 'detach'
+  | 'usage'
 
 export interface HelperOptions {
   /** In milliseconds: then the helper is killed, or, where it cannot be, left behind. */
@@ -27,6 +28,8 @@ export interface HelperOptions {
   readonly fd?: number
   /** Its standard input; else that is empty. */
   readonly input?: Uint8Array
+  /** Kills it: nobody waits for what it does any more. */
+  readonly signal?: AbortSignal
 }
 
 /** A system call of the helper failed, or did not come back: `errno` is then ETIMEDOUT. */
@@ -50,7 +53,7 @@ export class HelperError extends Error {
 export async function runHelper(
   command: HelperCommand,
   args: readonly string[],
-  { limitMs, fd, input }: HelperOptions,
+  { limitMs, fd, input, signal }: HelperOptions,
 ): Promise<Buffer> {
   // Loaded at the first use: it costs the start of a daemon that has no device nothing.
   const { spawn } = await import('node:child_process')
@@ -65,6 +68,8 @@ export async function runHelper(
       ...(fd === undefined ? [] : [fd]),
     ],
   })
+  const kill = () => child.kill('SIGKILL')
+  signal?.addEventListener('abort', kill)
   const out = gather(child.stdout)
   const err = gather(child.stderr)
   child.once('error', error => reject(new HelperError('spawn', codeOf(error), error.message)))
@@ -86,6 +91,7 @@ export async function runHelper(
     return await promise
   } finally {
     clearTimeout(timer)
+    signal?.removeEventListener('abort', kill)
   }
 }
 

@@ -143,6 +143,12 @@ export const RunRequest = Type.Object(
           'When the stream that started the command is cut: keep it, or kill it with cause "disconnected". Default: "keep"',
       }),
     ),
+    allowOverCap: Type.Optional(
+      Type.Boolean({
+        description:
+          'Run it in a folder that is past its cap too: it makes room. On a device it means nothing. Default: false',
+      }),
+    ),
     background: Type.Optional(
       Type.Enum(['keep', 'kill'], {
         description:

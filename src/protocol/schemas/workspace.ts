@@ -2,20 +2,32 @@
 
 import type { Static } from 'typebox'
 import * as Type from 'typebox'
-import { count, nullable } from './parts.ts'
+import { count, nullable, nullableCount } from './parts.ts'
 
 export const usageFields = {
   usedBytes: count(
-    'What was put there, in bytes; files that are deleted and still open count, the tables of the file system do not',
+    'What was put there, in bytes on the disk; on a device files that are deleted and still open count, the tables of the file system do not',
   ),
-  availableBytes: count('What a user may still write, in bytes'),
-  capBytes: count('The sum of both'),
+  availableBytes: count('What may still be written, in bytes'),
+  capBytes: count('How much there may be, in bytes'),
   usedInodes: count('Files and folders'),
-  availableInodes: count('How many more there may be'),
+  availableInodes: nullableCount(
+    'How many more there may be; null for a folder: nothing caps them',
+  ),
   full: nullable(Type.Enum(['bytes', 'inodes']), 'What has run out, or null'),
 }
 
-const WorkspaceUsage = Type.Object(usageFields, { description: 'How full the workspace is' })
+const WorkspaceUsage = Type.Object(
+  {
+    ...usageFields,
+    at: Type.String({
+      format: 'date-time',
+      description:
+        'When it was measured, ISO 8601, UTC: for a device now, for a folder at the last walk',
+    }),
+  },
+  { description: 'How full the workspace is' },
+)
 
 export const WorkspaceInfo = Type.Object(
   {
@@ -23,15 +35,18 @@ export const WorkspaceInfo = Type.Object(
     ok: Type.Boolean({ description: 'It can be used' }),
     reason: nullable(Type.String(), 'Why it cannot be used, or null'),
     device: nullable(Type.String(), 'The block device that guestd mounted; null for a folder'),
-    rung: Type.Enum(['device', 'none'], {
+    rung: Type.Enum(['device', 'watch', 'none'], {
       description:
-        'What caps it: the size of its device, which the kernel enforces; or nothing, for a folder',
+        'What caps it: the size of its device, which the kernel enforces; for a folder the setting workspaceCapBytes, past which new commands are refused, or nothing',
     }),
     enforcedFor: Type.Enum(['everyone', 'users', 'nobody'], {
       description:
         'Whom the cap holds. A file system with reserved blocks holds users, but not root',
     }),
-    usage: nullable(WorkspaceUsage, 'How full it is; null for a folder, or while there is none'),
+    usage: nullable(
+      WorkspaceUsage,
+      'How full it is; null while that is not known, and for a folder without a cap',
+    ),
   },
   { description: 'The workspace' },
 )

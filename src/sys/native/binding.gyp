@@ -13,7 +13,8 @@
       "type": "executable",
       "product_extension": "",
       "sources": [
-        "helper/main.c", "helper/device.c", "helper/mount.c", "helper/flush.c", "helper/loop.c", "helper/power.c", "helper/mark.c", "helper/lock.c"
+        "helper/main.c", "helper/device.c", "helper/mount.c", "helper/flush.c", "helper/loop.c", "helper/power.c", "helper/mark.c", "helper/lock.c",
+        "helper/usage.c"
       ],
       "cflags": ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror"],
       "ldflags!": ["-rdynamic"],

@@ -14,6 +14,7 @@ int cmd_shutdown(char **args);
 int cmd_slots(char **args);
 int cmd_put(char **args);
 int cmd_lock(char **args);
+int cmd_usage(char **args);
 int cmd_power(char **args);
 int cmd_attach(char **args);
 int cmd_detach(char **args);

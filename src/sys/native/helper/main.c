@@ -20,7 +20,7 @@ static const struct {
   {"sync", 0, cmd_sync},       {"shutdown", 1, cmd_shutdown},
   {"attach", 1, cmd_attach},   {"detach", 1, cmd_detach},
   {"power", 1, cmd_power},     {"slots", 2, cmd_slots},   {"put", 2, cmd_put},
-  {"lock", 1, cmd_lock},
+  {"lock", 1, cmd_lock},       {"usage", 1, cmd_usage},
 };
 
 int fail(const char *call, int error) {

@@ -1,0 +1,97 @@
+/** Tells when something changes in a folder, by chokidar, as long as the folder is small and calm. */
+import type { Log } from '../log.ts'
+import type { FSWatcher } from './chokidar.ts'
+
+export interface Changes {
+  /** Whether a change would be told now. */
+  readonly isWatched: boolean
+  /** To be called after each walk: begins or ends the watch. */
+  walked(entries: number): void
+  stop(): void
+}
+
+/**
+ * The largest tree that is watched, in files and folders. chokidar reads all of it first and keeps the
+ * names: some 10 KiB of memory and 0.1 ms of the event loop for each, and an inotify watch for each
+ * folder. A walk of a larger one costs the daemon nothing.
+ */
+const MOST_ENTRIES = 1_000
+/** More changes than these between two walks, and telling them costs more than walks do. */
+const MOST_CHANGES = 200
+/** A tree that was not calm is watched again after this long. */
+const REST_MS = 30_000
+/** The limits of inotify(7), on watches and on instances: nothing mends them soon. */
+const EXHAUSTED = ['ENOSPC', 'EMFILE']
+
+/** @param changed called for each change, and once when the watch begins: what came before was not seen */
+export function watchChanges(path: string, changed: () => void, log: Log): Changes {
+  let watcher: FSWatcher | null = null
+  let isReady = false
+  let isStopped = false
+  let isExhausted = false
+  let changes = 0
+  let restsUntil = 0
+
+  const end = () => {
+    const ending = watcher
+    watcher = null
+    isReady = false
+    void ending?.close()
+  }
+
+  const failed = (error: unknown) => {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+    if (!EXHAUSTED.includes(code)) return log.debug({ err: error }, 'the watch of the workspace')
+    end()
+    if (isExhausted) return
+    isExhausted = true
+    const reason = error instanceof Error ? error.message : code
+    log.warn({ path, reason }, 'the workspace cannot be watched: its usage is only walked')
+  }
+
+  const begin = async () => {
+    isReady = false
+    changes = 0
+    // Nobody else begins one meanwhile.
+    restsUntil = performance.now() + REST_MS
+    const { watch } = await import('./chokidar.ts')
+    if (isStopped) return
+    const begun = watch(path, {
+      ignoreInitial: true,
+      followSymlinks: false,
+      ignorePermissionErrors: true,
+      atomic: false,
+      persistent: false,
+    })
+    watcher = begun
+    begun.on('error', failed)
+    begun.on('ready', () => {
+      isReady = watcher === begun
+      if (isReady) changed()
+    })
+    begun.on('all', () => {
+      changes += 1
+      if (changes > MOST_CHANGES && watcher === begun) {
+        end()
+        restsUntil = performance.now() + REST_MS
+      }
+      changed()
+    })
+  }
+
+  return {
+    get isWatched() {
+      return isReady
+    },
+    walked(entries) {
+      changes = 0
+      if (entries > MOST_ENTRIES) return end()
+      const mayBegin = watcher === null && !isExhausted && !isStopped
+      if (mayBegin && performance.now() >= restsUntil) begin().catch(failed)
+    },
+    stop() {
+      isStopped = true
+      end()
+    },
+  }
+}

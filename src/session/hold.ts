@@ -1,0 +1,83 @@
+/** Keeps the lock of a folder: takes it, again and again where another guestd has it. */
+import { statSync } from 'node:fs'
+import type { Log } from '../log.ts'
+import type { Tell } from './events.ts'
+import { type FolderLock, lockFolder } from './folder-lock.ts'
+
+export interface Hold {
+  /** Why the folder is not ours; `null`: it is. */
+  readonly reason: string | null
+  /** Settles with the first attempt. */
+  readonly attempted: Promise<void>
+  release(): Promise<void>
+}
+
+/** A folder that the other guestd leaves, or that another took the place of, is ours this soon. */
+const RETRY_MS = 2_000
+
+/** @param taken called each time that a folder becomes ours */
+export function holdFolder(path: string, taken: () => void, log: Log, tell: Tell): Hold {
+  let held: { readonly key: string; readonly lock: FolderLock } | null = null
+  let reason: string | null = 'it is being locked'
+  let timer: NodeJS.Timeout | undefined
+  let isReleased = false
+
+  const refuse = (why: string) => {
+    if (why !== reason) {
+      log.error({ path, reason: why }, 'the workspace is not ours')
+      tell({ type: 'workspace_unavailable', reason: why })
+    }
+    reason = why
+  }
+
+  const lost = (error: Error) => {
+    held = null
+    refuse(`its lock was taken away: ${error.message}`)
+  }
+
+  /** A folder that was moved stays ours until another is at its place. */
+  const take = async () => {
+    const key = keyOf(path)
+    if (key !== null && key !== held?.key) {
+      await held?.lock.release()
+      held = null
+      try {
+        held = { key, lock: await lockFolder(key, lost) }
+        if (reason !== null) taken()
+        reason = null
+      } catch (error) {
+        refuse(error instanceof Error ? error.message : String(error))
+      }
+    }
+  }
+
+  const tryToTake = () => {
+    attempt = take().finally(() => {
+      if (!isReleased) timer = setTimeout(tryToTake, RETRY_MS).unref()
+    })
+    return attempt
+  }
+  let attempt: Promise<void> = Promise.resolve()
+  const attempted = tryToTake()
+
+  return {
+    // One that is not there is nobody's: that it is missing is told by its state.
+    get reason() {
+      return reason
+    },
+    attempted,
+    async release() {
+      isReleased = true
+      clearTimeout(timer)
+      await attempt
+      await held?.lock.release()
+      held = null
+    },
+  }
+}
+
+/** The folder itself, whatever path leads to it; `null` where there is none. */
+function keyOf(path: string): string | null {
+  const stats = statSync(path, { bigint: true, throwIfNoEntry: false })
+  return stats?.isDirectory() ? `${stats.dev}-${stats.ino}` : null
+}

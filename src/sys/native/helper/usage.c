@@ -1,0 +1,234 @@
+/*
+ * usage PATH: walks all that is below a folder and prints "BYTES INODES UNREAD CPU_US": what is allocated on
+ * the disk, how many files and folders there are (the folder itself is in neither), how many folders may not
+ * be read, and the processor time that it took. It stays on the mount, follows no symbolic link, also none that takes a folder's place while it
+ * walks, and counts a file with several names once. What goes away meanwhile does not count.
+ * ESTALE: a folder more than KEPT_FDS deep was moved while it was walked.
+ */
+#define _GNU_SOURCE
+#include "helper.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Folders that stay open on the way down; further below, the way up is "..". A process may have 1,024. */
+enum { KEPT_FDS = 256 };
+/* Of statx(2). */
+enum { STAT_BLOCK_BYTES = 512 };
+/* Names of folders on the way down, and hard links: far above those of any honest tree. */
+enum { MEMORY_LIMIT_BYTES = 512 * 1024 * 1024 };
+/* 16 MiB of them; what is linked beyond half of that counts with its share of each name. */
+enum { FIRST_SLOTS = 1024, MOST_SLOTS = 1024 * 1024 };
+
+struct file_id {
+  uint64_t ino;
+  uint64_t dev;
+};
+
+struct folder {
+  int fd; /* -1 while it is closed */
+  struct file_id id;
+  char *names; /* of the folders in it, each with its NUL */
+  size_t length, capacity, next;
+};
+
+struct walk {
+  struct statx root;
+  struct folder *folders; /* from the root to where it is */
+  size_t depth, capacity;
+  struct file_id *linked; /* open addressing; ino 0 is free */
+  size_t slots, used;
+  uint64_t bytes, inodes, unread;
+};
+
+static int is_same_mount(const struct statx *a, const struct statx *b) {
+#ifdef STATX_MNT_ID
+  if ((a->stx_mask & b->stx_mask & STATX_MNT_ID) != 0) return a->stx_mnt_id == b->stx_mnt_id;
+#endif
+  return a->stx_dev_major == b->stx_dev_major && a->stx_dev_minor == b->stx_dev_minor;
+}
+
+static int look(int fd, const char *name, struct statx *facts) {
+  unsigned mask = STATX_TYPE | STATX_NLINK | STATX_INO | STATX_BLOCKS;
+#ifdef STATX_MNT_ID
+  mask |= STATX_MNT_ID;
+#endif
+  return statx(fd, name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_EMPTY_PATH, mask, facts);
+}
+
+static struct file_id id_of(const struct statx *facts) {
+  return (struct file_id){facts->stx_ino, (uint64_t)facts->stx_dev_major << 32 | facts->stx_dev_minor};
+}
+
+static int is_same_file(struct file_id a, struct file_id b) {
+  return a.ino == b.ino && a.dev == b.dev;
+}
+
+static struct file_id *slot_of(struct file_id *linked, size_t slots, struct file_id id) {
+  size_t at = (id.ino * 0x9e3779b97f4a7c15u ^ id.dev) >> 20 & (slots - 1);
+  while (linked[at].ino != 0 && !is_same_file(linked[at], id)) at = (at + 1) & (slots - 1);
+  return &linked[at];
+}
+
+static int grow_linked(struct walk *walk) {
+  size_t slots = walk->slots == 0 ? FIRST_SLOTS : walk->slots * 2;
+  struct file_id *linked = calloc(slots, sizeof *linked);
+  if (linked == NULL) return -1;
+  for (size_t i = 0; i < walk->slots; i++)
+    if (walk->linked[i].ino != 0) *slot_of(linked, slots, walk->linked[i]) = walk->linked[i];
+  free(walk->linked);
+  walk->linked = linked;
+  walk->slots = slots;
+  return 0;
+}
+
+/* How many of its names a file with several of them counts for: 1 is once, 0 is no more; -1 failed. */
+static long names_of(struct walk *walk, const struct statx *facts) {
+  if (walk->used * 2 >= walk->slots && walk->slots < MOST_SLOTS && grow_linked(walk) != 0) return -1;
+  struct file_id *slot = slot_of(walk->linked, walk->slots, id_of(facts));
+  if (slot->ino != 0) return 0;
+  if (walk->used * 2 >= MOST_SLOTS) return (long)facts->stx_nlink;
+  *slot = id_of(facts);
+  walk->used++;
+  return 1;
+}
+
+static int add_name(struct folder *folder, const char *name) {
+  size_t size = strlen(name) + 1;
+  while (folder->length + size > folder->capacity) {
+    size_t capacity = folder->capacity == 0 ? 256 : folder->capacity * 2;
+    char *names = realloc(folder->names, capacity);
+    if (names == NULL) return -1;
+    folder->names = names;
+    folder->capacity = capacity;
+  }
+  memcpy(folder->names + folder->length, name, size);
+  folder->length += size;
+  return 0;
+}
+
+static int count_entry(struct walk *walk, struct folder *folder, const char *name) {
+  struct statx facts;
+  if (look(folder->fd, name, &facts) != 0) return errno == ENOENT ? 0 : fail("statx", errno);
+  if (!is_same_mount(&facts, &walk->root)) return 0;
+  long names = 1;
+  if (S_ISDIR(facts.stx_mode)) {
+    if (add_name(folder, name) != 0) return fail("malloc", ENOMEM);
+  } else if (facts.stx_nlink > 1) {
+    names = names_of(walk, &facts);
+    if (names < 0) return fail("malloc", ENOMEM);
+    if (names == 0) return 0;
+  }
+  walk->bytes += facts.stx_blocks * STAT_BLOCK_BYTES / (uint64_t)names;
+  walk->inodes++;
+  return 0;
+}
+
+/* Counts what is directly in it, and notes the folders. */
+static int read_folder(struct walk *walk, struct folder *folder) {
+  int fd = fcntl(folder->fd, F_DUPFD_CLOEXEC, 0);
+  DIR *entries = fd < 0 ? NULL : fdopendir(fd);
+  if (entries == NULL) return fail("fdopendir", errno);
+  int failed = 0;
+  for (;;) {
+    errno = 0;
+    struct dirent *entry = readdir(entries);
+    if (entry == NULL) {
+      /* One that was removed is told as missing. */
+      if (errno != 0 && errno != ENOENT) failed = fail("readdir", errno);
+      break;
+    }
+    if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
+    failed = count_entry(walk, folder, entry->d_name);
+    if (failed) break;
+  }
+  closedir(entries);
+  return failed;
+}
+
+/* Takes the descriptor. */
+static int enter(struct walk *walk, int fd, const struct statx *facts) {
+  if (walk->depth == walk->capacity) {
+    size_t capacity = walk->capacity == 0 ? 64 : walk->capacity * 2;
+    struct folder *folders = realloc(walk->folders, capacity * sizeof *folders);
+    if (folders == NULL) return fail("malloc", ENOMEM);
+    walk->folders = folders;
+    walk->capacity = capacity;
+  }
+  if (walk->depth > KEPT_FDS) {
+    struct folder *above = &walk->folders[walk->depth - 1];
+    close(above->fd);
+    above->fd = -1;
+  }
+  struct folder *folder = &walk->folders[walk->depth++];
+  *folder = (struct folder){.fd = fd, .id = id_of(facts)};
+  return read_folder(walk, folder);
+}
+
+static int enter_next(struct walk *walk) {
+  struct folder *folder = &walk->folders[walk->depth - 1];
+  const char *name = folder->names + folder->next;
+  folder->next += strlen(name) + 1;
+  int fd = openat(folder->fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  if (fd < 0 && (errno == EACCES || errno == EPERM)) walk->unread++;
+  /* It has gone, or something else has its name. */
+  else if (fd < 0 && errno != ENOENT && errno != ENOTDIR && errno != ELOOP) return fail("openat", errno);
+  if (fd < 0) return 0;
+  struct statx facts;
+  if (look(fd, "", &facts) != 0) return fail("statx", errno);
+  if (is_same_mount(&facts, &walk->root)) return enter(walk, fd, &facts);
+  close(fd);
+  return 0;
+}
+
+static int leave(struct walk *walk) {
+  struct folder *folder = &walk->folders[--walk->depth];
+  struct folder *above = walk->depth == 0 ? NULL : &walk->folders[walk->depth - 1];
+  if (above != NULL && above->fd < 0) {
+    struct statx facts;
+    above->fd = openat(folder->fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (above->fd < 0) return fail("openat", errno);
+    if (look(above->fd, "", &facts) != 0) return fail("statx", errno);
+    if (!is_same_file(id_of(&facts), above->id)) return fail("openat", ESTALE);
+  }
+  close(folder->fd);
+  free(folder->names);
+  return 0;
+}
+
+static uint64_t cpu_us(void) {
+  struct timespec used = {0, 0};
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+  return (uint64_t)used.tv_sec * 1000000 + (uint64_t)used.tv_nsec / 1000;
+}
+
+int cmd_usage(char **args) {
+  struct walk walk = {0};
+#ifndef __SANITIZE_ADDRESS__ /* whose own memory is terabytes */
+  struct rlimit memory = {MEMORY_LIMIT_BYTES, MEMORY_LIMIT_BYTES};
+  if (setrlimit(RLIMIT_AS, &memory) != 0) return fail("setrlimit", errno);
+#endif
+  int fd = open(args[0], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return fail("open", errno);
+  if (look(fd, "", &walk.root) != 0) return fail("statx", errno);
+  int failed = enter(&walk, fd, &walk.root);
+  while (!failed && walk.depth > 0) {
+    const struct folder *folder = &walk.folders[walk.depth - 1];
+    failed = folder->next < folder->length ? enter_next(&walk) : leave(&walk);
+  }
+  free(walk.folders);
+  free(walk.linked);
+  if (failed) return failed;
+  printf("%ju %ju %ju %ju\n", (uintmax_t)walk.bytes, (uintmax_t)walk.inodes, (uintmax_t)walk.unread,
+         (uintmax_t)cpu_us());
+  return 0;
+}
