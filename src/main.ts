@@ -8,6 +8,7 @@ import { addresses } from './lifecycle/serve.ts'
 import { createSupervision, type Supervision } from './lifecycle/supervision.ts'
 import { createLog, type RootLog } from './log.ts'
 import { exitNow } from './sys/exit.ts'
+import { keepYoungGenerationSmall } from './sys/memory.ts'
 import { createNotifier, type Notifier } from './sys/notify.ts'
 import { version } from './version.ts'
 
@@ -110,6 +111,7 @@ function leave(log: RootLog, code: number): void {
   void log.written().then(() => exitNow(code))
 }
 
+keepYoungGenerationSmall()
 const loaded = readSettings()
 if (loaded instanceof ConfigError) await refuse(loaded)
 else if (loaded.action === 'help') process.stdout.write(loaded.text)

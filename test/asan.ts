@@ -47,6 +47,7 @@ run('gcc', [
     'users',
     'vsock',
     'notify',
+    'memory',
   ].map(name => join(native, `${name}.c`)),
 ])
 run('gcc', [

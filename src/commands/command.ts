@@ -239,6 +239,23 @@ export function createCommand(options: CommandOptions): ManagedCommand {
     stop,
     hurry: () => endGrace?.(),
     settle,
+    retire() {
+      if (!settled || endedAt === null || output.isRead) return null
+      const { begin, end: cursor, totals } = log
+      if (begin === cursor) output.discard()
+      return {
+        life,
+        endedAt,
+        commandLine: line,
+        request: { detach, onDisconnect },
+        proof: containment.proof,
+        stdoutBytes: totals.stdout,
+        stderrBytes: totals.stderr,
+        cursor,
+        stdin: input === null ? null : stdin,
+        output: begin === cursor ? null : output,
+      }
+    },
     discard() {
       stdin.destroy()
       output.discard()

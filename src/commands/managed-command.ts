@@ -3,6 +3,7 @@ import type { Cause, EndFacts, ExitFacts } from '../protocol/frames.ts'
 import type { RunRequest } from '../protocol/schemas.ts'
 import type { Budget } from './budget.ts'
 import type { Containment } from './containment.ts'
+import type { Ended } from './ended.ts'
 import type { OutputSettings } from './output.ts'
 import type { Plan } from './plan.ts'
 import type { Command } from './types.ts'
@@ -51,6 +52,11 @@ export interface ManagedCommand extends Command {
   hurry(): void
   /** Looks whether the last descendant has gone. */
   settle(): void
+  /**
+   * What is to be kept of it in its place, once it is settled and nobody reads it; `null` before. It is not
+   * to be used any more then.
+   */
+  retire(): Ended | null
   /** Gives its memory back. */
   discard(): void
 }

@@ -21,6 +21,8 @@ export interface OutputSettings {
 export interface Output {
   readonly log: OutputLog
   readonly hold: Hold
+  /** Somebody reads it, or may come back to do so. */
+  readonly isRead: boolean
   /** Makes a pipe for a stream and reads it. Returns the end for the child. */
   open(stream: Stream): number
   /** Something has happened in the command's life that readers may tell. */
@@ -50,6 +52,8 @@ export function createOutput(
   const pipes: PipeReader[] = []
   let openPipes = 0
   let discarded = false
+  /** Let go once told: the output of an ended command outlives the rest of it. */
+  let tellClosed: (() => void) | null = closed
 
   const hold = createHold({
     costFrom: log.costFrom,
@@ -89,7 +93,8 @@ export function createOutput(
     if (openPipes > 0) return
     pipes.length = 0
     life.closed = true
-    closed()
+    tellClosed?.()
+    tellClosed = null
     wake()
   }
 
@@ -102,6 +107,9 @@ export function createOutput(
   return {
     log,
     hold,
+    get isRead() {
+      return readers.size > 0 || hold.place !== null
+    },
     open(stream) {
       const { ourEnd, childEnd } = outputPipe()
       const { buffer, data, end } = createIntake(log, stream, settings.readBytes, entered)

@@ -1,18 +1,12 @@
 /** Commands of the daemon before this one: what the journal tells of them, without their output. */
 
-import { GuestdError } from '../errors.ts'
 import { isPopulated, killCgroup, removeCgroup } from '../sys/cgroup.ts'
 import { processStat } from '../sys/process-group.ts'
 import { inGroup } from './containment.ts'
+import type { Ended } from './ended.ts'
 import { exitFacts } from './exit-facts.ts'
-import { describe } from './info.ts'
 import type { EndRecord, Entry } from './journal.ts'
-import type { Life } from './life.ts'
-import { createOutputLog } from './output-log.ts'
-import { createReader } from './reader.ts'
-import { createStdin } from './stdin.ts'
 import { killUntilEmpty } from './terminate.ts'
-import type { Command } from './types.ts'
 
 /** Kills whatever of it still lives, and resolves once nobody is left. */
 export function killRemains(entry: Entry): Promise<void> {
@@ -43,56 +37,28 @@ export function lostEnd(endedAt: string): EndRecord {
 }
 
 /** An ended command whose output is a gap. How much a lost one had written is not known. */
-export function createRecovered(entry: Entry, ended: EndRecord): Command & { endedAt: string } {
-  const { start, process } = entry
-  const written = ended.end.stdoutBytes + ended.end.stderrBytes
-  const lost = ended.exit.cause === 'lost'
-  const life: Life = {
-    id: start.id,
-    startedAt: start.startedAt,
-    cwd: start.cwd,
-    user: start.user,
-    pid: process?.pid ?? null,
-    exit: { facts: ended.exit, cursor: written },
-    end: { facts: ended.end, cursor: written },
-    closed: true,
-  }
-  const gone = () => new GuestdError('command_ended', `the command ${start.id} has ended`)
-  const proof = start.cgroupPath === null ? 'group' : 'cgroup'
+export function recovered({ start, process }: Entry, { endedAt, exit, end }: EndRecord): Ended {
+  const { id, startedAt, cwd, user, commandLine, detach, onDisconnect } = start
+  const cursor = end.stdoutBytes + end.stderrBytes
   return {
-    id: start.id,
-    state: 'ended',
-    isComplete: true,
-    endedAt: ended.endedAt,
-    request: { detach: start.detach, onDisconnect: start.onDisconnect },
-    stdin: createStdin(null),
-    attach(options) {
-      const log = createOutputLog(0, lost ? options.cursor : written)
-      const nothing = () => undefined
-      return createReader(log, life, options, {
-        advanced: nothing,
-        finished: nothing,
-        cut: nothing,
-        closed: nothing,
-      })
+    life: {
+      id,
+      startedAt,
+      cwd,
+      user,
+      pid: process?.pid ?? null,
+      exit: { facts: exit, cursor },
+      end: { facts: end, cursor },
+      closed: true,
     },
-    signal() {
-      throw gone()
-    },
-    kill: () => Promise.resolve({ id: start.id, empty: true, proof }),
-    info: () => ({
-      ...describe({
-        life,
-        log: createOutputLog(0, written),
-        descendants: 0,
-        commandLine: start.commandLine,
-        detach: start.detach,
-        endedAt: ended.endedAt,
-        proof,
-        usage: null,
-      }),
-      stdoutBytes: ended.end.stdoutBytes,
-      stderrBytes: ended.end.stderrBytes,
-    }),
+    endedAt,
+    commandLine,
+    request: { detach, onDisconnect },
+    proof: start.cgroupPath === null ? 'group' : 'cgroup',
+    stdoutBytes: end.stdoutBytes,
+    stderrBytes: end.stderrBytes,
+    cursor,
+    stdin: null,
+    output: null,
   }
 }

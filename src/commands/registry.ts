@@ -7,11 +7,12 @@ import { createBudget } from './budget.ts'
 import { createCommand } from './command.ts'
 import { type Containment, createContainment } from './containment.ts'
 import { requestDigest } from './digest.ts'
+import { type Ended, viewOf } from './ended.ts'
 import { commandLine } from './info.ts'
 import type { Entry, Journal } from './journal.ts'
 import type { CommandSettings, ManagedCommand } from './managed-command.ts'
 import { type Machine, type Plan, type PlanSettings, planLaunch } from './plan.ts'
-import { createRecovered, killRemains, lostEnd } from './recovered.ts'
+import { killRemains, lostEnd, recovered } from './recovered.ts'
 import { createRetention } from './retention.ts'
 import type { Command, Commands } from './types.ts'
 
@@ -58,7 +59,7 @@ export interface Registry extends Commands {
   isBusy(descendants: boolean): boolean
 }
 
-/** How often is looked for commands that have expired, and for descendants that have gone. */
+/** How often is looked for commands that have expired or can be retired, and descendants that have gone. */
 const SWEEP_MS = 1_000
 /** Largest lag of a starter: more gains no throughput. */
 const LARGEST_MARK_BYTES = 1024 * 1024
@@ -68,12 +69,11 @@ const LARGEST_READ_BYTES = 256 * 1024
 const SMALLEST_READ_BYTES = 64 * 1024
 
 interface Slot {
-  readonly command: Command
-  /** `null` for what a daemon before this one ran. */
-  readonly managed: ManagedCommand | null
+  readonly id: string
+  readonly command: ManagedCommand | { readonly retired: Ended }
   readonly digest: string | null
-  /** Settles with the launch; of whoever repeats the request meanwhile, too. */
-  readonly launched: Promise<void>
+  /** Settles with the launch; of whoever repeats the request meanwhile, too. `null`: long ago. */
+  readonly launched: Promise<void> | null
 }
 
 export function createRegistry(
@@ -87,6 +87,8 @@ export function createRegistry(
   const live = new Map<string, ManagedCommand>()
   /** Of those the ones whose end is not told yet. */
   const unended = new Set<string>()
+  /** To be retired once nobody reads them any more. */
+  const settledIds = new Set<string>()
   const retention = createRetention(settings.output.keepMs, settings.output.keepCommands)
   const budget = createBudget(settings.output.totalBytes)
   let stopping = false
@@ -98,10 +100,12 @@ export function createRegistry(
   const readBytes = clamp(share / 4, SMALLEST_READ_BYTES, LARGEST_READ_BYTES)
 
   const forget = (id: string) => {
-    slots.get(id)?.managed?.discard()
+    const command = slots.get(id)?.command
+    if (command !== undefined) discard(command)
     slots.delete(id)
     live.delete(id)
     unended.delete(id)
+    settledIds.delete(id)
     journal.forgotten(id)
   }
 
@@ -109,9 +113,19 @@ export function createRegistry(
     for (const id of retention.takeExpired()) forget(id)
   }
 
+  const retire = (id: string) => {
+    const slot = slots.get(id)
+    if (slot === undefined || 'retired' in slot.command) return
+    const retired = slot.command.retire()
+    if (retired === null) return
+    slots.set(id, { id, command: { retired }, digest: slot.digest, launched: null })
+    settledIds.delete(id)
+  }
+
   const sweep = () => {
     for (const command of live.values()) command.settle()
     forgetExpired()
+    for (const id of settledIds) retire(id)
     if (slots.size > 0) return
     clearInterval(sweeper)
     sweeper = undefined
@@ -124,6 +138,7 @@ export function createRegistry(
 
   const settled = (id: string) => {
     live.delete(id)
+    settledIds.add(id)
     retention.add(id)
     forgetExpired()
     hooks.settled()
@@ -187,7 +202,7 @@ export function createRegistry(
       live.set(id, command)
       unended.add(id)
       const launched = launchAt(settings.workspace, command, plan)
-      slots.set(id, { command, managed: command, digest, launched })
+      slots.set(id, { id, command, digest, launched })
       keepSweeping()
       await launched
       return command
@@ -200,20 +215,19 @@ export function createRegistry(
   /** The same id: the command that the first request started, if the body is the same. */
   const attach = async (slot: Slot, request: RunRequest): Promise<Command> => {
     if (slot.digest === null || slot.digest !== requestDigest(request)) {
-      const detail = `the id ${slot.command.id} was used for another request`
+      const detail = `the id ${slot.id} was used for another request`
       throw new GuestdError('id_conflict', detail, { field: 'id' })
     }
     await slot.launched
-    return slot.command
+    return seen(slot)
   }
 
   const recoverOne = (entry: Entry) => {
     const end = entry.end ?? lostEnd(new Date().toISOString())
     if (entry.end === null) journal.ended(entry.start.id, end)
-    const command = createRecovered(entry, end)
-    const { digest } = entry.start
-    slots.set(command.id, { command, managed: null, digest, launched: Promise.resolve() })
-    retention.add(command.id)
+    const { id, digest } = entry.start
+    slots.set(id, { id, command: { retired: recovered(entry, end) }, digest, launched: null })
+    retention.add(id)
   }
 
   const hurry = () => {
@@ -238,14 +252,13 @@ export function createRegistry(
     },
     get(id) {
       const slot = slots.get(id)
-      if (slot !== undefined) return slot.command
+      if (slot !== undefined) return seen(slot)
       throw new GuestdError('command_not_found', `there is no command ${id}`, { field: 'id' })
     },
-    list: () => [...slots.values()].map(slot => slot.command),
+    list: () => [...slots.values()].map(seen),
     get counts() {
-      const all = [...slots.values()]
-      const running = all.filter(slot => slot.command.state === 'running').length
-      return { running, ended: all.length - running }
+      const running = [...live.values()].filter(({ state }) => state === 'running').length
+      return { running, ended: slots.size - running }
     },
     async recover() {
       await atMost(RECOVER_LIMIT_MS, Promise.all(journal.recovered.map(killRemains)))
@@ -273,6 +286,15 @@ const KILL_RESERVE_MS = 2_000
 
 /** A process that cannot be killed, as in uninterruptible sleep, must not keep guestd from serving. */
 const RECOVER_LIMIT_MS = 10_000
+
+function seen({ command }: Slot): Command {
+  return 'retired' in command ? viewOf(command.retired) : command
+}
+
+function discard(command: Slot['command']): void {
+  if ('retired' in command) command.retired.output?.discard()
+  else command.discard()
+}
 
 function clamp(value: number, least: number, most: number): number {
   return Math.max(least, Math.min(most, Math.floor(value)))

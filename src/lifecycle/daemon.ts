@@ -10,6 +10,7 @@ import { type CommandInfo, checkSessionRequest, type Receipt } from '../protocol
 import { createEvents } from '../session/events.ts'
 import { openWorkspace } from '../session/workspace.ts'
 import { closeCgroupTree } from '../sys/cgroup.ts'
+import { trimMemory } from '../sys/memory.ts'
 import type { Notifier } from '../sys/notify.ts'
 import { findUser } from '../sys/users.ts'
 import { openBoot } from './boot.ts'
@@ -24,6 +25,7 @@ import { fullPlaces } from './space.ts'
 import { statusLine } from './status-line.ts'
 import { createStop } from './stop.ts'
 import { createStoredFd } from './stored-fd.ts'
+import { createTidying } from './tidy.ts'
 
 /** After the last command has ended, readers have this long to take their last frames. */
 const LAST_FRAMES_MS = 2_000
@@ -98,6 +100,9 @@ export async function startDaemon(
       return { ...config.limits, ...handOver.request?.limits }
     },
   }
+  const tidying = createTidying(trimMemory)
+  // The start is work too.
+  tidying.worked()
   const waits = () => config.requireSession && handOver.request === null
   const registry = createRegistry(settings, machine, journal, {
     admit(cwd) {
@@ -113,6 +118,7 @@ export async function startDaemon(
       const { id, cause, exitCode, signal } = info
       if (cause !== null) tell({ type: 'command_ended', id, cause, exitCode, signal })
       commandLog.info(endLine(info, config), 'command ended')
+      tidying.worked()
     },
     settled() {
       if (config.busyDescendants) expiry.touch()
@@ -205,6 +211,7 @@ export async function startDaemon(
 
   const leave = async () => {
     const receipt = await stop.run('signal')
+    tidying.stop()
     await drain(LAST_FRAMES_MS)
     await api.close()
     if (machine.cgroups !== null) closeCgroupTree(machine.cgroups)

@@ -48,6 +48,7 @@ interface Native {
   sendSignal(pidfd: number, signal: number): void
   openPidfd(pid: number): number
   exitNow(code: number): never
+  trimMemory(): void
   pipe(bytes: number): [read: number, write: number]
   lockFile(fd: number): boolean
   nofileLimit(): [soft: number, hard: number]

@@ -7,18 +7,20 @@ import { type Round, toLine } from '../line.ts'
 import { runByGuestd } from '../programs.ts'
 
 const COMMANDS = 1_000
-/** Node gives memory back once it has nothing to do. */
-const SETTLE_MS = 5_000
+/** Node has done what a start leaves to be done. */
+const STARTED_MS = 5_000
+/** guestd gives memory back when it has been idle for 30 s. */
+const SETTLE_MS = 40_000
 
 export const memory: Row = {
   name: 'memory',
   async measure(bench) {
     const started: Round[] = []
     const settled: Round[] = []
-    for (let round = 0; round < (bench.quick ? 1 : 5); round++) {
+    for (let round = 0; round < (bench.quick ? 1 : 3); round++) {
       const baseline = await bareNode()
       const daemon = await bench.startDaemon()
-      await setTimeout(SETTLE_MS)
+      await setTimeout(STARTED_MS)
       started.push({ guestd: await privateMib(daemon.pid), baseline })
       await runByGuestd(bench, daemon.address, { runs: COMMANDS, atOnce: 4 })
       await setTimeout(SETTLE_MS)
@@ -44,7 +46,7 @@ function line(when: string, rounds: readonly Round[]) {
 async function bareNode(): Promise<number> {
   const child = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1e6)'], { stdio: 'ignore' })
   try {
-    await setTimeout(SETTLE_MS)
+    await setTimeout(STARTED_MS)
     return await privateMib(child.pid ?? -1)
   } finally {
     child.kill('SIGKILL')
