@@ -7,13 +7,13 @@ import { createBudget } from './budget.ts'
 import { createCommand } from './command.ts'
 import { type Containment, createContainment } from './containment.ts'
 import { requestDigest } from './digest.ts'
-import { type Ended, viewOf } from './ended.ts'
 import { commandLine } from './info.ts'
 import type { Entry, Journal } from './journal.ts'
 import type { CommandSettings, ManagedCommand } from './managed-command.ts'
 import { type Machine, type Plan, type PlanSettings, planLaunch } from './plan.ts'
 import { killRemains, lostEnd, recovered } from './recovered.ts'
 import { createRetention } from './retention.ts'
+import { discard, type Slot, seen } from './slot.ts'
 import type { Command, Commands } from './types.ts'
 
 export interface RegistrySettings
@@ -68,14 +68,6 @@ const SMALLEST_MARK_BYTES = 64 * 1024
 const LARGEST_READ_BYTES = 256 * 1024
 const SMALLEST_READ_BYTES = 64 * 1024
 
-interface Slot {
-  readonly id: string
-  readonly command: ManagedCommand | { readonly retired: Ended }
-  readonly digest: string | null
-  /** Settles with the launch; of whoever repeats the request meanwhile, too. `null`: long ago. */
-  readonly launched: Promise<void> | null
-}
-
 export function createRegistry(
   settings: RegistrySettings,
   machine: Machine,
@@ -100,8 +92,8 @@ export function createRegistry(
   const readBytes = clamp(share / 4, SMALLEST_READ_BYTES, LARGEST_READ_BYTES)
 
   const forget = (id: string) => {
-    const command = slots.get(id)?.command
-    if (command !== undefined) discard(command)
+    const slot = slots.get(id)
+    if (slot !== undefined) discard(slot)
     slots.delete(id)
     live.delete(id)
     unended.delete(id)
@@ -286,15 +278,6 @@ const KILL_RESERVE_MS = 2_000
 
 /** A process that cannot be killed, as in uninterruptible sleep, must not keep guestd from serving. */
 const RECOVER_LIMIT_MS = 10_000
-
-function seen({ command }: Slot): Command {
-  return 'retired' in command ? viewOf(command.retired) : command
-}
-
-function discard(command: Slot['command']): void {
-  if ('retired' in command) command.retired.output?.discard()
-  else command.discard()
-}
 
 function clamp(value: number, least: number, most: number): number {
   return Math.max(least, Math.min(most, Math.floor(value)))
