@@ -1,65 +1,145 @@
 /** Volumes for people. */
 
-import { availableBytes, contentWords } from '../protocol/volume/superblock.ts'
-import type { Listed } from '../volume/folder.ts'
-import type { LookedAt } from '../volume/look.ts'
-import { type Fact, formatBytes, renderFacts, renderTable } from './table.ts'
+import { contentWords } from '../protocol/volume/content.ts'
+import type { Mark } from '../protocol/volume/mark.ts'
+import type { Swept } from '../volume/folder.ts'
+import { holderWords } from '../volume/holders.ts'
+import type { Inspected } from '../volume/inspect.ts'
+import type { VolumeUsage } from '../volume/usage.ts'
+import { type Fact, formatBytes, formatDuration, renderFacts, renderTable } from './table.ts'
 
-export function describeVolume({
-  path,
-  bytes,
-  content,
-  mark,
-  hasMarkPlace,
-  usedAt,
-}: LookedAt): string {
-  const facts: Fact[] = [
+export function describeVolume(volume: Inspected): string {
+  const { path, bytes, content, mark, markPlace, usage, lastActivityAt, expiresAt } = volume
+  return renderFacts([
     ['Volume', path],
     ['Size', formatBytes(bytes)],
     ['Content', contentWords(content)],
-  ]
-  if (content.kind !== 'ext4') return renderFacts(facts)
-  const state = content.hasErrors ? 'broken' : content.clean ? 'clean' : 'in use, or not left clean'
-  const place = hasMarkPlace ? 'none yet' : 'there is no place for one'
-  return renderFacts([
-    ...facts,
-    ['UUID', content.uuid],
-    ['Available', `${formatBytes(availableBytes(content))} (${availableBytes(content)} bytes)`],
-    ['File system', state],
-    [
-      'Mark',
-      mark === null ? place : mark.state === 'clean' ? 'clean' : 'in use, or not left clean',
-    ],
+    ...(content.kind === 'ext4'
+      ? ([
+          ['UUID', content.uuid],
+          ['File system', fileSystemWords(content)],
+        ] as const)
+      : []),
+    ...(usage === null ? [] : usageFacts(usage)),
+    ['Mark', mark === null ? (placeWords[markPlace] ?? '') : markWords(mark)],
     ...(mark === null ? [] : markFacts(mark)),
-    ['Last used', usedAt],
+    ['Last activity', lastActivityAt ?? 'not known'],
+    ['Expires', expiresAt === null ? 'never' : `${expiresAt}${volume.expired ? ' (expired)' : ''}`],
   ])
 }
 
-function markFacts({ sessionId, generation, receipt }: NonNullable<LookedAt['mark']>): Fact[] {
+const placeWords: Readonly<Record<string, string>> = {
+  none: 'there is no place for one',
+  empty: 'none yet',
+  newer: 'that of a newer guestd: this one leaves the volume alone',
+  foreign: 'something else is in its place: guestd leaves the volume alone',
+}
+
+function fileSystemWords({
+  clean,
+  hasErrors,
+  mmp,
+}: {
+  readonly clean: boolean
+  readonly hasErrors: boolean
+  readonly mmp: boolean
+}): string {
+  const state = hasErrors ? 'broken' : clean ? 'clean' : 'not left clean'
+  return mmp ? `${state}, with multiple mount protection` : state
+}
+
+function usageFacts(usage: VolumeUsage): Fact[] {
+  const { usedBytes, capBytes, availableBytes, usedInodes, availableInodes, exact } = usage
+  const stale = exact ? '' : '; not exact, as it was not left clean'
+  return [
+    ['Used', `${formatBytes(usedBytes)} of ${formatBytes(capBytes)}${stale}`],
+    ['Available', `${formatBytes(availableBytes)} (${availableBytes} bytes)`],
+    ['Files', `${usedInodes} of ${usedInodes + availableInodes}`],
+  ]
+}
+
+function markWords({ state, pending }: Mark): string {
+  if (pending !== undefined) return 'a file system is being made'
+  return state === 'clean' ? 'clean' : 'not left clean'
+}
+
+function markFacts({ sessionId, runtimeVersion, generation, receipt }: Mark): Fact[] {
   return [
     ['Session', sessionId ?? 'none'],
+    ['Runtime version', runtimeVersion ?? 'none'],
     ['Generation', String(generation)],
-    ['Last stop', receipt === null ? 'none' : receipt.clean ? 'clean' : 'not clean'],
+    ['Last stop', receipt === null ? 'none' : `${receipt.clean ? '' : 'not '}clean, ${receipt.at}`],
     ['Errors', receipt?.errors ?? []],
   ]
 }
 
-export function renderVolumes(volumes: readonly Listed[]): string {
+export function renderVolumes(volumes: readonly Inspected[]): string {
   return renderTable(
-    ['VOLUME', 'SESSION', 'GENERATION', 'STATE', 'AVAILABLE', 'LAST USED'],
-    volumes.map(({ path, content, mark, inUse, usedAt }) => [
-      path,
-      mark?.sessionId ?? '-',
-      String(mark?.generation ?? '-'),
-      inUse ? 'in use' : (stateWords[mark?.state ?? 'none'] ?? ''),
-      content.kind === 'ext4' ? formatBytes(availableBytes(content)) : '-',
-      usedAt,
+    [
+      'VOLUME',
+      'SESSION',
+      'GENERATION',
+      'STATE',
+      'USED',
+      'CAP',
+      'LAST ACTIVITY',
+      'EXPIRES',
+      'HOLDER',
+    ],
+    volumes.map(volume => [
+      volume.path,
+      volume.mark?.sessionId ?? '-',
+      String(volume.mark?.generation ?? '-'),
+      stateWords(volume),
+      volume.usage === null
+        ? '-'
+        : `${volume.usage.exact ? '' : '~'}${formatBytes(volume.usage.usedBytes)}`,
+      volume.usage === null ? '-' : formatBytes(volume.usage.capBytes),
+      volume.lastActivityAt ?? '-',
+      volume.expired ? 'expired' : (volume.expiresAt ?? 'never'),
+      volume.holders.length === 0 ? '-' : holderWords(volume.holders),
     ]),
   )
 }
 
-const stateWords: Readonly<Record<string, string>> = {
-  none: 'new',
-  clean: 'clean',
-  inUse: 'not clean',
+function stateWords({ holders, content, markPlace, mark }: Inspected): string {
+  if (holders.length > 0) return 'in use'
+  if (content.kind === 'damaged') return 'damaged'
+  if (markPlace === 'newer' || markPlace === 'foreign') return markPlace
+  if (mark === null) return 'new'
+  return mark.state === 'clean' ? 'clean' : 'not clean'
+}
+
+/** One line each, and the sum. */
+export function renderSwept(swept: readonly Swept[]): string {
+  const lines = swept.map(({ path, outcome, reason, sessionId, idleMs }) => {
+    const whose = sessionId === null ? '' : `, session ${sessionId}`
+    const idle = idleMs === null ? '' : `, idle for ${formatDuration(idleMs)}`
+    return [
+      `${outcomeWords[outcome]} ${path}${whose}${idle}${reason === null ? '' : `: ${reason}`}`,
+    ]
+  })
+  const done = swept.filter(({ outcome }) => outcome === 'deleted' || outcome === 'expired')
+  const bytes = done.reduce((sum, { diskBytes }) => sum + diskBytes, 0)
+  const count = (outcome: Swept['outcome']) => swept.filter(one => one.outcome === outcome).length
+  const counts = (['deleted', 'expired', 'kept', 'failed'] as const)
+    .filter(outcome => outcome === 'kept' || count(outcome) > 0)
+    .map(outcome => `${count(outcome)} ${sumWords[outcome]}`)
+  const sum = [`${counts.join(', ')}; ${formatBytes(bytes)} of the disk`]
+  const [first = sum, ...rest] = [...lines, sum]
+  return renderTable(first, rest)
+}
+
+const outcomeWords: Readonly<Record<Swept['outcome'], string>> = {
+  deleted: 'deleted',
+  expired: 'would be deleted:',
+  kept: 'kept',
+  failed: 'FAILED',
+}
+
+const sumWords: Readonly<Record<Swept['outcome'], string>> = {
+  deleted: 'deleted',
+  expired: 'would be deleted',
+  kept: 'kept',
+  failed: 'could not be deleted',
 }

@@ -1,15 +1,22 @@
 /** Looking at what is on devices, without a hang of one holding anybody. */
 
-import { type Content, contentWords, identify } from '../protocol/volume/superblock.ts'
+import { type Content, contentWords, identify, needsTail } from '../protocol/volume/content.ts'
 import { type BlockDevice, listBlockDevices } from '../sys/block-devices.ts'
 import { HelperError, runHelper } from '../sys/helper.ts'
 
 /** A read of 68 KiB from a device that is well takes milliseconds; one that sleeps, a few seconds. */
 const READ_LIMIT_MS = 10_000
 
-/** @throws HelperError */
-export async function lookAt(path: string): Promise<Content> {
-  return identify(await runHelper('read', [path], { limitMs: READ_LIMIT_MS }))
+/**
+ * @param bytes the size of the device or file
+ * @throws HelperError
+ */
+export async function lookAt(path: string, bytes: number): Promise<Content> {
+  const head = await runHelper('read', [path], { limitMs: READ_LIMIT_MS })
+  const content = identify(head)
+  if (!needsTail(content)) return content
+  const tail = await runHelper('tail', [path], { limitMs: READ_LIMIT_MS })
+  return identify(head, { bytes: tail, offset: bytes - tail.length })
 }
 
 export interface Seen {
@@ -26,7 +33,7 @@ export function lookAtAll(): Promise<readonly Seen[]> {
     listBlockDevices().map(async device => {
       const name = `${device.path} (${sizeWords(device.bytes)})`
       try {
-        const content = await lookAt(device.path)
+        const content = await lookAt(device.path, device.bytes)
         return { device, content, words: `${name} is ${contentWords(content)}` }
       } catch (error) {
         const reason = error instanceof HelperError ? error.message : String(error)

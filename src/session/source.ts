@@ -1,6 +1,6 @@
 /** The setting `workspace`: what it says, and the device that it leads to. */
 import { realpathSync, statSync } from 'node:fs'
-import { type Content, contentWords } from '../protocol/volume/superblock.ts'
+import { type Content, contentWords } from '../protocol/volume/content.ts'
 import { type BlockDevice, findBlockDevice, listBlockDevices } from '../sys/block-devices.ts'
 import { runHelper } from '../sys/helper.ts'
 import { lookAt, lookAtAll, type Seen, seenWords } from './look.ts'
@@ -44,7 +44,7 @@ export async function findDevice(source: Exclude<Source, { kind: 'folder' }>): P
   const device = findBlockDevice(source.path)
   if (device === null)
     throw unavailable(`there is no device ${source.path}; ${seenWords(await lookAtAll())}`)
-  return { device, content: await lookAt(device.path), isOurLoop: false }
+  return { device, content: await lookAt(device.path, device.bytes), isOurLoop: false }
 }
 
 async function findByLabel(label: string): Promise<Found> {
@@ -62,7 +62,7 @@ async function findByLabel(label: string): Promise<Found> {
 
 /** A loop device of the same file is that of a daemon before this one. */
 async function findByImage(path: string): Promise<Found> {
-  const content = await lookAt(path)
+  const content = await lookAt(path, statSync(path).size)
   if (content.kind !== 'ext4') throw unavailable(`${path} is ${contentWords(content)}, not ext4`)
   const file = realpathSync(path)
   const attached = () => listBlockDevices().find(device => device.backingFile === file)

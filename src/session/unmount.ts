@@ -3,7 +3,7 @@
  * Every system call that may hang has a limit.
  */
 import type { Receipt, StopReason } from '../protocol/schemas.ts'
-import { type Content, identify } from '../protocol/volume/superblock.ts'
+import { type Content, identify } from '../protocol/volume/content.ts'
 import { type HelperCommand, HelperError, runHelper } from '../sys/helper.ts'
 import { readDirtyBytes } from './dirty.ts'
 import type { Flusher } from './flusher.ts'

@@ -1,6 +1,7 @@
 /** The workspace as an ext4 on a block device that guestd itself checks and mounts. */
 import { fstatSync, mkdirSync, openSync } from 'node:fs'
-import { contentWords, type Ext4 } from '../protocol/volume/superblock.ts'
+import { contentWords } from '../protocol/volume/content.ts'
+import type { Ext4 } from '../protocol/volume/superblock.ts'
 import { type BlockDevice, findBlockDevice, numberOf } from '../sys/block-devices.ts'
 import { HelperError, runHelper } from '../sys/helper.ts'
 import { findHolders, holderWords } from '../sys/holders.ts'

@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url'
 /** What each command does stands in the C files of `native/helper/`. */
 export type HelperCommand =
   | 'read'
+  | 'tail'
   | 'claim'
   | 'mount'
   | 'rejoin'
@@ -16,6 +17,7 @@ export type HelperCommand =
   | 'shutdown'
   | 'slots'
   | 'put'
+  | 'held'
   | 'power'
   | 'attach'
   | 'detach'
@@ -103,8 +105,8 @@ export const HELPER_PROGRAM = fileURLToPath(
     import.meta.url,
   ),
 )
-/** Far above the 68 KiB that any command prints. */
-const MAX_OUTPUT_BYTES = 1024 * 1024
+/** Above what any command prints: a little more than 1 MiB. */
+const MAX_OUTPUT_BYTES = 2 * 1024 * 1024
 
 function gather(stream: NodeJS.ReadableStream | null): () => Buffer {
   const chunks: Buffer[] = []

@@ -1,8 +1,9 @@
-/** Checking a volume that no machine uses. */
-import { statSync } from 'node:fs'
-import { withLock } from './lock.ts'
+/** Checking a volume that nobody uses, and mending it. */
+
+import { findBackup } from './backup.ts'
+import { withVolume } from './lock.ts'
 import { type LookedAt, lookAtVolume } from './look.ts'
-import { runTool } from './tools.ts'
+import { type Ran, runTool } from './tools.ts'
 
 export interface Checked extends LookedAt {
   /** The file system is whole; after a repair, now it is. */
@@ -15,16 +16,34 @@ export interface Checked extends LookedAt {
 const MENDED = 1
 
 /**
- * All of the file system; without `repair` nothing is written.
+ * All of the file system; without `repair` nothing is written. A repair mends what is safe to mend, and
+ * a superblock that is gone is made again from its backup.
  *
- * @throws VolumeError while a machine has it, or where it cannot be read
+ * @throws InUseError, VolumeError where it cannot be read
  */
 export async function checkVolume(path: string, repair: boolean): Promise<Checked> {
-  const check = async () => {
-    const { status, text } = await runTool('e2fsck', ['-f', repair ? '-p' : '-n', path])
-    return { ...lookAtVolume(path), sound: status === 0 || (repair && status === MENDED), text }
-  }
   lookAtVolume(path)
-  // The kernel keeps others from a device that is mounted.
-  return statSync(path).isFile() ? await withLock(path, check) : await check()
+  return await withVolume(path, async () => {
+    const { status, text } = repair ? await mend(path) : await runTool('e2fsck', ['-f', '-n', path])
+    return { ...lookAtVolume(path), sound: status === 0 || (repair && status === MENDED), text }
+  })
 }
+
+async function mend(path: string): Promise<Ran> {
+  const { content } = lookAtVolume(path)
+  if (content.kind === 'ext4') return await runTool('e2fsck', ['-f', '-p', path])
+  const backup = findBackup(path)
+  if (backup === null) {
+    const text = `${path} has no superblock, and no backup of one where mke2fs puts it: a file system of less than 128 MiB has none`
+    return { status: NOT_MENDED, text }
+  }
+  const from = ['-b', String(backup.block), '-B', String(backup.blockBytes), path]
+  const careful = await runTool('e2fsck', ['-f', '-p', ...from])
+  if (careful.status <= MENDED) return careful
+  // A backup does not say that the journal has something to replay: e2fsck asks, and -p does not answer.
+  const { status, text } = await runTool('e2fsck', ['-f', '-y', ...from])
+  return { status, text: `${careful.text}\n${text}` }
+}
+
+/** e2fsck(8): errors are left. */
+const NOT_MENDED = 4

@@ -1,5 +1,14 @@
 /** Making a volume of an exact size. */
-import { closeSync, fsyncSync, linkSync, openSync, rmSync, truncateSync, writeSync } from 'node:fs'
+import {
+  closeSync,
+  fsyncSync,
+  linkSync,
+  openSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeSync,
+} from 'node:fs'
 import { encodeMark, MARK_AREA_BYTES } from '../protocol/volume/mark.ts'
 import { availableBytes } from '../protocol/volume/superblock.ts'
 import { VolumeError } from './error.ts'
@@ -10,6 +19,10 @@ export interface CreateOptions {
   /** What users may write there, to the byte; a multiple of 4 KiB. */
   readonly bytes: number
   readonly label: string
+  /** How many files there may be, folders included; default: one for every block of 4 KiB. */
+  readonly files?: number | null
+  /** ext4's multiple mount protection: for a device that several hosts see. */
+  readonly mmp?: boolean
   /** Whose it is; `null`: the first session's. */
   readonly sessionId: string | null
 }
@@ -17,10 +30,14 @@ export interface CreateOptions {
 export const BLOCK_BYTES = 4096
 /** With less there is no journal. */
 export const MIN_BYTES = 16 * 1024 * 1024
+/** What a sparse file on ext4 can hold with its tables: 16 TiB are the end (Documentation/filesystems/ext4). */
+export const MAX_BYTES = 8 * 1024 ** 4
 /** 256 for each inode, and one inode a block: blocks run out before inodes do. */
 const INODE_BYTES = 256
 /** A first guess at journal, bitmaps and what the kernel keeps back. */
 const GUESSED_OVERHEAD_BLOCKS = 12_800
+/** EXT4_GOOD_OLD_FIRST_INO: 10 reserved ones, and lost+found. */
+const OWN_INODES = 11
 /** Each attempt comes closer; the sizes of the tables move in steps, so two or three are usual. */
 const MAX_ATTEMPTS = 12
 
@@ -31,6 +48,8 @@ const MAX_ATTEMPTS = 12
  * @throws VolumeError
  */
 export async function createVolume(path: string, options: CreateOptions): Promise<LookedAt> {
+  if (statSync(path, { throwIfNoEntry: false })?.isBlockDevice())
+    throw new VolumeError(`${path} is a block device: create makes image files`)
   const draft = `${path}.${process.pid}.draft`
   try {
     closeSync(openSync(draft, 'wx', 0o600))
@@ -38,26 +57,28 @@ export async function createVolume(path: string, options: CreateOptions): Promis
     finish(draft, options.sessionId)
     linkSync(draft, path)
   } catch (error) {
-    if (error instanceof VolumeError) throw error
     const exists = error instanceof Error && 'code' in error && error.code === 'EEXIST'
-    const message = error instanceof Error ? error.message : String(error)
-    throw new VolumeError(exists ? `${path} exists already` : message)
+    throw exists ? new VolumeError(`${path} exists already`) : VolumeError.from(error)
   } finally {
     rmSync(draft, { force: true })
   }
   return lookAtVolume(path)
 }
 
-async function formatExactly(path: string, { bytes, label }: CreateOptions): Promise<void> {
+async function formatExactly(
+  path: string,
+  { bytes, label, files = null, mmp = false }: CreateOptions,
+): Promise<void> {
   const wanted = bytes / BLOCK_BYTES
-  let blocks = wanted + Math.ceil((wanted * INODE_BYTES) / BLOCK_BYTES) + GUESSED_OVERHEAD_BLOCKS
+  const inodes = files === null ? wanted : files + OWN_INODES
+  let blocks = wanted + Math.ceil((inodes * INODE_BYTES) / BLOCK_BYTES) + GUESSED_OVERHEAD_BLOCKS
   for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
     truncateSync(path, 0)
     truncateSync(path, blocks * BLOCK_BYTES)
-    const geometry = ['-t', 'ext4', '-b', String(BLOCK_BYTES), '-m', '0', '-N', String(wanted)]
+    const geometry = ['-t', 'ext4', '-b', String(BLOCK_BYTES), '-m', '0', '-N', String(inodes)]
     // The file is new: its inode tables are zeros already, and stay holes.
     const options = 'lazy_itable_init=0,nodiscard,assume_storage_prezeroed=1'
-    const extended = ['-E', options, '-L', label]
+    const extended = ['-E', options, '-L', label, ...(mmp ? ['-O', 'mmp'] : [])]
     const made = await runTool('mke2fs', [
       '-q',
       '-F',

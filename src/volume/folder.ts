@@ -1,55 +1,105 @@
 /** A folder of volumes. */
-import { readdirSync, rmSync } from 'node:fs'
+import { lstatSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { VolumeError } from './error.ts'
-import { isLocked, withLock } from './lock.ts'
-import { type LookedAt, lookAtVolume } from './look.ts'
-
-export interface Listed extends LookedAt {
-  /** A running machine has it. */
-  readonly inUse: boolean
-}
+import { holderWords, InUseError } from './holders.ts'
+import { expiryOf, type Inspected, inspectVolume } from './inspect.ts'
+import { withVolume } from './lock.ts'
+import { isVolume, lookAtVolume } from './look.ts'
 
 /**
- * Every file in the folder with an ext4 and the place for a mark, by name.
+ * Every file in the folder that is a volume, by name; links and folders are passed over.
  *
  * @throws VolumeError
  */
-export async function listVolumes(folder: string): Promise<readonly Listed[]> {
-  const found: Listed[] = []
+export async function listVolumes(folder: string, idleMs: number): Promise<readonly Inspected[]> {
+  const found: Inspected[] = []
   for (const path of filesOf(folder)) {
-    const volume = lookAtVolume(path)
-    if (volume.content.kind !== 'ext4' || !volume.hasMarkPlace) continue
-    found.push({ ...volume, inUse: await isLocked(path) })
+    const volume = await unlessGone(path, () => inspectVolume(path, idleMs))
+    if (volume !== null && isVolume(volume)) found.push(volume)
   }
   return found
 }
 
+export interface Swept {
+  readonly path: string
+  /** `expired`: with `dryRun` it would be deleted. */
+  readonly outcome: 'deleted' | 'expired' | 'kept' | 'failed'
+  /** Why it is kept, or could not be deleted. */
+  readonly reason: string | null
+  readonly sessionId: string | null
+  readonly lastActivityAt: string | null
+  /** Without activity for so long. */
+  readonly idleMs: number | null
+  /** What it takes on the host's disk. */
+  readonly diskBytes: number
+}
+
 /**
- * Removes the volumes that have a mark and were not used since then. One that a machine has, or takes
- * in the meantime, stays.
+ * Deletes the volumes that have expired. One that is in use, or has no mark of ours, stays; so does
+ * all that is no volume, which is not told of. The lock is held until the file is gone.
  *
- * @param remove false: only tells which they are
+ * @throws VolumeError where the folder cannot be read
  */
 export async function sweepVolumes(
   folder: string,
-  before: Date,
-  remove: boolean,
-): Promise<readonly Listed[]> {
-  const expired = (await listVolumes(folder)).filter(
-    ({ mark, usedAt, inUse }) => mark !== null && !inUse && new Date(usedAt) < before,
-  )
-  if (!remove) return expired
-  const gone: Listed[] = []
-  for (const volume of expired) {
-    await withLock(volume.path, async () => {
-      // It may have been used since it was looked at.
-      if (new Date(lookAtVolume(volume.path).usedAt) >= before) return
-      rmSync(volume.path)
-      gone.push(volume)
-    })
+  idleMs: number,
+  dryRun: boolean,
+): Promise<readonly Swept[]> {
+  const swept: Swept[] = []
+  for (const path of filesOf(folder)) {
+    const one = await unlessGone(path, () => sweepOne(path, idleMs, dryRun))
+    if (one !== null) swept.push(one)
   }
-  return gone
+  return swept
+}
+
+async function sweepOne(path: string, idleMs: number, dryRun: boolean): Promise<Swept | null> {
+  const volume = await inspectVolume(path, idleMs)
+  if (!isVolume(volume)) return null
+  const { mark, lastActivityAt, holders, markPlace } = volume
+  const diskBytes = lstatSync(path).blocks * STAT_BLOCK_BYTES
+  const told = (outcome: Swept['outcome'], reason: string | null): Swept => ({
+    path,
+    outcome,
+    reason,
+    sessionId: mark?.sessionId ?? null,
+    lastActivityAt,
+    idleMs: lastActivityAt === null ? null : Math.max(0, Date.now() - Date.parse(lastActivityAt)),
+    diskBytes,
+  })
+  if (markPlace === 'newer') return told('kept', 'its mark is that of a newer guestd')
+  if (markPlace === 'foreign') return told('kept', 'what is in the place of its mark is no mark')
+  if (mark === null) return told('kept', 'it has not been used yet')
+  if (holders.length > 0) return told('kept', `in use: ${holderWords(holders)}`)
+  if (!volume.expired) return told('kept', 'it is not idle for that long')
+  if (dryRun) return told('expired', null)
+  try {
+    return await withVolume(path, async () => {
+      // It may have been used since it was looked at.
+      const now = lookAtVolume(path)
+      if (now.mark === null || !expiryOf(now, idleMs).expired)
+        return told('kept', 'it has been used just now')
+      if (!lstatSync(path).isFile()) return told('kept', 'it is no file any more')
+      rmSync(path)
+      return told('deleted', null)
+    })
+  } catch (error) {
+    if (error instanceof InUseError) return told('kept', `in use: ${holderWords(error.holders)}`)
+    return told('failed', VolumeError.from(error).message)
+  }
+}
+
+const STAT_BLOCK_BYTES = 512
+
+/** Another may remove it while it is looked at. */
+async function unlessGone<T>(path: string, look: () => Promise<T>): Promise<T | null> {
+  try {
+    return await look()
+  } catch (error) {
+    if (lstatSync(path, { throwIfNoEntry: false }) === undefined) return null
+    throw error
+  }
 }
 
 function filesOf(folder: string): readonly string[] {
@@ -59,6 +109,6 @@ function filesOf(folder: string): readonly string[] {
       .map(({ name }) => join(folder, name))
       .sort()
   } catch (error) {
-    throw new VolumeError(error instanceof Error ? error.message : String(error))
+    throw VolumeError.from(error)
   }
 }

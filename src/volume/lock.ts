@@ -1,52 +1,81 @@
 /** The lock of an image file: QEMU and guestctl keep each other out. */
 import { spawn } from 'node:child_process'
-import { HELPER_PROGRAM } from '../sys/helper.ts'
+import { statSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { HELPER_PROGRAM, HelperError, runHelper } from '../sys/helper.ts'
 import { VolumeError } from './error.ts'
+import { findVolumeHolders, InUseError, type VolumeHolder } from './holders.ts'
 
-/** @throws VolumeError while another has it */
-export async function withLock<T>(path: string, work: () => Promise<T>): Promise<T> {
-  const lock = await takeLock(path)
+/**
+ * Works on a volume that nobody uses. Of an image file the lock is held meanwhile, so that no QEMU starts
+ * on it; the kernel keeps others from a device that is mounted.
+ *
+ * @throws InUseError, VolumeError
+ */
+export async function withVolume<T>(path: string, work: () => Promise<T>): Promise<T> {
+  const lock = isFile(path) ? await takeLock(path) : null
   try {
+    const holders = await findVolumeHolders(path, lock?.pid)
+    if (holders.length > 0) throw new InUseError(path, holders)
     return await work()
   } finally {
-    await lock.release()
+    await lock?.release()
   }
 }
 
-/** Whether a running machine has it. */
-export async function isLocked(path: string): Promise<boolean> {
+/** Who uses it; touches nothing, and never keeps a machine from starting on it. @throws VolumeError */
+export async function usersOf(path: string): Promise<readonly VolumeHolder[]> {
+  const holders = await findVolumeHolders(path)
+  return holders.length === 0 && isFile(path) && (await isLocked(path)) ? [UNSEEN] : holders
+}
+
+const UNSEEN: VolumeHolder = {
+  pid: null,
+  command: 'a process that this user cannot see',
+  how: 'has its lock',
+}
+/** Asking for a lock of a local file takes no time. */
+const ASK_LIMIT_MS = 10_000
+
+function isFile(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isFile() === true
+}
+
+async function isLocked(path: string): Promise<boolean> {
   try {
-    const lock = await takeLock(path)
-    await lock.release()
-    return false
+    const answer = await runHelper('held', [resolve(path)], { limitMs: ASK_LIMIT_MS })
+    return answer.toString() === 'held\n'
   } catch (error) {
-    if (error instanceof Locked) return true
-    throw error
+    throw error instanceof HelperError ? new VolumeError(`${path}: ${error.message}`) : error
   }
 }
 
-class Locked extends VolumeError {}
+interface Lock {
+  readonly pid: number | undefined
+  release(): Promise<void>
+}
 
-async function takeLock(path: string): Promise<{ release(): Promise<void> }> {
+async function takeLock(path: string): Promise<Lock> {
   const child = spawn(HELPER_PROGRAM, ['lock', path], { stdio: ['pipe', 'pipe', 'pipe'] })
   const ended = Promise.withResolvers<void>()
   child.once('close', () => ended.resolve())
-  const taken = Promise.withResolvers<void>()
+  const taken = Promise.withResolvers<boolean>()
   let complaint = ''
   child.stderr.setEncoding('utf8').on('data', text => {
     complaint += text
   })
-  child.stdout.once('data', () => taken.resolve())
+  child.stdout.once('data', () => taken.resolve(true))
   child.once('error', error => taken.reject(new VolumeError(error.message)))
   child.once('close', () => {
-    if (/ (EAGAIN|EACCES) /.test(complaint) && complaint.startsWith('fcntl'))
-      taken.reject(
-        new Locked(`${path} is in use: a running machine or another guestctl has its lock`),
-      )
+    if (/^fcntl (EAGAIN|EACCES) /.test(complaint)) taken.resolve(false)
     else taken.reject(new VolumeError(`${path}: ${complaint.trim()}`))
   })
-  await taken.promise
+  if (!(await taken.promise)) {
+    const holders = await findVolumeHolders(path)
+    throw new InUseError(path, holders.length > 0 ? holders : [UNSEEN])
+  }
   return {
+    pid: child.pid,
     async release() {
       child.stdin.end()
       await ended.promise

@@ -1,5 +1,12 @@
-/** What an image file or a device is, as a volume. */
-import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs'
+/** What an image file or a device is, as a volume; read without mounting it. */
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
+import {
+  type Content,
+  HEAD_BYTES,
+  identify,
+  needsTail,
+  TAIL_BYTES,
+} from '../protocol/volume/content.ts'
 import {
   lastActivityOf,
   MARK_AREA_BYTES,
@@ -8,20 +15,25 @@ import {
   SLOT_BYTES,
   SLOTS,
 } from '../protocol/volume/mark.ts'
-import { type Content, HEAD_BYTES, identify } from '../protocol/volume/superblock.ts'
 import { findBlockDevice } from '../sys/block-devices.ts'
 import { VolumeError } from './error.ts'
+import { usageOf, type VolumeUsage } from './usage.ts'
 
 export interface LookedAt {
   readonly path: string
   /** Of the file or the device. */
   readonly bytes: number
   readonly content: Content
-  /** There is a place for a mark. */
-  readonly hasMarkPlace: boolean
+  /**
+   * What is in the mark's place: nothing yet; a mark; that of a newer guestd; something else. `none`:
+   * there is no such place.
+   */
+  readonly markPlace: 'none' | 'empty' | 'mark' | 'newer' | 'foreign'
   readonly mark: Mark | null
-  /** When it was last used: of the mark, or else of the file; ISO 8601. */
-  readonly usedAt: string
+  /** How full the file system is; `null` where there is none that is whole. */
+  readonly usage: VolumeUsage | null
+  /** When somebody last worked there, by the mark; ISO 8601. `null`: never, or nobody knows. */
+  readonly lastActivityAt: string | null
 }
 
 /** @throws VolumeError where it cannot be read */
@@ -34,28 +46,52 @@ export function lookAtVolume(path: string): LookedAt {
       closeSync(fd)
     }
   } catch (error) {
-    throw new VolumeError(error instanceof Error ? error.message : String(error))
+    throw VolumeError.from(error)
   }
 }
+
+/** It is a volume that guestd uses: others are none of its business. */
+export function isVolume({ content, markPlace }: LookedAt): boolean {
+  if (content.kind === 'damaged') return content.mark !== null
+  return content.kind === 'ext4' && markPlace !== 'none'
+}
+
+/** The mark follows a file system, and that mostly has blocks of this size. */
+const ALIGNMENT = 4096
 
 function look(path: string, fd: number): LookedAt {
   const stats = fstatSync(fd)
   if (!stats.isFile() && !stats.isBlockDevice())
     throw new VolumeError(`${path} is neither a file nor a block device`)
   const bytes = stats.isFile() ? stats.size : (findBlockDevice(path)?.bytes ?? 0)
-  const content = identify(readAt(fd, 0, HEAD_BYTES))
-  const end = content.kind === 'ext4' ? content.bytes : bytes
-  const hasPlace = bytes - end >= MARK_AREA_BYTES
-  const slots = hasPlace ? readSlots(readAt(fd, end, SLOTS * SLOT_BYTES)) : null
-  const mark = slots?.mark ?? null
+  const content = contentOf(fd, bytes)
+  const { markPlace, mark } = markOf(fd, bytes, content)
   return {
     path,
     bytes,
     content,
-    hasMarkPlace: slots !== null && slots.refusal === null,
+    markPlace,
     mark,
-    usedAt: mark === null ? statSync(path).mtime.toISOString() : lastActivityOf(mark),
+    usage: content.kind === 'ext4' ? usageOf(content, mark) : null,
+    lastActivityAt: mark === null ? null : lastActivityOf(mark),
   }
+}
+
+function contentOf(fd: number, bytes: number): Content {
+  const head = readAt(fd, 0, HEAD_BYTES)
+  const content = identify(head)
+  if (!needsTail(content)) return content
+  const offset = Math.max(0, bytes - TAIL_BYTES - (bytes % ALIGNMENT))
+  return identify(head, { bytes: readAt(fd, offset, bytes - offset), offset })
+}
+
+function markOf(fd: number, bytes: number, content: Content): Pick<LookedAt, 'markPlace' | 'mark'> {
+  if (content.kind === 'damaged')
+    return { markPlace: content.mark === null ? 'none' : 'mark', mark: content.mark }
+  if (content.kind !== 'ext4' || bytes - content.bytes < MARK_AREA_BYTES)
+    return { markPlace: 'none', mark: null }
+  const { mark, refusal } = readSlots(readAt(fd, content.bytes, SLOTS * SLOT_BYTES))
+  return { markPlace: refusal ?? (mark === null ? 'empty' : 'mark'), mark }
 }
 
 function readAt(fd: number, offset: number, length: number): Buffer {

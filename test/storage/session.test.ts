@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import t from 'tap'
 import type { SessionInfo } from '../../src/protocol/schemas.ts'
 import { guestctl } from '../helpers/guestctl.ts'
@@ -15,8 +15,8 @@ async function makeVolume(t: Parameters<typeof makeScratch>[0], ...more: string[
 }
 
 async function ownerOf(path: string): Promise<string | null> {
-  const { out } = await guestctl(['volume', 'inspect', path, '--json'])
-  return JSON.parse(out).mark?.sessionId ?? null
+  const { out } = await guestctl(['volume', 'list', dirname(path), '--json'])
+  return JSON.parse(out).volumes[0].mark?.sessionId ?? null
 }
 
 const put = (on: Guestd, body: object) => on.request('PUT', '/v1/session', { body })

@@ -1,12 +1,11 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { existsSync, readdirSync, readFileSync, statfsSync, statSync, utimesSync } from 'node:fs'
+import { readdirSync, readFileSync, statfsSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { guestctl } from '../helpers/guestctl.ts'
 import { run as runCommand, startGuestd } from '../helpers/guestd.ts'
 import { makeScratch } from '../helpers/scratch.ts'
-import { fsck, makeImage, makeMountPoint, run } from '../helpers/volume.ts'
+import { attach, fsck, makeBlank, makeImage, makeMountPoint, run } from '../helpers/volume.ts'
+import { session } from './support.ts'
 
 const MIB = 1024 * 1024
 
@@ -28,6 +27,20 @@ t.test('a new volume gives exactly its size, to the byte', async t => {
   t.same(readdirSync(folder).length, 3, 'no drafts are left')
 })
 
+t.test('with a number of files it still gives its size, and room for so many', async t => {
+  const folder = makeScratch(t)
+  for (const files of [1, 1000, 4096]) {
+    const path = join(folder, `${files}.img`)
+    await guestctl(['volume', 'create', path, '--size', '16MiB', '--files', String(files)])
+    const at = makeMountPoint(t)
+    run('mount', '-o', 'loop', path, at)
+    const { bavail, bsize, ffree } = statfsSync(at)
+    run('umount', at)
+    t.equal(bavail * bsize, 16 * MIB)
+    t.ok(ffree >= files && ffree < files + 64, `${ffree} for ${files}`)
+  }
+})
+
 t.test('guestd uses such a volume: the cap holds root, and the mark is kept', async t => {
   const path = join(makeScratch(t), 'v.img')
   await guestctl(['volume', 'create', path, '--size', '16MiB', '--session', 'one'])
@@ -40,12 +53,13 @@ t.test('guestd uses such a volume: the cap holds root, and the mark is kept', as
   t.ok(written <= 16 * MIB && written >= 16 * MIB - 8192, `${written}`)
 
   const used = await guestctl(['volume', 'list', join(path, '..')])
-  t.match(used.out, /v\.img +one +1 /)
+  t.match(used.out, /v\.img +one +1 +in use .* is a loop device of it|shows it, mounted at /)
   await guestd.stop()
   const seen = await guestctl(['volume', 'inspect', path, '--json'])
   t.match(JSON.parse(seen.out), { mark: { sessionId: 'one', generation: 1, state: 'clean' } })
   const text = await guestctl(['volume', 'inspect', path])
-  t.match(text.out, /Mark: +clean\nSession: +one\nGeneration: +1\nLast stop: +clean\n/)
+  t.match(text.out, /Mark: +clean\nSession: +one\nRuntime version: +none\nGeneration: +1\n/)
+  t.match(text.out, /Last stop: +clean, 20/)
 })
 
 t.test('what exists is never written over', async t => {
@@ -69,60 +83,19 @@ t.test('a check says whether it is sound, and mends it when asked', async t => {
   t.match((await guestctl(['volume', 'check', path])).out, /\nSound\n$/)
 })
 
-/** Holds the lock as QEMU does: shared, on the bytes of the permissions that it uses. */
-const HOLD = `import fcntl, os, struct, sys, time
-fd = os.open(sys.argv[1], os.O_RDWR)
-for byte in (100, 101, 201, 203):
-    fcntl.fcntl(fd, 37, struct.pack("hhqqi", fcntl.F_RDLCK, 0, byte, 1, 0))
-print("held", flush=True)
-time.sleep(600)`
-
-t.test('a volume that a machine has is told as in use, and neither checked nor swept', async t => {
-  const folder = makeScratch(t)
-  const path = join(folder, 'v.img')
-  await guestctl(['volume', 'create', path, '--size', '16MiB', '--session', 'one'])
-  const holder = spawn('python3', ['-c', HOLD, path], { stdio: ['ignore', 'pipe', 'inherit'] })
-  const ended = once(holder, 'exit')
-  t.teardown(() => void holder.kill('SIGKILL'))
-  await once(holder.stdout, 'data')
-  const check = await guestctl(['volume', 'check', path])
-  t.equal(check.code, 125)
-  t.match(check.err, /is in use/)
-  t.match((await guestctl(['volume', 'list', folder])).out, /v\.img +one +0 +in use/)
-  const sweep = ['volume', 'sweep', folder, '--older-than', '0s', '--delete']
-  t.equal((await guestctl(sweep)).out, '')
-  t.ok(existsSync(path))
-  holder.kill('SIGKILL')
-  await ended
-  t.equal((await guestctl(['volume', 'sweep', folder, '--older-than', '0s'])).out, `${path}\n`)
-  t.ok(existsSync(path), 'only listed')
-  t.equal((await guestctl(sweep)).out, `deleted ${path}\n`)
-  t.notOk(existsSync(path))
-})
-
-t.test('sweep leaves what was used lately, what has no mark, and what is no volume', async t => {
-  const folder = makeScratch(t)
-  const used = join(folder, 'used.img')
-  await guestctl(['volume', 'create', used, '--size', '16MiB', '--session', 'one'])
-  await guestctl(['volume', 'create', join(folder, 'new.img'), '--size', '16MiB'])
-  run('truncate', '-s', '1M', join(folder, 'other'))
-  const long = new Date(0)
-  for (const name of readdirSync(folder)) utimesSync(join(folder, name), long, long)
-  const swept = await guestctl(['volume', 'sweep', folder, '--older-than', '1h', '--delete'])
-  t.same([swept.code, swept.out], [0, ''])
-  t.equal(readdirSync(folder).length, 3)
-  t.equal(
-    (await guestctl(['volume', 'sweep', folder, '--older-than', '0s', '--delete'])).out,
-    `deleted ${used}\n`,
-  )
-  t.ok(statSync(join(folder, 'new.img')).isFile())
-})
-
 t.test('wrong usage is told', async t => {
   const cases: readonly [args: string[], says: RegExp][] = [
     [['volume'], /there is no 'volume '/],
     [['volume', 'create'], /the path is missing/],
     [['volume', 'create', 'x', '--size', '5000'], /multiple of 4 KiB/],
+    [['volume', 'create', 'x', '--size', '8MiB'], /from 16 MiB \(with less there is no journal\)/],
+    [['volume', 'create', 'x', '--size', '9TiB'], /to 8 TiB/],
+    [
+      ['volume', 'create', 'x', '--files', '0'],
+      /not from 1 to 262144, which is one for every 4 KiB/,
+    ],
+    [['volume', 'create', 'x', '--size', '16MiB', '--files', '4097'], /not from 1 to 4096/],
+    [['volume', 'sweep', '.', '--older-than', '1d'], /older-than/],
     [['volume', 'create', 'x', '--label', 'a-label-of-17-chrs'], /a label has 16 at most/],
     [['volume', 'inspect', '/nope'], /ENOENT/],
     [['volume', 'list', '/nope'], /ENOENT/],
@@ -132,4 +105,40 @@ t.test('wrong usage is told', async t => {
     t.equal(code, 125)
     t.match(err, says)
   }
+})
+
+t.test('an inspection tells how full it is, and when it expires', async t => {
+  const path = join(makeScratch(t), 'v.img')
+  await guestctl(['volume', 'create', path, '--size', '16MiB'])
+  const inspect = async () =>
+    JSON.parse((await guestctl(['volume', 'inspect', path, '--json'])).out)
+  t.match(await inspect(), {
+    markPlace: 'empty',
+    usage: { usedBytes: 0, capBytes: 16 * MIB, usedInodes: 0, availableInodes: 4085, exact: true },
+    lastActivityAt: null,
+    expiresAt: null,
+    expired: false,
+    holders: [],
+  })
+  const config = { workspace: path, workspaceMount: makeMountPoint(t) }
+  const guestd = await startGuestd(t, { config })
+  await runCommand(guestd, { command: 'head -c 1M /dev/zero > file; mkdir folder' })
+  const { usage: inGuest } = (await session(guestd)).workspace
+  await guestd.stop()
+  const seen = await inspect()
+  const { full, ...sums } = inGuest ?? {}
+  t.match(seen.usage, { ...sums, exact: true })
+  t.equal(full, null)
+  t.equal(seen.usage.usedInodes, 2)
+  t.equal(Date.parse(seen.expiresAt) - Date.parse(seen.lastActivityAt), 14 * 24 * 3_600_000)
+  const expired = await guestctl(['volume', 'inspect', path, '--idle', '0s'])
+  t.match(expired.out, /Used: +1\.0 MiB of 16\.0 MiB\n/)
+  t.match(expired.out, /Expires: +20\S+ \(expired\)\n$/)
+})
+
+t.test('what is no image file is not made one', async t => {
+  const device = attach(t, makeBlank(t))
+  const { code, err } = await guestctl(['volume', 'create', device])
+  t.equal(code, 125)
+  t.match(err, `${device} is a block device: create makes image files`)
 })

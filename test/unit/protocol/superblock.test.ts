@@ -1,5 +1,12 @@
 import t from 'tap'
-import { contentWords, identify } from '../../../src/protocol/volume/superblock.ts'
+import {
+  contentWords,
+  identify,
+  needsTail,
+  TAIL_BYTES,
+} from '../../../src/protocol/volume/content.ts'
+import { crc32c } from '../../../src/protocol/volume/crc32c.ts'
+import { encodeMark } from '../../../src/protocol/volume/mark.ts'
 
 const HEAD_BYTES = 68 * 1024
 
@@ -44,4 +51,62 @@ t.test('an ext4 is told by its label', async t => {
   t.match(content, { kind: 'ext4', label: 'work', clean: true, hasErrors: false })
   t.equal(content.kind === 'ext4' && content.bytes, 32 * 1024 * 1024)
   t.equal(contentWords(content), 'ext4 labelled work')
+})
+
+/** The end of a device of 64 MiB, with bytes at places of it. */
+function tail(...parts: readonly (readonly [offset: number, bytes: Buffer])[]) {
+  const bytes = Buffer.alloc(TAIL_BYTES)
+  for (const [offset, part] of parts) part.copy(bytes, offset)
+  return { bytes, offset: 64 * 1024 * 1024 - TAIL_BYTES }
+}
+
+const MARK = {
+  sequence: 1,
+  sessionId: 'one',
+  runtimeVersion: null,
+  generation: 1,
+  state: 'clean',
+  at: '2026-01-01T00:00:00.000Z',
+  receipt: null,
+} as const
+
+t.test('what ends with the device is no blank one', async t => {
+  t.same(identify(head(), tail()), { kind: 'blank' })
+  t.same(identify(head(), tail([TAIL_BYTES - 1, Buffer.from('x')])), { kind: 'unknown' })
+  const raid = Buffer.from('fc4e2ba9', 'hex')
+  const known: readonly [name: string, offset: number, bytes: Buffer][] = [
+    ['a partition table', TAIL_BYTES - 512, Buffer.from('EFI PART')],
+    ['a partition table', TAIL_BYTES - 4096, Buffer.from('EFI PART')],
+    ['software RAID', TAIL_BYTES - 8192, raid],
+    ['software RAID', TAIL_BYTES - 65_536, raid],
+  ]
+  for (const [name, offset, bytes] of known) {
+    const content = identify(head(), tail([offset, bytes]))
+    t.same(content, { kind: 'other', name: `${name} (at its end)` })
+    t.notOk(needsTail(content))
+  }
+})
+
+t.test('a mark at the end tells that there was a volume', async t => {
+  for (const offset of [0, 1024, 4096]) {
+    const content = identify(head([5, 'x']), tail([offset, encodeMark(MARK)]))
+    t.match(content, { kind: 'damaged', hasSuperblock: false, mark: MARK })
+    t.match(content, { markOffset: 63 * 1024 * 1024 + offset })
+    t.match(contentWords(content), /a volume of the session one without a superblock/)
+  }
+  t.match(identify(head([0, 'XFSB']), tail([0, encodeMark(MARK)])), { kind: 'other', name: 'XFS' })
+})
+
+t.test('a superblock that says what cannot be is broken', async t => {
+  const bytes = head([1024 + 0x38, '\x53\xef\x01'], [1024 + 0x5c, '\x04'])
+  bytes.writeUInt32LE(8192, 1024 + 0x04)
+  t.match(identify(bytes), { kind: 'ext4' })
+  const huge = Buffer.from(bytes)
+  huge.writeUInt32LE(31, 1024 + 0x18)
+  t.match(identify(huge), { kind: 'damaged', hasSuperblock: true, mark: null })
+  // With metadata_csum its checksum counts.
+  bytes.writeUInt32LE(0x400, 1024 + 0x64)
+  t.match(contentWords(identify(bytes)), /an ext4 with a broken superblock/)
+  bytes.writeUInt32LE(~crc32c(bytes.subarray(1024, 1024 + 0x3fc)) >>> 0, 1024 + 0x3fc)
+  t.match(identify(bytes), { kind: 'ext4' })
 })

@@ -1,7 +1,8 @@
 /*
  * read PATH: the first 68 KiB of a device or file to stdout, past the page cache where that is
  * possible (O_DIRECT, open(2)).
- * claim PATH: the same after an exclusive open, which the kernel refuses with EBUSY while anything
+ * tail PATH: the last 1 MiB from a multiple of 4 KiB on, and what follows after the last one.
+ * claim PATH: the same as read after an exclusive open, which the kernel refuses with EBUSY while anything
  * holds the device (open(2), O_EXCL without O_CREAT), and an fsync that tells of failed writes.
  */
 #define _GNU_SOURCE
@@ -12,7 +13,7 @@
 #include <unistd.h>
 
 /* Up to the signature of btrfs at 64 KiB; and O_DIRECT's alignment, at least that of any device. */
-enum { HEAD_BYTES = 68 * 1024, ALIGNMENT = 4096 };
+enum { HEAD_BYTES = 68 * 1024, TAIL_BYTES = 1024 * 1024, ALIGNMENT = 4096 };
 
 static int put(const char *bytes, size_t length) {
   while (length > 0) {
@@ -47,6 +48,26 @@ static int open_head(const char *path, int flags) {
 int cmd_read(char **args) {
   int fd = open_head(args[0], O_RDONLY | O_NONBLOCK);
   return fd < 0 ? fail("open", errno) : dump_head(fd);
+}
+
+int cmd_tail(char **args) {
+  static _Alignas(ALIGNMENT) char tail[TAIL_BYTES + ALIGNMENT];
+  int fd = open_head(args[0], O_RDONLY | O_NONBLOCK);
+  if (fd < 0) return fail("open", errno);
+  off_t size = lseek(fd, 0, SEEK_END);
+  if (size < 0) return fail("lseek", errno);
+  off_t rest = size % ALIGNMENT, begin = size - rest - TAIL_BYTES;
+  if (begin < 0) begin = 0;
+  /* An end that is not aligned is not read past the page cache. */
+  if (rest != 0) fcntl(fd, F_SETFL, O_NONBLOCK);
+  size_t length = (size_t)(size - begin), held = 0;
+  while (held < length) {
+    ssize_t got = pread(fd, tail + held, length - held, begin + (off_t)held);
+    if (got < 0) return fail("read", errno);
+    if (got == 0) return fail("read", ENODATA);
+    held += (size_t)got;
+  }
+  return put(tail, length);
 }
 
 int cmd_claim(char **args) {

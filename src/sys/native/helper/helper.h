@@ -4,6 +4,7 @@
 
 /* Each takes the arguments after its name and returns 0, or fails with `fail`. */
 int cmd_read(char **args);
+int cmd_tail(char **args);
 int cmd_claim(char **args);
 int cmd_mount(char **args);
 int cmd_rejoin(char **args);
@@ -15,6 +16,7 @@ int cmd_slots(char **args);
 int cmd_put(char **args);
 int cmd_lock(char **args);
 int cmd_usage(char **args);
+int cmd_held(char **args);
 int cmd_power(char **args);
 int cmd_attach(char **args);
 int cmd_detach(char **args);

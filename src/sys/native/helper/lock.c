@@ -2,6 +2,7 @@
  * lock FILE: holds open file description locks (fcntl(2)) on the bytes that QEMU uses for its own,
  * so that neither opens an image that the other has. Prints "locked" once it has them, and lets go when
  * its standard input ends. EAGAIN: another has them.
+ * held FILE: whether another has them, "held" or "free"; takes none.
  */
 #define _GNU_SOURCE
 #include "helper.h"
@@ -13,9 +14,21 @@
 /* RAW_LOCK_PERM_BASE and RAW_LOCK_SHARED_BASE of QEMU's block/file-posix.c: 100 and 200, up to 64 each. */
 enum { FIRST_BYTE = 100, BYTES = 164 };
 
+static const struct flock all = {
+  .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = FIRST_BYTE, .l_len = BYTES};
+
+int cmd_held(char **args) {
+  struct flock range = all;
+  int fd = open(args[0], O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return fail("open", errno);
+  if (fcntl(fd, F_OFD_GETLK, &range) != 0) return fail("fcntl", errno);
+  const char *answer = range.l_type == F_UNLCK ? "free\n" : "held\n";
+  return write(STDOUT_FILENO, answer, 5) == 5 ? 0 : fail("write", EIO);
+}
+
 int cmd_lock(char **args) {
   char end = 0;
-  struct flock range = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = FIRST_BYTE, .l_len = BYTES};
+  struct flock range = all;
   int fd = open(args[0], O_RDWR | O_CLOEXEC);
   if (fd < 0) return fail("open", errno);
   if (fcntl(fd, F_OFD_SETLK, &range) != 0) return fail("fcntl", errno);

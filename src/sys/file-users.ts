@@ -1,0 +1,59 @@
+/** Who has a file open for writing: /proc of every process (proc(5), fdinfo). */
+import { readdir, readFile, stat } from 'node:fs/promises'
+
+export interface FileUser {
+  readonly pid: number
+  /** Its command line in one line, cut to 120 characters; without one its comm. */
+  readonly command: string
+  /** It has a lock on it: open file description locks are those of QEMU. */
+  readonly locks: boolean
+}
+
+/** More names help nobody. */
+const MAX_USERS = 8
+const MAX_COMMAND_CHARACTERS = 120
+/** The access mode in the flags of open(2), in octal as fdinfo has them. */
+const ACCESS_MODE = 0o3
+
+/**
+ * At most 8, without this process. Descriptors of other users' processes are only seen by root.
+ *
+ * @throws where there is no such file
+ */
+export async function findFileUsers(path: string): Promise<readonly FileUser[]> {
+  const file = await stat(path, { bigint: true })
+  const found: FileUser[] = []
+  for (const name of await readdir('/proc')) {
+    if (!/^\d+$/.test(name) || Number(name) === process.pid) continue
+    const use = await useOf(name, file)
+    if (use === null) continue
+    found.push({ pid: Number(name), command: await commandOf(name), locks: use === 'locks' })
+    if (found.length === MAX_USERS) break
+  }
+  return found
+}
+
+interface FileId {
+  readonly dev: bigint
+  readonly ino: bigint
+}
+
+async function useOf(pid: string, { dev, ino }: FileId): Promise<'locks' | 'writes' | null> {
+  let writes = false
+  for (const fd of await readdir(`/proc/${pid}/fd`).catch(() => [])) {
+    const stats = await stat(`/proc/${pid}/fd/${fd}`, { bigint: true }).catch(() => null)
+    if (stats?.dev !== dev || stats.ino !== ino) continue
+    const info = await readFile(`/proc/${pid}/fdinfo/${fd}`, 'utf8').catch(() => '')
+    if (/^lock:/m.test(info)) return 'locks'
+    const [, flags = '0'] = /^flags:\s*([0-7]+)/m.exec(info) ?? []
+    writes ||= (Number.parseInt(flags, 8) & ACCESS_MODE) !== 0
+  }
+  return writes ? 'writes' : null
+}
+
+async function commandOf(pid: string): Promise<string> {
+  const line = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')
+  const text = line.replace(/[\p{Cc}\s]+/gu, ' ').trim()
+  if (text !== '') return text.slice(0, MAX_COMMAND_CHARACTERS)
+  return (await readFile(`/proc/${pid}/comm`, 'utf8').catch(() => '?')).trim()
+}

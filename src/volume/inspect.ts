@@ -1,0 +1,34 @@
+/** Everything that is known of a volume, without a guest. */
+
+import type { VolumeHolder } from './holders.ts'
+import { usersOf } from './lock.ts'
+import { type LookedAt, lookAtVolume } from './look.ts'
+
+export interface Inspected extends LookedAt {
+  /** When it expires unless it is used; `null`: never, as nobody knows when it was used. */
+  readonly expiresAt: string | null
+  readonly expired: boolean
+  /** Who uses it now. */
+  readonly holders: readonly VolumeHolder[]
+}
+
+/**
+ * @param idleMs after so long without activity it has expired
+ * @throws VolumeError where it cannot be read
+ */
+export async function inspectVolume(path: string, idleMs: number): Promise<Inspected> {
+  const seen = lookAtVolume(path)
+  return { ...seen, ...expiryOf(seen, idleMs), holders: await usersOf(path) }
+}
+
+export function expiryOf(
+  { lastActivityAt }: LookedAt,
+  idleMs: number,
+): Pick<Inspected, 'expiresAt' | 'expired'> {
+  if (lastActivityAt === null) return { expiresAt: null, expired: false }
+  const at = Math.min(Date.parse(lastActivityAt) + idleMs, LAST_TIME)
+  return { expiresAt: new Date(at).toISOString(), expired: at <= Date.now() }
+}
+
+/** Of a Date, ECMA-262 21.4.1.1. */
+const LAST_TIME = 8.64e15

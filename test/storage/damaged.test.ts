@@ -1,0 +1,88 @@
+import { closeSync, openSync, readFileSync, writeSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { guestctl } from '../helpers/guestctl.ts'
+import { run as runCommand, startGuestd } from '../helpers/guestd.ts'
+import { makeScratch } from '../helpers/scratch.ts'
+import { makeMountPoint, run } from '../helpers/volume.ts'
+import { unavailable } from './support.ts'
+
+const SUPERBLOCK = 1024
+const HEAD_BYTES = 68 * 1024
+
+function write(path: string, offset: number, bytes: Buffer): void {
+  const fd = openSync(path, 'r+')
+  writeSync(fd, bytes, 0, bytes.length, offset)
+  closeSync(fd)
+}
+
+/** A volume that was used by the session `one`, with a file. */
+async function makeUsed(t: Parameters<typeof makeScratch>[0], size: string) {
+  const workspace = join(makeScratch(t), 'v.img')
+  await guestctl(['volume', 'create', workspace, '--size', size, '--session', 'one'])
+  const guestd = await startGuestd(t, { config: { workspace, workspaceMount: makeMountPoint(t) } })
+  await runCommand(guestd, { command: 'echo kept > file' })
+  await guestd.stop()
+  return { workspace, guestd }
+}
+
+const kinds = [
+  ['whose superblock is zeros', SUPERBLOCK, Buffer.alloc(1024), /session one without a superblock/],
+  ['whose superblock is noise', SUPERBLOCK, Buffer.alloc(1024, 'noise'), /without a superblock/],
+  ['whose beginning is zeros', 0, Buffer.alloc(HEAD_BYTES), /one without a superblock/],
+  ['with a wrong checksum', SUPERBLOCK + 0x10, Buffer.alloc(1, 0xff), /with a broken superblock/],
+] as const
+
+for (const [what, offset, bytes, says] of kinds) {
+  t.test(`a volume ${what} is told as damaged, and not touched`, async t => {
+    const { workspace, guestd } = await makeUsed(t, '16MiB')
+    write(workspace, offset, bytes)
+    const before = readFileSync(workspace)
+    await guestd.start()
+    t.match(await unavailable(guestd), says)
+    t.match(await unavailable(guestd), /guestctl volume check --repair/)
+    await guestd.stop()
+    t.ok(readFileSync(workspace).equals(before))
+    t.equal(run('losetup', '--associated', workspace), '')
+    t.match((await guestctl(['volume', 'inspect', workspace])).out, says)
+    const listed = await guestctl(['volume', 'list', join(workspace, '..')])
+    t.match(listed.out, /v\.img +one +1 +damaged/)
+    // So small a file system has no backup.
+    const repair = await guestctl(['volume', 'check', workspace, '--repair'])
+    t.equal(repair.code, 125)
+    t.match(repair.out, /less than 128 MiB has none\nNOT SOUND\n/)
+    t.ok(readFileSync(workspace).equals(before))
+  })
+}
+
+t.test('a repair makes the superblock again from its backup', async t => {
+  const { workspace, guestd } = await makeUsed(t, '200MiB')
+  for (const [what, offset, bytes] of kinds.filter(([what]) => !what.includes('beginning'))) {
+    write(workspace, offset, bytes)
+    t.equal((await guestctl(['volume', 'check', workspace])).code, 125, what)
+    const repair = await guestctl(['volume', 'check', workspace, '--repair'])
+    t.equal(repair.code, 0, repair.out)
+    t.match((await guestctl(['volume', 'check', workspace])).out, /\nSound\n$/)
+  }
+  await guestd.start()
+  t.equal((await runCommand(guestd, { command: 'cat file' })).stdout, 'kept\n')
+})
+
+/** As a power cut: FS_IOC_SHUTDOWN with EXT4_GOING_FLAGS_LOGFLUSH, the journal is there to replay. */
+const CUT = `import fcntl, os, struct, sys
+fcntl.ioctl(os.open(sys.argv[1], os.O_RDONLY), 0x8004587d, struct.pack("I", 1))`
+
+t.test('a repair replays a journal of which the backup knows nothing', async t => {
+  const { workspace, guestd } = await makeUsed(t, '200MiB')
+  const at = makeMountPoint(t)
+  run('mount', '-o', 'loop', workspace, at)
+  run('sh', '-c', `mkdir ${at}/folder; echo more > ${at}/folder/file; sync ${at}/folder/file`)
+  run('python3', '-c', CUT, at)
+  run('umount', at)
+  write(workspace, SUPERBLOCK, Buffer.alloc(1024))
+  const repair = await guestctl(['volume', 'check', workspace, '--repair'])
+  t.equal(repair.code, 0, repair.out)
+  await guestd.start()
+  const { stdout } = await runCommand(guestd, { command: 'cat file folder/file' })
+  t.equal(stdout, 'kept\nmore\n')
+})
