@@ -4,12 +4,14 @@ import { createClient, type GuestdClient } from '../client/index.ts'
 import { version } from '../version.ts'
 import { parseArguments } from './arguments.ts'
 import { type Arguments, type CliCommand, type Context, UsageError } from './command.ts'
+import { events } from './commands/events.ts'
 import { flush } from './commands/flush.ts'
 import { inspect } from './commands/inspect.ts'
 import { kill } from './commands/kill.ts'
 import { output } from './commands/output.ts'
 import { ps } from './commands/ps.ts'
 import { run } from './commands/run.ts'
+import { session } from './commands/session.ts'
 import { status } from './commands/status.ts'
 import { stdin } from './commands/stdin.ts'
 import { stop } from './commands/stop.ts'
@@ -28,6 +30,8 @@ export const commands: readonly CliCommand[] = [
   kill,
   stdin,
   status,
+  session,
+  events,
   flush,
   stop,
   volume,

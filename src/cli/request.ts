@@ -2,14 +2,8 @@
 
 import type { RunRequest } from '../client/index.ts'
 import { type Arguments, type OptionRow, UsageError } from './command.ts'
-import {
-  parseChoice,
-  parseCount,
-  parseDuration,
-  parseEnv,
-  parseNumber,
-  parseSize,
-} from './values.ts'
+import { limitOptions, readLimits } from './limits.ts'
+import { parseChoice, parseDuration, parseEnv } from './values.ts'
 
 export const requestOptions: readonly OptionRow[] = [
   {
@@ -27,10 +21,7 @@ export const requestOptions: readonly OptionRow[] = [
     help: 'End it after this long: 30s, 5m, 500ms; a plain number is seconds, 0: never. Default: 5m, with --detach never',
   },
   { name: 'id', value: 'ID', help: 'Name it; the same id and command attaches, never runs twice' },
-  { name: 'memory', value: 'SIZE', help: 'Limit of memory: 512MiB, 1G' },
-  { name: 'pids', value: 'N', help: 'Limit of processes and threads' },
-  { name: 'cpus', value: 'N', help: 'Limit of processor time per time, such as 0.5' },
-  { name: 'nofile', value: 'N', help: 'Limit of open files of each process' },
+  ...limitOptions,
   {
     name: 'allow-over-cap',
     help: 'Run it in a workspace that is past its cap too, to make room',
@@ -55,12 +46,6 @@ export function readRequest(args: Arguments, env: NodeJS.ProcessEnv): RunRequest
     const text = args.value(name)
     return text === undefined ? undefined : read(`--${name}`, text)
   }
-  const limits = withoutUnset({
-    memoryBytes: given('memory', parseSize),
-    pids: given('pids', parseCount),
-    cpus: given('cpus', parseNumber),
-    nofile: given('nofile', parseCount),
-  })
   return withoutUnset({
     id: args.value('id'),
     command: rest.length === 0 ? first : undefined,
@@ -69,7 +54,7 @@ export function readRequest(args: Arguments, env: NodeJS.ProcessEnv): RunRequest
     env: args.has('env') ? parseEnv(args.values('env'), env) : undefined,
     user: given('user', (_, text) => (/^\d+$/.test(text) ? Number(text) : text)),
     timeoutMs: given('timeout', parseDuration),
-    limits: Object.keys(limits).length === 0 ? undefined : limits,
+    limits: readLimits(args),
     allowOverCap: args.has('allow-over-cap') || undefined,
     background: given('background', (option, text) => parseChoice(option, text, keepOrKill)),
     onDisconnect: given('on-disconnect', (option, text) => parseChoice(option, text, keepOrKill)),

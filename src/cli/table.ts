@@ -32,7 +32,7 @@ export function renderFacts(facts: readonly Fact[]): string {
 }
 
 /** A terminal shall not obey what a command was called. */
-function printable(text: string): string {
+export function printable(text: string): string {
   return text.replace(/\p{Cc}+/gu, ' ')
 }
 

@@ -8,6 +8,7 @@ export function workspaceFacts({
   reason,
   device,
   usage,
+  rung,
   enforcedFor,
 }: WorkspaceInfo): Fact[] {
   const where = device === null ? path : `${path} on ${device}`
@@ -19,7 +20,18 @@ export function workspaceFacts({
   const most = availableInodes === null ? '' : ` of ${usedInodes + availableInodes}`
   const files = `${usedInodes} files${most}`
   const fullText = full === null ? '' : `; FULL: no ${full} are left`
-  return [...facts, ['Used', `${bytes}, ${files}${fullText}`], ['Cap holds', enforcedFor]]
+  return [...facts, ['Used', `${bytes}, ${files}${fullText}`], ['Cap', capText(rung, enforcedFor)]]
+}
+
+function capText(rung: WorkspaceInfo['rung'], enforcedFor: WorkspaceInfo['enforcedFor']): string {
+  switch (rung) {
+    case 'device':
+      return `enforced by the kernel, for ${enforcedFor}`
+    case 'watch':
+      return 'watched by guestd, which starts no commands past it'
+    case 'none':
+      return 'none'
+  }
 }
 
 /** The largest entries, and deleted files that are still open. */

@@ -1,6 +1,5 @@
 /** The calls with one reply. */
 
-import type { IncomingMessage } from 'node:http'
 import type {
   CommandInfo,
   CommandList,
@@ -12,6 +11,7 @@ import type {
 } from '../protocol/schemas.ts'
 import type { GuestdClient } from './client.ts'
 import { ConnectError, fromConnection } from './connect-error.ts'
+import { linesOf } from './lines.ts'
 import { commandPath } from './request.ts'
 import { CLIENT_API_VERSION, type Transport } from './transport.ts'
 
@@ -101,14 +101,5 @@ export function createCalls(transport: Transport): Calls {
       })
       return { alive: true, ready, reasons }
     },
-  }
-}
-
-async function* linesOf(reply: IncomingMessage): AsyncGenerator<string> {
-  let rest = ''
-  for await (const chunk of reply.setEncoding('utf8')) {
-    const lines = `${rest}${chunk}`.split('\n')
-    rest = lines.pop() ?? ''
-    yield* lines
   }
 }

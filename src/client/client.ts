@@ -6,6 +6,7 @@ import type {
   CommandInfo,
   KillReply,
   Receipt,
+  SessionEvent,
   SessionInfo,
   SessionRequest,
   SignalTarget,
@@ -57,6 +58,13 @@ export interface AttachOptions extends CallOptions {
   readonly cursor?: number
 }
 
+export interface EventsOptions extends CallOptions {
+  /** Of the last event that was seen; default: all that guestd holds. */
+  readonly cursor?: string | undefined
+  /** Go on until the session has stopped, over lost connections too. Default: false. */
+  readonly follow?: boolean
+}
+
 export interface Health {
   readonly alive: boolean
   readonly ready: boolean
@@ -88,6 +96,8 @@ export interface GuestdClient {
   /** @param target default `group`. Sent at most once, so a loss is told, not mended. */
   signal(id: string, signal: string, target?: SignalTarget, options?: CallOptions): Promise<void>
   session(options?: CallOptions): Promise<SessionInfo>
+  /** What happens to the session, each event once; what is not held any more is a `gap`. */
+  events(options?: EventsOptions): AsyncGenerator<SessionEvent, void, void>
   health(options?: CallOptions): Promise<Health>
   /** Says which session this is: once a boot, and the same again is fine. */
   handOver(request: SessionRequest, options?: CallOptions): Promise<SessionInfo>

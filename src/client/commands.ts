@@ -7,6 +7,7 @@ import type { MediaType } from '../protocol/negotiate.ts'
 import type { RunAccepted, StdinReply } from '../protocol/schemas.ts'
 import type { Calls } from './calls.ts'
 import type { ClientOptions, GuestdClient } from './client.ts'
+import { followEvents } from './events.ts'
 import { followFrames } from './follow.ts'
 import { createPatience, type Patience } from './patience.ts'
 import { commandPath, type RunRequest } from './request.ts'
@@ -17,7 +18,10 @@ import { type Exchange, isLoss, type Transport } from './transport.ts'
 /** Frames with raw bytes. */
 const FRAMES: MediaType = 'application/vnd.amazon.eventstream'
 
-export type Commands = Pick<GuestdClient, 'run' | 'start' | 'attach' | 'output' | 'stdin'>
+export type Commands = Pick<
+  GuestdClient,
+  'run' | 'start' | 'attach' | 'output' | 'stdin' | 'events'
+>
 
 export interface CommandsOptions {
   readonly transport: Transport
@@ -161,6 +165,7 @@ export function createCommands(options: CommandsOptions): Commands {
         signal,
         open: at => openOutput(id, `cursor=${at}&follow=${follow}`, signal),
       }),
+    events: (asked = {}) => followEvents(transport, newPatience(), asked),
     stdin: (id, { signal } = {}) => newStdin(id, () => acceptedBytes(id, signal), signal),
   }
 }

@@ -7,12 +7,7 @@ import { ProtocolError } from '../protocol/protocol-error.ts'
 import { ConnectError, fromConnection } from './connect-error.ts'
 import type { Patience } from './patience.ts'
 import { createPlace } from './place.ts'
-
-/**
- * Silence after which a connection counts as dead, in milliseconds: guestd sends a keepalive after
- * 15 s of it, so three are missing.
- */
-const SILENCE_LIMIT_MS = 45_000
+import { awakeChunks } from './silence.ts'
 
 /** Largest frame taken, in bytes: guestd's own stay far below it. */
 const MAX_FRAME_BYTES = 16 * 1024 * 1024
@@ -59,24 +54,12 @@ async function* readFrames(
   { at, signal }: FollowOptions,
 ): AsyncGenerator<Frame, void, void> {
   const decoder = createEventStreamDecoder({ maxMessageBytes: MAX_FRAME_BYTES })
-  let waiting = true
-  const watch = setTimeout(() => {
-    if (waiting) reply.destroy(new ConnectError('lost', at, { detail: 'it fell silent' }))
-    else watch.refresh()
-  }, SILENCE_LIMIT_MS)
   try {
-    for await (const chunk of reply as AsyncIterable<Uint8Array>) {
-      waiting = false
-      yield* decoder.push(chunk)
-      waiting = true
-      watch.refresh()
-    }
+    for await (const chunk of awakeChunks(reply, at, signal)) yield* decoder.push(chunk)
     decoder.end()
   } catch (error) {
-    signal?.throwIfAborted()
     if (error instanceof ProtocolError && error.kind !== 'truncated') throw error
+    signal?.throwIfAborted()
     throw fromConnection(error, at)
-  } finally {
-    clearTimeout(watch)
   }
 }

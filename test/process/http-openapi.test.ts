@@ -118,6 +118,19 @@ t.test('every frame on the wire is as described', async t => {
   t.not(failures(Frame, { type: 'end', cursor: 1 }).length, 0)
 })
 
+t.test('every event on the wire is as described', async t => {
+  const schema = replySchema('/v1/events', 'get', '200', 'application/x-ndjson')
+  const other = await startGuestd(t)
+  await other.request('PUT', '/v1/session', { body: { id: 's' } })
+  await other.request('POST', '/v1/commands', { body: { command: 'exit 3' } })
+  await other.request('POST', '/v1/session/stop')
+  const reply = await other.request('GET', '/v1/events')
+  const lines = reply.text.trimEnd().split('\n')
+  t.equal(lines.length, 6)
+  for (const line of lines) t.same(failures(schema, JSON.parse(line)), [], line)
+  t.not(failures(schema, { type: 'ready' }).length, 0)
+})
+
 t.test('every reply is as described', async t => {
   const ask = async (method: string, path: string, route: string, body?: object) => {
     const headers = { accept: 'application/json' }

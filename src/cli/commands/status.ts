@@ -4,7 +4,7 @@ import type { Health, SessionInfo } from '../../client/index.ts'
 import type { CliCommand } from '../command.ts'
 import { exitCodes } from '../exit-code.ts'
 import { noOperands } from '../operands.ts'
-import { type Fact, formatBytes, renderFacts } from '../table.ts'
+import { type Fact, formatBytes, formatDuration, renderFacts } from '../table.ts'
 import { renderTop, workspaceFacts } from '../workspace.ts'
 
 export const status: CliCommand = {
@@ -56,8 +56,32 @@ function factsOf(session: SessionInfo, { ready, reasons }: Health): Fact[] {
     ['Contained by', cgroup.mode === 'group' ? 'process groups only' : `cgroups in ${cgroup.path}`],
     ['Enforceable', cgroup.limits.length === 0 ? 'nofile' : `${cgroup.limits.join(', ')}, nofile`],
     ['Limits', limitsText(limits)],
+    ['Stopped by', stoppedBy(session)],
+    ['Ends', endText(session)],
     ...end,
   ]
+}
+
+const stopReasons: Readonly<Record<string, string>> = {
+  request: 'a request',
+  signal: 'a signal',
+  idle: 'its idle limit',
+  lifetime: 'its lifetime limit',
+}
+
+function stoppedBy({ state, reason }: SessionInfo): string[] {
+  return state === 'ready' || reason === null ? [] : [stopReasons[reason] ?? reason]
+}
+
+/** Nothing where it has ended, or is about to. */
+function endText({ state, idleMs, lifetimeMs, idleSince, endsAt }: SessionInfo): string[] {
+  if (state !== 'ready') return []
+  const idle = idleMs === 0 ? [] : [`${formatDuration(idleMs)} without work`]
+  const lifetime = lifetimeMs === 0 ? [] : [`${formatDuration(lifetimeMs)} of life`]
+  const limits = [...idle, ...lifetime].join(' or ')
+  const work = idleSince === null ? 'there is work' : `no work since ${idleSince}`
+  if (limits === '') return [`never; ${work}`]
+  return [`after ${limits}; ${work}`, ...(endsAt === null ? [] : [`at ${endsAt} at the earliest`])]
 }
 
 function limitsText({ memoryBytes, pids, cpus, nofile }: SessionInfo['limits']): string {

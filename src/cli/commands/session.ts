@@ -1,0 +1,68 @@
+/** guestctl session */
+
+import type { SessionRequest } from '../../client/index.ts'
+import { type Arguments, type CliCommand, UsageError } from '../command.ts'
+import { exitCodes } from '../exit-code.ts'
+import { limitOptions, readLimits } from '../limits.ts'
+import { parseDuration, parseEnv } from '../values.ts'
+
+export const session: CliCommand = {
+  name: 'session',
+  summary: 'Say which session this is, and its limits: once a boot',
+  operands: 'set --id ID',
+  options: [
+    { name: 'id', value: 'ID', help: 'Whose it is; the volume has to be that of the same one' },
+    {
+      name: 'runtime-version',
+      value: 'VERSION',
+      help: 'Of what runs in the guest; kept in the mark of the volume',
+    },
+    {
+      name: 'env',
+      short: 'e',
+      value: 'NAME=VALUE',
+      multiple: true,
+      help: "Set a variable for all commands; NAME alone takes guestctl's own value",
+    },
+    { name: 'idle', value: 'TIME', help: 'Stop it after so long without work: 30m; 0: never' },
+    {
+      name: 'lifetime',
+      value: 'TIME',
+      help: 'Stop it so long after guestd was first started in this boot: 8h; 0: never',
+    },
+    ...limitOptions,
+    { name: 'json', help: 'Print the session as JSON' },
+  ],
+  details: `The same again succeeds, anything else is refused. What is left out is as the settings of guestd
+have it; the limits are those of commands that do not ask for their own.
+  guestctl session set --id s-42 -e CI=1 --idle 30m --lifetime 8h`,
+  run: async (args, { client, stdout, env }) => {
+    const [verb, extra] = args.operands
+    if (verb !== 'set') throw new UsageError(`there is no 'session ${verb ?? ''}': set`)
+    if (extra !== undefined) throw new UsageError(`'${extra}' is one argument too many`)
+    const info = await client().handOver(readSession(args, env))
+    await stdout.write(args.has('json') ? `${JSON.stringify(info, null, 2)}\n` : `${info.id}\n`)
+    return exitCodes.ok
+  },
+}
+
+function readSession(args: Arguments, env: NodeJS.ProcessEnv): SessionRequest {
+  const id = args.value('id')
+  if (id === undefined || id === '') throw new UsageError('--id ID is missing')
+  const runtimeVersion = args.value('runtime-version')
+  const limits = readLimits(args)
+  const duration = (name: string) => {
+    const text = args.value(name)
+    return text === undefined ? undefined : parseDuration(`--${name}`, text)
+  }
+  const idleMs = duration('idle')
+  const lifetimeMs = duration('lifetime')
+  return {
+    id,
+    ...(runtimeVersion === undefined ? {} : { runtimeVersion }),
+    ...(args.has('env') ? { env: parseEnv(args.values('env'), env) } : {}),
+    ...(limits === undefined ? {} : { limits }),
+    ...(idleMs === undefined ? {} : { idleMs }),
+    ...(lifetimeMs === undefined ? {} : { lifetimeMs }),
+  }
+}
