@@ -16,7 +16,17 @@ t.test('help and version are there without an address', async t => {
   const top = await guestctl(['--help'])
   t.match(top, { code: 0, out: /^Usage: guestctl/, err: '' })
   t.equal((await guestctl(['help'])).out, top.out)
-  for (const name of ['run', 'ps', 'inspect', 'output', 'kill', 'stdin', 'status']) {
+  for (const name of [
+    'run',
+    'ps',
+    'inspect',
+    'output',
+    'kill',
+    'stdin',
+    'status',
+    'session',
+    'events',
+  ]) {
     const help = await guestctl([name, '--help'])
     t.match(help, { code: 0, out: new RegExp(`^Usage: guestctl ${name} `), err: '' }, name)
     t.equal((await guestctl(['help', name])).out, help.out)

@@ -86,6 +86,8 @@ t.test(
       t.equal(clean, false)
       t.match(errors, [/syncfs: .*EIO|ENOSPC/])
     }
+    const events = await guestd.request('GET', '/v1/events')
+    t.match(events.text, /"type":"flush_failed",.*"reason":"syncfs: /)
     const flush = await guestctl(['flush'], { connect: guestd.connect })
     t.equal(flush.code, 125)
     t.match(flush.out, /NOT CLEAN/)

@@ -5,7 +5,7 @@ import type { SessionInfo } from '../../src/protocol/schemas.ts'
 import { guestctl } from '../helpers/guestctl.ts'
 import { type Guestd, run as runCommand, startGuestd } from '../helpers/guestd.ts'
 import { makeScratch } from '../helpers/scratch.ts'
-import { makeMountPoint, mountOptions } from '../helpers/volume.ts'
+import { attach, makeMountPoint, mountOptions, run } from '../helpers/volume.ts'
 
 async function makeVolume(t: Parameters<typeof makeScratch>[0], ...more: string[]) {
   const path = join(makeScratch(t), 'v.img')
@@ -111,6 +111,24 @@ t.test('a volume that is mounted already learns whose it is, or refuses', async 
   t.match((await put(other, { id: 'two' })).json(), { code: 'session_mismatch' })
   t.match((await put(other, { id: 'one' })).json(), { id: 'one', generation: 2, resumed: true })
 })
+
+t.test(
+  'where the kernel lets nobody write to the device the owner is written at the stop',
+  async t => {
+    const image = await makeVolume(t)
+    const workspace = attach(t, image)
+    const guestd = await startGuestd(t, {
+      config: { workspace, workspaceMount: makeMountPoint(t) },
+    })
+    run('blockdev', '--setro', workspace)
+    t.equal((await put(guestd, { id: 'one' })).status, 200)
+    t.equal(await ownerOf(image), null)
+    t.match(guestd.log(), '"msg":"the mark learns whose it is at the stop"')
+    run('blockdev', '--setrw', workspace)
+    await guestd.stop()
+    t.equal(await ownerOf(image), 'one')
+  },
+)
 
 t.test('a session that was stopped takes no other', async t => {
   const guestd = await startGuestd(t)

@@ -1,0 +1,76 @@
+import { closeSync, openSync, readFileSync, readSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { createLog } from '../../src/log.ts'
+import {
+  MARK_AREA_BYTES,
+  type Mark,
+  readSlots,
+  SLOT_BYTES,
+} from '../../src/protocol/volume/mark.ts'
+import { keepActivity } from '../../src/session/activity.ts'
+import { mountVolume } from '../../src/session/volume.ts'
+import { run as runCommand, startGuestd, until } from '../helpers/guestd.ts'
+import { makeScratch } from '../helpers/scratch.ts'
+import { attach, makeImage, makeMountPoint, run } from '../helpers/volume.ts'
+
+function markOf(image: string): Mark | null {
+  const fd = openSync(image, 'r')
+  const bytes = Buffer.alloc(2 * SLOT_BYTES)
+  readSync(fd, bytes, 0, bytes.length, statSync(image).size - MARK_AREA_BYTES)
+  closeSync(fd)
+  return readSlots(bytes).mark
+}
+
+const timeOf = (image: string) => Date.parse(markOf(image)?.lastActivityAt ?? '')
+
+t.test('the mark tells of the start, and at the stop when the last command ended', async t => {
+  const workspace = makeImage(t, { mark: true })
+  const guestd = await startGuestd(t, { config: { workspace, workspaceMount: makeMountPoint(t) } })
+  const started = timeOf(workspace)
+  t.ok(started > 0)
+  await runCommand(guestd, { id: 'a', command: 'true' })
+  const { endedAt } = (await guestd.request('GET', '/v1/commands/a')).json()
+  await new Promise(resolve => setTimeout(resolve, 1_500))
+  await guestd.stop()
+  const { at, receipt } = markOf(workspace) ?? {}
+  t.equal(receipt?.reason, 'signal')
+  const last = timeOf(workspace)
+  t.ok(last >= Date.parse(String(endedAt)) - 1_000 && last > started, `${last}`)
+  t.ok(Date.parse(String(at)) - last >= 1_000, 'that nothing was done after it is not counted')
+})
+
+t.test('while it is mounted the mark follows, until it cannot be written', async t => {
+  const image = makeImage(t, { mark: true })
+  const path = attach(t, image)
+  const { history, fd } = await mountVolume({
+    source: { kind: 'device', path },
+    path: makeMountPoint(t),
+    user: null,
+    storedFd: null,
+    owner: null,
+  })
+  closeSync(fd)
+  const logFile = join(makeScratch(t), 'log')
+  const log = createLog({ level: 'info', fd: openSync(logFile, 'w') })
+  const logged = () => readFileSync(logFile, 'utf8').split('\n').length - 1
+  let active = '2026-01-01T00:00:00.000Z'
+  const keeper = keepActivity(history, { log, lastActivityAt: () => active }, 20)
+  const seen = () => markOf(image)?.lastActivityAt
+  const first = seen()
+  active = '2026-01-01T00:00:00.900Z'
+  await new Promise(resolve => setTimeout(resolve, 200))
+  t.equal(seen(), first, 'less than a second is nothing')
+  active = '2026-01-01T01:00:00.000Z'
+  await until(() => seen() === active)
+
+  run('blockdev', '--setro', path)
+  active = '2026-01-01T02:00:00.000Z'
+  await until(() => logged() > 0)
+  run('blockdev', '--setrw', path)
+  active = '2026-01-01T03:00:00.000Z'
+  await new Promise(resolve => setTimeout(resolve, 200))
+  t.equal(seen(), '2026-01-01T01:00:00.000Z', 'it is not tried again')
+  t.equal(logged(), 1)
+  await keeper.stop()
+})

@@ -1,0 +1,81 @@
+import t from 'tap'
+import type { SessionEvent } from '../../src/protocol/schemas.ts'
+import { type Guestd, run as runCommand, startGuestd, until } from '../helpers/guestd.ts'
+import { attach, makeImage, makeMountPoint, run } from '../helpers/volume.ts'
+
+async function eventsOf(on: Guestd): Promise<SessionEvent[]> {
+  const { text } = await on.request('GET', '/v1/events')
+  return text
+    .trimEnd()
+    .split('\n')
+    .map(line => JSON.parse(line))
+}
+
+const levelsOf = async (on: Guestd) =>
+  (await eventsOf(on)).flatMap(event =>
+    event.type === 'workspace_level' ? [[event.percent, event.rising]] : [],
+  )
+
+t.test('a workspace that fills up and gets room again passes its levels, each once', async t => {
+  const workspace = makeImage(t, { mib: 64, mkfs: ['-m', '0'] })
+  const at = makeMountPoint(t)
+  const guestd = await startGuestd(t, { config: { workspace, workspaceMount: at } })
+  const fillTo = (percent: number) =>
+    runCommand(guestd, {
+      command: `have=$(stat -f -c %b .); free=$(stat -f -c %a .)
+        head -c $(( (free - have * (100 - ${percent}) / 100) * $(stat -f -c %S .) )) /dev/zero > f${percent}
+        sync .`,
+    })
+  for (const percent of [84, 94, 100]) await fillTo(percent)
+  t.same(await levelsOf(guestd), [
+    [80, true],
+    [90, true],
+    [100, true],
+  ])
+  await runCommand(guestd, { command: 'rm f*; sync .' })
+  await until(async () => (await levelsOf(guestd)).length > 3)
+  t.same((await levelsOf(guestd)).slice(3), [[0, false]])
+  const full = (await eventsOf(guestd)).find(
+    event => event.type === 'workspace_level' && event.percent === 100,
+  )
+  t.match(full, { full: 'bytes', usedBytes: Number, availableBytes: Number, capBytes: Number })
+})
+
+t.test('that it is mounted, and what was done to mend it, are told', async t => {
+  const image = makeImage(t, { mark: true })
+  const at = makeMountPoint(t)
+  const workspace = attach(t, image)
+  const guestd = await startGuestd(t, { config: { workspace, workspaceMount: at } })
+  t.match(await eventsOf(guestd), [
+    { type: 'workspace_mounted', device: workspace, generation: 1 },
+    { type: 'ready' },
+  ])
+  await guestd.kill()
+  run('umount', at)
+  await guestd.start()
+  t.match(await eventsOf(guestd), [
+    { type: 'workspace_mounted', generation: 2 },
+    { type: 'workspace_recovered', recovery: [/e2fsck -p/] },
+    { type: 'ready', restarted: true },
+  ])
+  await guestd.request('POST', '/v1/session/stop')
+  t.match((await eventsOf(guestd)).at(-1), {
+    type: 'stopped',
+    reason: 'request',
+    how: 'unmount',
+    clean: true,
+    generation: 2,
+  })
+})
+
+t.test('a device that is not there is told once, and again when it comes', async t => {
+  const image = makeImage(t, { label: 'guestd-ev' })
+  const config = { workspace: 'LABEL=guestd-ev', workspaceMount: makeMountPoint(t) }
+  const guestd = await startGuestd(t, { config })
+  const found = (type: string) => eventsOf(guestd).then(all => all.filter(one => one.type === type))
+  await until(async () => (await found('workspace_unavailable')).length > 0)
+  t.match(await found('workspace_unavailable'), [{ reason: /no device has an ext4 labelled/ }])
+  const device = attach(t, image)
+  await until(async () => (await found('workspace_mounted')).length > 0)
+  t.match(await found('workspace_mounted'), [{ device, generation: null }])
+})
