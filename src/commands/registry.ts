@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { GuestdError } from '../errors.ts'
 import type { RunRequest } from '../protocol/schemas.ts'
 import { processStat } from '../sys/process-group.ts'
+import { atMost } from '../util/at-most.ts'
 import { createBudget } from './budget.ts'
 import { createCommand } from './command.ts'
 import { type Containment, createContainment } from './containment.ts'
@@ -281,14 +282,6 @@ const RECOVER_LIMIT_MS = 10_000
 
 function clamp(value: number, least: number, most: number): number {
   return Math.max(least, Math.min(most, Math.floor(value)))
-}
-
-/** Whichever comes first. */
-async function atMost(limitMs: number, work: Promise<unknown>): Promise<void> {
-  const limit = Promise.withResolvers<void>()
-  const timer = setTimeout(limit.resolve, limitMs)
-  await Promise.race([work, limit.promise])
-  clearTimeout(timer)
 }
 
 /** The workspace itself missing is not the request's fault. */
