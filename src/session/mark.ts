@@ -11,8 +11,8 @@ import type { BlockDevice } from '../sys/block-devices.ts'
 import { runHelper } from '../sys/helper.ts'
 import { unavailable } from './unavailable.ts'
 
-/** 8 KiB from or to a device that is well take milliseconds. */
-const MARK_LIMIT_MS = 30_000
+/** 8 KiB from or to a device that is well take milliseconds. It is one of the steps of a stop. */
+const MARK_LIMIT_MS = 15_000
 
 export interface MarkPlace {
   /** The last one that was written whole; `null`: none yet. */

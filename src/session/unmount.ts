@@ -24,8 +24,8 @@ export interface UnmountOptions {
 
 /** After a flush that took all of its time, what follows has this at least. */
 const LEAST_LIMIT_MS = 10_000
-/** Opening a device, a read of 68 KiB. */
-const DEVICE_LIMIT_MS = 30_000
+/** Opening a device, a read of 68 KiB. With all that follows the flush it stays within a minute. */
+const DEVICE_LIMIT_MS = 15_000
 /** A process that was killed lets go of its files a moment after it is gone from its cgroup. */
 const BUSY_ATTEMPTS = 20
 const BUSY_WAIT_MS = 50
