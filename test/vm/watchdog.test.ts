@@ -71,6 +71,9 @@ t.test(
     ]
     await client.start({ id: 'tree', command: TREE })
     await seen(client, 'tree', 'up')
+    await run(client, { command: 'echo flushed >flushed' })
+    t.match(await client.flush(), { clean: true, errorsSince: 'mount' })
+    await run(client, { command: 'echo unflushed >unflushed' })
     t.ok((await agentProcesses(client)).length >= 5)
 
     // Nobody can be asked while guestd hangs: a port that opens tells that all its threads are stopped.
@@ -94,6 +97,12 @@ t.test(
     const after = await client.session()
     t.not(after.startedAt, before.startedAt)
     t.equal(after.bootId, before.bootId)
+    const { generation, resumed, recovered } = before
+    t.match(after, { generation, resumed, recovered, workspace: { ok: true } }, 'it is one start')
+    const { out } = await run(client, { command: 'cat flushed unflushed; rm flushed unflushed' })
+    t.equal(out, 'flushed\nunflushed\n', 'what was not flushed is there as well')
+    // systemd has kept the descriptor: not one failed write between the two would have been missed.
+    t.match(await client.flush(), { clean: true, generation, errorsSince: 'mount' })
     t.equal(await socketOf(), socket, 'the socket was never closed')
     t.equal(await show('guestd', 'NRestarts'), '1')
     const log = await asRoot(client, 'journalctl -u guestd -o cat --no-pager')
