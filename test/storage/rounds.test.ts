@@ -14,7 +14,7 @@ const FIXTURES = join(import.meta.dirname, '../vm/fixtures')
 const ROUNDS = 50
 /** Above what a busy machine takes for all of the rounds. */
 const LIMIT_MS = 15 * 60_000
-/** A line each of some thousands of files. */
+/** A line each of some hundreds of files. */
 const MANIFEST_BYTES = 32 * 1024 * 1024
 /** A checker that meets something broken may go on for ever. */
 const FSCK_LIMIT_MS = 60_000
@@ -67,7 +67,7 @@ const infoOf = async (guestd: Guestd): Promise<SessionInfo> =>
   JSON.parse((await guestd.request('GET', '/v1/session')).text)
 
 async function work(guestd: Guestd, command: string, env: Readonly<Record<string, string>>) {
-  const all = { NODE: process.execPath, MODULES, ...env }
+  const all = { NODE: process.execPath, MODULES, PACKAGES: 'fastify pino', ...env }
   const { exit, stderr } = await runCommand(guestd, { command, env: all, timeoutMs: LIMIT_MS })
   if (exit.exitCode !== 0) throw new Error(`${command}: ${stderr}`)
 }
@@ -86,7 +86,7 @@ t.test(
     const guestd = await startGuestd(t, { config: { workspace, workspaceMount: at } })
     await work(guestd, `${readFileSync(join(FIXTURES, 'fill.sh'), 'utf8')}\n${OWNED}`, {})
     let left = manifest()
-    t.ok(left.length > 2_000, `${left.length} files`)
+    t.ok(left.length > 500, `${left.length} files`)
 
     for (let round = 1; round <= ROUNDS; round++) {
       // By turns as the host asks for it, and as a service manager does.
