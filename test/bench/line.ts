@@ -1,11 +1,13 @@
 /** What a row measures, and how it is told. */
 
-export type Unit = 'ms' | 'MiB' | 'MiB/s' | '/s'
+export type Unit = 'ms' | 'µs' | 'MiB' | 'MiB/s' | '/s'
 
 export interface Budget {
   /** Of what: the ratio, or guestd's figure in its own unit. */
   readonly of: 'ratio' | 'figure'
   readonly atMost?: number
+  /** So much more, in guestd's own unit: `atMost` times the baseline's figure, and this. */
+  readonly plus?: number
   readonly atLeast?: number
 }
 
@@ -49,17 +51,18 @@ export function toLine(options: LineOptions, rounds: readonly Round[]): Line {
   const { name, unit, baselineName, budget = null, notes = [] } = options
   const ratios = rounds.map(options.ratio ?? (round => round.guestd / round.baseline))
   const guestd = median(rounds.map(round => round.guestd))
+  const baseline = median(rounds.map(round => round.baseline))
   const ratio = median(ratios)
   return {
     name,
     unit,
     guestd,
-    baseline: median(rounds.map(round => round.baseline)),
+    baseline,
     baselineName,
     ratio,
     spread: [percentile(ratios, 25), percentile(ratios, 75)],
     budget,
-    met: budget && meets(budget, budget.of === 'ratio' ? ratio : guestd),
+    met: budget && meets(budget, { guestd, baseline, ratio }),
     rounds,
     notes,
   }
@@ -77,6 +80,11 @@ export function percentile(values: readonly number[], percent: number): number {
   return at(Math.ceil((percent / 100) * sorted.length) - 1)
 }
 
-function meets({ atMost, atLeast }: Budget, value: number): boolean {
+function meets(
+  { of, atMost, atLeast, plus }: Budget,
+  { guestd, baseline, ratio }: Pick<Line, 'guestd' | 'baseline' | 'ratio'>,
+): boolean {
+  if (plus !== undefined) return guestd <= (atMost ?? 0) * baseline + plus
+  const value = of === 'ratio' ? ratio : guestd
   return value <= (atMost ?? Number.POSITIVE_INFINITY) && value >= (atLeast ?? 0)
 }

@@ -30,7 +30,8 @@ function cells(line: Line): string[] {
   ]
 }
 
-function describe({ of, atMost, atLeast }: Budget, { unit }: Line): string {
+function describe({ of, atMost, atLeast, plus }: Budget, { unit }: Line): string {
+  if (plus !== undefined) return `≤ ${atMost} × + ${plus} ${unit}`
   const bound = atMost === undefined ? `≥ ${atLeast}` : `≤ ${atMost}`
   return of === 'ratio' ? `${bound} ×` : `${bound} ${unit}`
 }

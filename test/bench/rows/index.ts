@@ -2,14 +2,18 @@
 import type { Row } from '../bench.ts'
 import { boot } from './boot.ts'
 import { clients } from './clients.ts'
+import { flush } from './flush.ts'
 import { guest } from './guest.ts'
 import { image } from './image.ts'
 import { kill } from './kill.ts'
 import { memory } from './memory.ts'
 import { readers } from './readers.ts'
+import { resume } from './resume.ts'
 import { run } from './run.ts'
 import { start } from './start.ts'
 import { stream } from './stream.ts'
+import { usage } from './usage.ts'
+import { writers } from './writers.ts'
 
 export const rows: readonly Row[] = [
   run,
@@ -19,6 +23,10 @@ export const rows: readonly Row[] = [
   memory,
   start,
   kill,
+  usage,
+  flush,
+  resume,
+  writers,
   guest,
   boot,
   image,
