@@ -117,7 +117,14 @@ function readValue(
   return key.fallback
 }
 
-function checkTogether({ output }: TableSettings, complain: Complain): void {
+function checkTogether(settings: TableSettings, complain: Complain): void {
+  const { output, onVersionChange, requireSession } = settings
+  if (onVersionChange === 'reset' && !requireSession) {
+    complain(
+      'onVersionChange',
+      'onVersionChange: reset takes requireSession: true, as the version has to be known before the workspace is mounted',
+    )
+  }
   if (output.ringBytes > output.totalBytes) {
     complain(
       'output.ringBytes',

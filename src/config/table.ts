@@ -22,6 +22,9 @@ const MIB = 1024 * KIB
 const GIB = 1024 * MIB
 const MINUTE_MS = 60_000
 const HOUR_MS = 60 * MINUTE_MS
+const DAY_MS = 24 * HOUR_MS
+/** A hundred years. */
+const MAX_RETENTION_MS = 36_525 * DAY_MS
 
 /** Longest delay of a timer of Node, 24.8 days. */
 const MAX_TIMER_MS = 2 ** 31 - 1
@@ -41,6 +44,7 @@ const MAX_NOFILE = 2 ** 20
 export const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const
 export type LogLevel = (typeof logLevels)[number]
 
+const keepOrReset = ['keep', 'reset'] as const
 const powerOffs = ['poweroff', 'reboot'] as const
 
 export const table = {
@@ -62,6 +66,22 @@ export const table = {
   requireSession: boolean(
     false,
     'Whether the workspace and commands wait until the host says which session this is.',
+  ),
+  formatBlank: boolean(
+    false,
+    'Whether a workspace that is a blank device or image file, named by its path, is formatted.',
+  ),
+  retentionMs: integer(
+    14 * DAY_MS,
+    0,
+    MAX_RETENTION_MS,
+    'After how long without activity a workspace on a device has expired, in milliseconds; 0: never.',
+  ),
+  onExpired: oneOf('keep', keepOrReset, 'What becomes of a workspace that has expired.'),
+  onVersionChange: oneOf(
+    'keep',
+    keepOrReset,
+    'What becomes of a workspace that another runtimeVersion has used; reset takes requireSession.',
   ),
   user: optional(
     userName("The user that commands run as unless they ask for another; null: guestd's own."),

@@ -156,6 +156,7 @@ export async function startDaemon(
       commands: registry,
       expiry,
       limits: { maxCommands: config.maxCommands, ...settings.limits },
+      retentionMs: config.retentionMs,
       bootId: boot.id,
       startedAt,
       version,

@@ -3,6 +3,7 @@ import type { Machine } from '../commands/plan.ts'
 import type { Commands } from '../commands/types.ts'
 import type { SessionInfo, SessionRequest } from '../protocol/schemas.ts'
 import { API_VERSION } from '../protocol/schemas.ts'
+import type { History } from '../session/history.ts'
 import type { Workspace } from '../session/workspace.ts'
 import type { Expiry } from './expiry.ts'
 import type { Stop } from './stop.ts'
@@ -15,6 +16,7 @@ export interface Parts {
   readonly commands: Commands
   readonly expiry: Expiry
   readonly limits: SessionInfo['limits']
+  readonly retentionMs: number
   readonly bootId: string
   readonly startedAt: string
   readonly version: string
@@ -32,6 +34,9 @@ export function describeSession(parts: Parts): SessionInfo {
     resumed: history?.resumed ?? false,
     recovered: (history?.recovery.length ?? 0) > 0,
     recovery: [...(history?.recovery ?? [])],
+    reset: history?.reset ?? null,
+    expired: history?.expired ?? false,
+    expiresAt: expiresAt(history, expiry, parts.retentionMs),
     workspace: workspace.state(),
     cgroup: {
       mode: machine.cgroups === null ? 'group' : 'cgroup2',
@@ -47,4 +52,10 @@ export function describeSession(parts: Parts): SessionInfo {
     version,
     apiVersion: API_VERSION,
   }
+}
+
+/** Without a mark nobody will know when it was used. */
+function expiresAt(history: History | null, expiry: Expiry, retentionMs: number): string | null {
+  if (history === null || history.generation === null || retentionMs === 0) return null
+  return new Date(Date.parse(expiry.lastActivityAt()) + retentionMs).toISOString()
 }

@@ -89,6 +89,9 @@ function describe(config: Config, reason: string, version: string): SessionInfo 
     resumed: false,
     recovered: false,
     recovery: [],
+    reset: null,
+    expired: false,
+    expiresAt: null,
     workspace: {
       path: config.workspace,
       ok: false,

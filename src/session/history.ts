@@ -1,20 +1,27 @@
 /** A volume's life over its sessions, as its mark tells it. */
 import type { Receipt } from '../protocol/schemas.ts'
-import type { Mark } from '../protocol/volume/mark.ts'
+import type { Mark, PendingFormat, Reset } from '../protocol/volume/mark.ts'
 import type { Ext4 } from '../protocol/volume/superblock.ts'
 import type { BlockDevice } from '../sys/block-devices.ts'
 import { HelperError } from '../sys/helper.ts'
+import { format, planAgain } from './format.ts'
 import { type MarkPlace, openMark } from './mark.ts'
 import { checkOwner, type Owner } from './owner.ts'
 import { recoverVolume } from './recover.ts'
+import { judge, type RetentionSettings, type Verdict } from './retention.ts'
+import { unavailable } from './unavailable.ts'
 
 export interface History {
   /** How many times the volume has been started, this time included; `null` without a mark. */
   readonly generation: number | null
-  /** It has been used before. */
+  /** It has been used before, and what was left there is there. */
   readonly resumed: boolean
   /** What was done as it had not been left clean; empty where it had. */
   readonly recovery: readonly string[]
+  /** Nobody had worked there for longer than it is kept. */
+  readonly expired: boolean
+  /** Why it was started empty; `null`: it was not. */
+  readonly reset: Reset | null
   /** How the session before this one left it. */
   readonly lastStop: Receipt | null
   /**
@@ -33,24 +40,41 @@ export interface History {
   undo(): Promise<void>
 }
 
+/** A volume as it was found. */
+export interface Start {
+  readonly device: BlockDevice
+  /** `null`: there is none, or none that is whole; then one is to be made, or was being made. */
+  readonly ext4: Ext4 | null
+  /** Where the file system ends, or is to end: there is the mark. In bytes. */
+  readonly end: number
+  /** For a device that was blank. */
+  readonly plan: PendingFormat | null
+}
+
 /**
  * Begins a generation, on a device that nobody uses: what was not left clean is mended first, and
  * that it is in use is durable before anybody can write.
+ *
+ * A volume that is to be started empty is formatted anew. That it is, is durable before its first byte
+ * changes, and until its last one has: if the machine dies in between, the next start does it again.
  *
  * @param owner `null`: nobody has said whose it is to be
  * @throws GuestdError `session_mismatch` (nothing was written), `workspace_unavailable`, HelperError
  */
 export async function beginGeneration(
-  device: BlockDevice,
-  ext4: Ext4,
+  { device, ext4, end, plan }: Start,
   owner: Owner | null,
-): Promise<History> {
-  const place = await openMark(device, ext4)
+  settings: RetentionSettings,
+): Promise<{ readonly history: History; readonly ext4: Ext4 }> {
+  const place = await openMark(device, end)
   const before = place?.mark ?? null
   checkOwner(before, owner)
-  const leftClean = ext4.clean && !ext4.hasErrors && before?.state !== 'inUse'
-  const recovery = leftClean ? [] : [await recoverVolume(device.path)]
-  const generation = (before?.generation ?? 0) + 1
+  const verdict = judge(before, owner, settings, Date.now())
+  const again = ext4 === null || verdict.reset === null ? plan : planAgain(ext4, verdict.reset)
+  const pending = before?.pending ?? again
+  const began = pending === null ? { ...verdict, reset: null } : beganBy(pending, verdict)
+  // A format that was cut off is a start that did not come about.
+  const generation = (before?.generation ?? 0) + (before?.pending === undefined ? 1 : 0)
   const lastActivityAt = new Date().toISOString()
   const mark: Content = {
     ...(before ?? NEW),
@@ -58,9 +82,26 @@ export async function beginGeneration(
     generation,
     state: 'inUse',
     lastActivityAt,
+    began,
+    pending: undefined,
   }
+  if (pending !== null && place !== null) {
+    // Multiple mount protection is no concern of mke2fs: e2fsck sees another host.
+    if (ext4?.mmp) await recoverVolume(device.path)
+    if (before?.pending === undefined) await place.write({ ...mark, pending })
+    const made = await format(device, pending)
+    await place.write(mark)
+    return { history: historyOf(place, mark, before, []), ext4: made }
+  }
+  if (ext4 === null) throw unavailable(`${device.path} has no file system`)
+  const leftClean = ext4.clean && !ext4.hasErrors && before?.state !== 'inUse'
+  const recovery = leftClean ? [] : [await recoverVolume(device.path)]
   await place?.write(mark)
-  return historyOf(place, mark, before, recovery)
+  return { history: historyOf(place, mark, before, recovery), ext4 }
+}
+
+function beganBy({ why }: PendingFormat, { expired }: Verdict): NonNullable<Mark['began']> {
+  return why === 'blank' ? { expired: false, reset: null } : { expired, reset: why }
 }
 
 /** Goes on with a generation that a daemon before this one began. */
@@ -69,7 +110,7 @@ export async function continueGeneration(
   ext4: Ext4,
   owner: Owner | null,
 ): Promise<History> {
-  const place = await openMark(device, ext4)
+  const place = await openMark(device, ext4.bytes)
   const mark = place?.mark ?? null
   checkOwner(mark, owner)
   const generation = mark?.generation ?? 0
@@ -101,8 +142,10 @@ function historyOf(
 
   return {
     generation: place === null ? null : mark.generation,
-    resumed: (before?.generation ?? 0) > 0,
+    resumed: mark.generation > 1 && (mark.began?.reset ?? null) === null,
     recovery,
+    expired: mark.began?.expired ?? false,
+    reset: mark.began?.reset ?? null,
     lastStop: before?.receipt ?? null,
     async bind(owner) {
       if (place !== null) checkOwner(mark, owner)
@@ -120,7 +163,9 @@ function historyOf(
     leave: (receipt, lastActivityAt) =>
       put({ state: receipt.clean ? 'clean' : 'inUse', receipt, lastActivityAt }),
     async undo() {
-      await place?.write({ ...(before ?? { ...NEW, generation: 0, state: 'clean' }) })
+      const unused = { ...NEW, generation: 0, state: 'clean' } as const
+      // What was made in the meantime is whole.
+      await place?.write({ ...(before ?? unused), pending: undefined })
     },
   }
 }

@@ -6,7 +6,6 @@ import {
   readSlots,
   type Slots,
 } from '../protocol/volume/mark.ts'
-import type { Ext4 } from '../protocol/volume/superblock.ts'
 import type { BlockDevice } from '../sys/block-devices.ts'
 import { runHelper } from '../sys/helper.ts'
 import { unavailable } from './unavailable.ts'
@@ -24,15 +23,15 @@ export interface MarkPlace {
 /**
  * `null` where the volume has no place for a mark.
  *
+ * @param end where the file system ends, or is to end, in bytes
  * @throws GuestdError `workspace_unavailable` where something else is there: nothing was written
  * @throws HelperError
  */
-export async function openMark(device: BlockDevice, ext4: Ext4): Promise<MarkPlace | null> {
-  if (device.bytes - ext4.bytes < MARK_AREA_BYTES) return null
-  const read = () =>
-    runHelper('slots', [device.path, String(ext4.bytes)], { limitMs: MARK_LIMIT_MS })
+export async function openMark(device: BlockDevice, end: number): Promise<MarkPlace | null> {
+  if (device.bytes - end < MARK_AREA_BYTES) return null
+  const read = () => runHelper('slots', [device.path, String(end)], { limitMs: MARK_LIMIT_MS })
   let slots = readSlots(await read())
-  if (slots.refusal !== null) throw unavailable(refusalWords(slots.refusal, device, ext4))
+  if (slots.refusal !== null) throw unavailable(refusalWords(slots.refusal, device, end))
   return {
     get mark() {
       return slots.mark
@@ -40,15 +39,15 @@ export async function openMark(device: BlockDevice, ext4: Ext4): Promise<MarkPla
     async write(mark) {
       const sequence = (slots.mark?.sequence ?? 0) + 1
       const input = encodeMark({ ...mark, sequence, at: new Date().toISOString() })
-      const offset = ext4.bytes + slots.nextOffset
+      const offset = end + slots.nextOffset
       await runHelper('put', [device.path, String(offset)], { limitMs: MARK_LIMIT_MS, input })
       slots = readSlots(await read())
     },
   }
 }
 
-function refusalWords(refusal: NonNullable<Slots['refusal']>, { path }: BlockDevice, ext4: Ext4) {
-  const where = `at byte ${ext4.bytes} of ${path}`
+function refusalWords(refusal: NonNullable<Slots['refusal']>, { path }: BlockDevice, end: number) {
+  const where = `at byte ${end} of ${path}`
   return refusal === 'newer'
     ? `the mark ${where} is that of a newer guestd: this one leaves the volume as it is`
     : `something that is not a guestd mark is ${where}: the volume is left as it is`

@@ -65,7 +65,14 @@ export function openMounted(
   const mount = async () => {
     mismatch = null
     try {
-      const volume = await mountVolume({ source, path, user, owner, storedFd: stored.fd })
+      const volume = await mountVolume({
+        ...settings,
+        source,
+        path,
+        user,
+        owner,
+        storedFd: stored.fd,
+      })
       if (volume.fd !== stored.fd) {
         await forget(stored)
         stored.keep(volume.fd)
@@ -74,10 +81,14 @@ export function openMounted(
       const activity = keepActivity(volume.history, around)
       mounted = { volume, flusher, fullness: watchFullness(path, log, tell), activity }
       const { takenOver, fresh, history } = volume
-      const { generation, recovery } = history
+      const { generation, recovery, expired, reset } = history
       const facts = { path, device: volume.device.path, takenOver, fresh, generation }
       log.info(facts, 'the workspace is mounted')
       tell({ type: 'workspace_mounted', device: volume.device.path, generation })
+      if (reset !== null) {
+        log.warn({ reset }, 'the workspace was started empty')
+        if (!takenOver) tell({ type: 'workspace_reset', reset })
+      } else if (expired) log.warn({ expired }, 'the workspace has expired, and is kept')
       if (recovery.length > 0) {
         log.warn({ recovery }, 'the workspace had not been left clean')
         tell({ type: 'workspace_recovered', recovery: [...recovery] })

@@ -1,6 +1,7 @@
 /** The setting `workspace`: what it says, and the device that it leads to. */
 import { realpathSync, statSync } from 'node:fs'
 import { type Content, contentWords } from '../protocol/volume/content.ts'
+import type { PendingFormat } from '../protocol/volume/mark.ts'
 import { type BlockDevice, findBlockDevice, listBlockDevices } from '../sys/block-devices.ts'
 import { runHelper } from '../sys/helper.ts'
 import { lookAt, lookAtAll, type Seen, seenWords } from './look.ts'
@@ -36,11 +37,15 @@ export function sourceOf(setting: string): Source {
 /**
  * The device, and what is on it now.
  *
+ * @param formatBlank a blank image is meant, too
  * @throws GuestdError `workspace_unavailable`, with every device that was seen where none is meant
  */
-export async function findDevice(source: Exclude<Source, { kind: 'folder' }>): Promise<Found> {
+export async function findDevice(
+  source: Exclude<Source, { kind: 'folder' }>,
+  formatBlank: boolean,
+): Promise<Found> {
   if (source.kind === 'label') return findByLabel(source.label)
-  if (source.kind === 'image') return findByImage(source.path)
+  if (source.kind === 'image') return findByImage(source.path, formatBlank)
   const device = findBlockDevice(source.path)
   if (device === null)
     throw unavailable(`there is no device ${source.path}; ${seenWords(await lookAtAll())}`)
@@ -49,7 +54,8 @@ export async function findDevice(source: Exclude<Source, { kind: 'folder' }>): P
 
 async function findByLabel(label: string): Promise<Found> {
   const seen = await lookAtAll()
-  const carries = ({ content }: Seen) => content?.kind === 'ext4' && content.label === label
+  const carries = ({ content }: Seen) =>
+    content !== null && (pendingOf(content)?.label ?? labelOf(content)) === label
   const [first, ...more] = seen.filter(carries)
   if (first === undefined || first.content === null)
     throw unavailable(`no device has an ext4 labelled ${label}; ${seenWords(seen)}`)
@@ -60,10 +66,21 @@ async function findByLabel(label: string): Promise<Found> {
   return { device: first.device, content: first.content, isOurLoop: false }
 }
 
+/** A file system that was being made there when the machine died. */
+export function pendingOf(content: Content): PendingFormat | null {
+  return content.kind === 'damaged' ? (content.mark?.pending ?? null) : null
+}
+
+function labelOf(content: Content): string | null {
+  return content.kind === 'ext4' ? content.label : null
+}
+
 /** A loop device of the same file is that of a daemon before this one. */
-async function findByImage(path: string): Promise<Found> {
+async function findByImage(path: string, formatBlank: boolean): Promise<Found> {
   const content = await lookAt(path, statSync(path).size)
-  if (content.kind !== 'ext4') throw unavailable(`${path} is ${contentWords(content)}, not ext4`)
+  const isMeant = content.kind === 'ext4' || pendingOf(content) !== null
+  if (!isMeant && !(formatBlank && content.kind === 'blank'))
+    throw unavailable(`${path} is ${contentWords(content)}, not ext4`)
   const file = realpathSync(path)
   const attached = () => listBlockDevices().find(device => device.backingFile === file)
   if (attached() === undefined) await runHelper('attach', [file], { limitMs: ATTACH_LIMIT_MS })

@@ -1,5 +1,6 @@
 /** The workspace as an ext4 on a block device that guestd itself checks and mounts. */
 import { fstatSync, mkdirSync, openSync } from 'node:fs'
+import type { GuestdError } from '../errors.ts'
 import { contentWords } from '../protocol/volume/content.ts'
 import type { Ext4 } from '../protocol/volume/superblock.ts'
 import { type BlockDevice, findBlockDevice, numberOf } from '../sys/block-devices.ts'
@@ -7,10 +8,12 @@ import { HelperError, runHelper } from '../sys/helper.ts'
 import { findHolders, holderWords } from '../sys/holders.ts'
 import { listMounts, mountAt } from '../sys/mounts.ts'
 import { findUser } from '../sys/users.ts'
-import { beginGeneration, continueGeneration, type History } from './history.ts'
+import { planBlank } from './format.ts'
+import { beginGeneration, continueGeneration, type History, type Start } from './history.ts'
 import { sizeWords } from './look.ts'
 import type { Owner } from './owner.ts'
-import { type Found, findDevice, type Source } from './source.ts'
+import type { RetentionSettings } from './retention.ts'
+import { type Found, findDevice, pendingOf, type Source } from './source.ts'
 import { unavailable } from './unavailable.ts'
 
 export interface Volume {
@@ -33,7 +36,7 @@ export interface Volume {
   readonly history: History
 }
 
-export interface VolumeSettings {
+export interface VolumeSettings extends RetentionSettings {
   readonly source: Exclude<Source, { kind: 'folder' }>
   /** Where it is mounted; made when it is missing. */
   readonly path: string
@@ -41,6 +44,8 @@ export interface VolumeSettings {
   readonly user: string | number | null
   /** What a daemon before this one held, if the service manager kept it; `null`: nothing. */
   readonly storedFd: number | null
+  /** A blank device or image gets a file system. */
+  readonly formatBlank: boolean
   /** Whose it is to be; `null`: nobody has said. */
   readonly owner: Owner | null
 }
@@ -60,13 +65,15 @@ export async function mountVolume(settings: VolumeSettings): Promise<Volume> {
   const { path } = settings
   let found: Found | null = null
   try {
-    found = await findDevice(settings.source)
-    const ext4 = ext4Of(found)
+    found = await findDevice(settings.source, settings.formatBlank)
     const { device, isOurLoop } = found
-    const takenOver = isMountedAt(device, path) && (await takeOver(device, path))
-    const { fresh, history } = takenOver
-      ? { fresh: false, history: await continueGeneration(device, ext4, settings.owner) }
-      : await mountDevice(device, ext4, settings)
+    checkDevice(found)
+    const isMounted = isMountedAt(device, path)
+    if (isMounted && found.content.kind !== 'ext4') throw notExt4(device, found.content)
+    const takenOver = isMounted && (await takeOver(device, path))
+    const { fresh, ext4, history } = takenOver
+      ? await goOn(found, settings)
+      : await mountDevice(found, settings)
     const kept = takenOver ? keptFd(settings.storedFd, device) : null
     const errorsSince = takenOver && kept === null ? 'restart' : 'mount'
     const fd = kept ?? openSync(path, 'r')
@@ -111,15 +118,42 @@ function keptFd(fd: number | null, device: BlockDevice): number | null {
   }
 }
 
-function ext4Of({ device, content }: Found): Ext4 {
-  const { path, bytes } = device
-  if (content.kind !== 'ext4') throw unavailable(`${path} is ${contentWords(content)}, not ext4`)
-  if (content.bytes > bytes) {
+function checkDevice({ device: { path, bytes, readOnly }, content }: Found): void {
+  if (content.kind === 'ext4' && content.bytes > bytes) {
     const sizes = `of ${sizeWords(content.bytes)} on a device of ${sizeWords(bytes)}`
     throw unavailable(`${path} has an ext4 ${sizes}: it has been cut off`)
   }
-  if (device.readOnly) throw unavailable(`${path} is read-only`)
-  return content
+  if (readOnly && (content.kind === 'ext4' || content.kind === 'blank'))
+    throw unavailable(`${path} is read-only`)
+}
+
+interface Begun {
+  readonly fresh: boolean
+  readonly ext4: Ext4
+  readonly history: History
+}
+
+async function goOn({ device, content }: Found, { owner }: VolumeSettings): Promise<Begun> {
+  if (content.kind !== 'ext4') throw notExt4(device, content)
+  const history = await continueGeneration(device, content, owner)
+  return { fresh: false, ext4: content, history }
+}
+
+/** An ext4 as it is; a format that was cut off; or a blank device, where that is to be formatted. */
+async function startOf({ device, content }: Found, formatBlank: boolean): Promise<Start> {
+  if (content.kind === 'ext4') return { device, ext4: content, end: content.bytes, plan: null }
+  const pending = pendingOf(content)
+  if (pending !== null && content.kind === 'damaged') {
+    const end = pending.blocks * pending.blockBytes
+    if (content.markOffset === end) return { device, ext4: null, end, plan: null }
+  }
+  if (content.kind !== 'blank' || !formatBlank) throw notExt4(device, content)
+  const plan = await planBlank(device)
+  return { device, ext4: null, end: plan.blocks * plan.blockBytes, plan }
+}
+
+function notExt4({ path }: BlockDevice, content: Found['content']): GuestdError {
+  return unavailable(`${path} is ${contentWords(content)}, not ext4`)
 }
 
 function isMountedAt(device: BlockDevice, path: string): boolean {
@@ -153,22 +187,23 @@ async function takeOver(device: BlockDevice, path: string): Promise<boolean> {
 }
 
 /** Nothing is written to it before it is known that nobody else uses it. */
-async function mountDevice(
-  device: BlockDevice,
-  ext4: Ext4,
-  { path, user, owner: ofSession }: VolumeSettings,
-): Promise<{ readonly fresh: boolean; readonly history: History }> {
+async function mountDevice(found: Found, settings: VolumeSettings): Promise<Begun> {
+  const { device, content } = found
+  const { path, user, owner: ofSession, formatBlank } = settings
   const elsewhere = listMounts().find(mount => mount.device === device.number)
   if (elsewhere !== undefined)
     throw unavailable(`${device.path} is mounted at ${elsewhere.at} already`)
+  // What is not ours is not even opened for writing.
+  if (!formatBlank || content.kind !== 'blank') await startOf(found, formatBlank)
   mkdirSync(path, { recursive: true })
   await claim(device)
-  const history = await beginGeneration(device, ext4, ofSession)
+  const start = await startOf(found, formatBlank)
+  const { history, ext4 } = await beginGeneration(start, ofSession, settings)
   const owner = ownerOf(user)
   try {
     const args = [device.path, path, String(owner.uid), String(owner.gid)]
     const printed = await runHelper('mount', args, { limitMs: MOUNT_LIMIT_MS })
-    return { fresh: printed.toString() === 'fresh\n', history }
+    return { fresh: printed.toString() === 'fresh\n', ext4, history }
   } catch (error) {
     await history.undo()
     throw error

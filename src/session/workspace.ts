@@ -6,12 +6,13 @@ import { openFolder } from './folder.ts'
 import type { History } from './history.ts'
 import { openMounted, type StoredFd } from './mounted.ts'
 import type { Owner } from './owner.ts'
+import type { RetentionSettings } from './retention.ts'
 import { sourceOf } from './source.ts'
 import type { Report } from './steps.ts'
 
 export type { StoredFd } from './mounted.ts'
 
-export interface WorkspaceSettings {
+export interface WorkspaceSettings extends RetentionSettings {
   /** A folder, a block device, an image file, or `LABEL=name`. */
   readonly workspace: string
   /** Of a folder; 0: none. */
@@ -21,6 +22,8 @@ export interface WorkspaceSettings {
   readonly user: string | number | null
   /** Whether it waits for {@link Workspace.bind}. */
   readonly requireSession: boolean
+  /** Whether a blank device or image gets a file system. */
+  readonly formatBlank: boolean
   /** How often is looked whether there is something to write out; 0: never. */
   readonly flushEveryMs: number
   /** For all of the end: flush, unmount, and what follows. */

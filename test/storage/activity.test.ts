@@ -49,6 +49,10 @@ t.test('while it is mounted the mark follows, until it cannot be written', async
     user: null,
     storedFd: null,
     owner: null,
+    formatBlank: false,
+    retentionMs: 0,
+    onExpired: 'keep',
+    onVersionChange: 'keep',
   })
   closeSync(fd)
   const logFile = join(makeScratch(t), 'log')

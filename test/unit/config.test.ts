@@ -153,6 +153,11 @@ t.test('a bad value names the key, where it came from and what is allowed', asyn
       'output.ringBytes',
       /more than output\.totalBytes/,
     ],
+    [
+      { env: { GUESTD_ON_VERSION_CHANGE: 'reset' } },
+      'onVersionChange',
+      /reset takes requireSession: true/,
+    ],
   ]
   for (const [given, key, message] of cases) {
     const error = refusal(given)

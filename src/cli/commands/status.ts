@@ -50,6 +50,9 @@ function factsOf(session: SessionInfo, { ready, reasons }: Health): Fact[] {
     ['Session', session.id ?? 'none'],
     ['Generation', session.generation === null ? 'unknown' : String(session.generation)],
     ['Resumed', session.resumed ? 'yes' : 'no'],
+    ['Started empty', session.reset === null ? [] : resetWords[session.reset]],
+    ['Expired', session.expired ? 'yes, when it was started' : []],
+    ['Expires', session.expiresAt ?? []],
     ['Mended', session.recovery],
     ...workspaceFacts(workspace),
     ['Commands', `${commands.running} running of ${limits.maxCommands}, ${commands.ended} ended`],
@@ -83,6 +86,11 @@ function endText({ state, idleMs, lifetimeMs, idleSince, endsAt }: SessionInfo):
   if (limits === '') return [`never; ${work}`]
   return [`after ${limits}; ${work}`, ...(endsAt === null ? [] : [`at ${endsAt} at the earliest`])]
 }
+
+const resetWords = {
+  expired: 'yes, as it had expired',
+  versionChanged: 'yes, as the runtime version has changed',
+} as const
 
 function limitsText({ memoryBytes, pids, cpus, nofile }: SessionInfo['limits']): string {
   const set = [

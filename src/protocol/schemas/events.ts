@@ -5,7 +5,7 @@ import * as Type from 'typebox'
 import { causes } from '../frames.ts'
 import { count, nullable } from './parts.ts'
 import { receiptFields, StopReason } from './receipt.ts'
-import { usageFields } from './workspace.ts'
+import { Reset, usageFields } from './workspace.ts'
 
 /** Cursor of an event: the boot, and a number that grows with every event of it. */
 export const EVENT_CURSOR_PATTERN = '^[0-9a-f-]{36}:[0-9]{1,16}$'
@@ -50,6 +50,7 @@ export const SessionEvent = Type.Union(
     event('workspace_recovered', 'It had not been left clean, and has been mended', {
       recovery: Type.Array(Type.String(), { description: 'What was done' }),
     }),
+    event('workspace_reset', 'It was started empty, as is configured', { reset: Reset }),
     event('workspace_unavailable', 'The workspace cannot be had; told again with another reason', {
       reason: Type.String({ description: 'Why, in words' }),
     }),

@@ -5,7 +5,7 @@ import * as Type from 'typebox'
 import { type ErrorCode, errorTable } from '../../errors.ts'
 import { count, nullable, nullableCount } from './parts.ts'
 import { Receipt } from './receipt.ts'
-import { WorkspaceInfo } from './workspace.ts'
+import { Reset, WorkspaceInfo } from './workspace.ts'
 
 /** The version of the API that every path's prefix names. */
 export const API_VERSION = '1'
@@ -21,11 +21,21 @@ export const SessionInfo = Type.Object(
       Type.String(),
       'Why it is not ready any more: of a stop "request", "signal", "idle" or "lifetime"; of settings that cannot be used, what is wrong; else null',
     ),
-    resumed: Type.Boolean({ description: 'The workspace has been used by an earlier boot' }),
+    resumed: Type.Boolean({
+      description: 'The workspace has been used by an earlier boot, and what was left is there',
+    }),
     recovered: Type.Boolean({
       description: 'The workspace had not been left clean, and has been mended',
     }),
     recovery: Type.Array(Type.String(), { description: 'What was done to mend it' }),
+    reset: nullable(Reset, 'Why the workspace was started empty; null: it was not'),
+    expired: Type.Boolean({
+      description: 'When this began, nobody had worked in the workspace for retentionMs',
+    }),
+    expiresAt: nullable(
+      Type.String({ format: 'date-time' }),
+      'When the workspace expires if nobody works in it any more; null: never, or unknown',
+    ),
     workspace: WorkspaceInfo,
     cgroup: Type.Object({
       mode: Type.Enum(['cgroup2', 'group'], {

@@ -29,6 +29,11 @@ const WorkspaceUsage = Type.Object(
   { description: 'How full the workspace is' },
 )
 
+export const Reset = Type.Enum(['expired', 'versionChanged'], {
+  description:
+    'Why it was started empty: nobody had worked there for retentionMs, or the host told another runtime version',
+})
+
 export const WorkspaceInfo = Type.Object(
   {
     path: Type.String({ description: 'Where it is in the guest' }),

@@ -13,6 +13,7 @@ export function isMark(value: unknown): value is Mark {
     at: isTime,
     lastActivityAt: orMissing(isTime),
     receipt: orNull(isReceipt),
+    began: orMissing(isBegan),
     pending: orMissing(isPending),
   })
 }
@@ -35,9 +36,17 @@ function isReceipt(value: unknown): value is Receipt {
   })
 }
 
+function isBegan(value: unknown): boolean {
+  return hasShape(value, { expired: isBoolean, reset: orNull(isReset) })
+}
+
+function isReset(value: unknown): boolean {
+  return value === 'expired' || value === 'versionChanged'
+}
+
 function isPending(value: unknown): value is PendingFormat {
   return hasShape(value, {
-    why: one => one === 'blank' || one === 'expired' || one === 'versionChanged',
+    why: one => one === 'blank' || isReset(one),
     blocks: isCount,
     blockBytes: isCount,
     inodes: isCount,

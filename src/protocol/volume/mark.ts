@@ -23,9 +23,11 @@ export interface Mark {
   /** When this was written: ISO 8601, UTC. */
   readonly at: string
   /** When somebody last worked there: ISO 8601, UTC. Without it `at` is what is known. */
-  readonly lastActivityAt?: string
+  readonly lastActivityAt?: string | undefined
   /** Of the last stop that came to its end. */
   readonly receipt: Receipt | null
+  /** How this generation began, for a daemon that takes the mount over. */
+  readonly began?: { readonly expired: boolean; readonly reset: Reset | null }
   /** A file system is being made: what is there before this is gone from the mark is of no use. */
   readonly pending?: PendingFormat | undefined
 }

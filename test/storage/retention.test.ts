@@ -1,0 +1,204 @@
+import { closeSync, openSync, readSync, statfsSync, statSync, writeSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import type { SessionInfo } from '../../src/protocol/schemas.ts'
+import {
+  encodeMark,
+  MARK_AREA_BYTES,
+  type Mark,
+  readSlots,
+  SLOT_BYTES,
+} from '../../src/protocol/volume/mark.ts'
+import { guestctl } from '../helpers/guestctl.ts'
+import { type Guestd, run as runCommand, startGuestd } from '../helpers/guestd.ts'
+import { makeScratch } from '../helpers/scratch.ts'
+import { attach, fsck, makeMountPoint, run } from '../helpers/volume.ts'
+
+const DAY_MS = 24 * 3_600_000
+const SUPERBLOCK = 1024
+
+type Test = Parameters<typeof makeScratch>[0]
+
+function withFile<T>(path: string, work: (fd: number) => T): T {
+  const fd = openSync(path, 'r+')
+  try {
+    return work(fd)
+  } finally {
+    closeSync(fd)
+  }
+}
+
+function readMark(image: string): Mark {
+  const bytes = Buffer.alloc(2 * SLOT_BYTES)
+  const at = statSync(image).size - MARK_AREA_BYTES
+  withFile(image, fd => readSync(fd, bytes, 0, bytes.length, at))
+  const { mark } = readSlots(bytes)
+  if (mark === null) throw new Error('there is no mark')
+  return mark
+}
+
+/** The next mark, with changes. */
+function changeMark(image: string, change: Partial<Mark>): void {
+  const mark = readMark(image)
+  const slot = encodeMark({ ...mark, ...change, sequence: mark.sequence + 1 })
+  const at = statSync(image).size - MARK_AREA_BYTES
+  withFile(image, fd => {
+    writeSync(fd, slot, 0, slot.length, at)
+    writeSync(fd, Buffer.alloc(SLOT_BYTES), 0, SLOT_BYTES, at + SLOT_BYTES)
+  })
+}
+
+const daysAgo = (days: number) => new Date(Date.now() - days * DAY_MS).toISOString()
+const infoOf = async (on: Guestd): Promise<SessionInfo> =>
+  JSON.parse((await on.request('GET', '/v1/session')).text)
+const put = (on: Guestd, body: object) => on.request('PUT', '/v1/session', { body })
+const listing = async (on: Guestd) =>
+  (await runCommand(on, { command: 'ls -A; cat file 2>/dev/null' })).stdout
+const inspect = async (path: string) =>
+  JSON.parse((await guestctl(['volume', 'inspect', path, '--json'])).out)
+
+/** A volume that was used by the session `one` with runtime version 1, with a file. */
+async function makeUsed(t: Test, config: object = {}, create: readonly string[] = []) {
+  const workspace = join(makeScratch(t), 'v.img')
+  await guestctl(['volume', 'create', workspace, '--size', '32MiB', ...create])
+  const at = makeMountPoint(t)
+  const settings = { workspace, workspaceMount: at, ...config }
+  const guestd = await startGuestd(t, { config: settings })
+  await put(guestd, { id: 'one', runtimeVersion: '1' })
+  await runCommand(guestd, { command: 'echo kept > file; mkdir -p a/b' })
+  await guestd.stop()
+  return { workspace, guestd, at, settings }
+}
+
+t.test('one that has expired is kept by default, and that is told', async t => {
+  const { workspace, guestd } = await makeUsed(t)
+  changeMark(workspace, { lastActivityAt: daysAgo(13) })
+  await guestd.start()
+  t.match(await infoOf(guestd), { expired: false, reset: null, resumed: true })
+  await guestd.stop()
+  changeMark(workspace, { lastActivityAt: daysAgo(15) })
+  await guestd.start()
+  const info = await infoOf(guestd)
+  t.match(info, { expired: true, reset: null, resumed: true, generation: 3 })
+  const leftMs = Date.parse(info.expiresAt ?? '') - Date.now()
+  t.ok(leftMs > 13.9 * DAY_MS && leftMs <= 14 * DAY_MS, 'by now it is used again')
+  t.match(await listing(guestd), 'kept\n')
+  t.match(guestd.log(), 'the workspace has expired, and is kept')
+})
+
+t.test('without a last activity the time of the mark counts; 0 is for ever', async t => {
+  const { workspace, guestd } = await makeUsed(t, { retentionMs: DAY_MS })
+  changeMark(workspace, { lastActivityAt: undefined, at: daysAgo(2) })
+  await guestd.start()
+  t.match(await infoOf(guestd), { expired: true })
+  const other = await makeUsed(t, { retentionMs: 0, onExpired: 'reset' })
+  changeMark(other.workspace, { lastActivityAt: daysAgo(10_000) })
+  await other.guestd.start()
+  t.match(await infoOf(other.guestd), { expired: false, expiresAt: null, resumed: true })
+})
+
+t.test('one that has expired is started empty where that is configured', async t => {
+  const { workspace, guestd, at } = await makeUsed(t, { onExpired: 'reset' })
+  const before = await inspect(workspace)
+  changeMark(workspace, { lastActivityAt: daysAgo(15) })
+  await guestd.start()
+  const facts = { expired: true, reset: 'expired', resumed: false, generation: 2, recovered: false }
+  t.match(await infoOf(guestd), facts)
+  t.match((await infoOf(guestd)).lastStop, { generation: 1, clean: true })
+  t.match(guestd.log(), 'the workspace was started empty')
+  t.equal(await listing(guestd), 'lost+found\n')
+  const { bavail, bsize } = statfsSync(at)
+  t.equal(bavail * bsize, 32 * 1024 * 1024, 'it gives the same size')
+
+  await runCommand(guestd, { command: 'echo new > file' })
+  await guestd.kill()
+  await guestd.start()
+  t.match(await infoOf(guestd), facts, 'a restart of guestd forgets nothing')
+  t.match(await listing(guestd), 'new\n')
+  t.equal(await guestd.stop(), 0)
+  t.equal(fsck(workspace).status, 0)
+  const after = await inspect(workspace)
+  t.match(after, { mark: { sessionId: 'one', runtimeVersion: '1' }, content: { label: /./ } })
+  t.equal(after.content.label, before.content.label)
+  t.equal(after.content.inodes, before.content.inodes)
+  t.not(after.content.uuid, before.content.uuid)
+
+  await guestd.start()
+  t.match(await infoOf(guestd), { expired: false, reset: null, resumed: true, generation: 3 })
+  t.match(await listing(guestd), 'new\n')
+})
+
+t.test('another runtime version keeps the data by default', async t => {
+  const { settings } = await makeUsed(t, { requireSession: true })
+  const next = await startGuestd(t, { config: settings })
+  await put(next, { id: 'one', runtimeVersion: '2' })
+  t.match(await infoOf(next), { reset: null, resumed: true, generation: 2 })
+  t.match(await listing(next), 'kept\n')
+})
+
+t.test('another runtime version has it started empty where that is configured', async t => {
+  const { workspace, settings } = await makeUsed(t, {
+    requireSession: true,
+    onVersionChange: 'reset',
+  })
+  const nextWith = async (body: object) => {
+    const next = await startGuestd(t, { config: settings })
+    const reply = await put(next, body)
+    const files = await listing(next)
+    await next.stop()
+    return { info: reply.json(), files }
+  }
+  const same = await nextWith({ id: 'one', runtimeVersion: '1' })
+  t.match(same.info, { reset: null, resumed: true, generation: 2 })
+  const changed = await nextWith({ id: 'one', runtimeVersion: '2' })
+  t.match(changed.info, { reset: 'versionChanged', resumed: false, generation: 3, expired: false })
+  t.equal(changed.files, 'lost+found\n')
+  t.match(readMark(workspace), { runtimeVersion: '2', generation: 3, sessionId: 'one' })
+  const untold = await nextWith({ id: 'one' })
+  t.match(untold.info, { reset: null, resumed: true, generation: 4 })
+})
+
+const cuts: readonly [when: string, damage: (image: string) => void][] = [
+  ['before its first byte', () => {}],
+  ['when the superblock is gone', image => zero(image, SUPERBLOCK, 1024)],
+  ['when its beginning is gone', image => zero(image, 0, 1024 * 1024)],
+  ['when all of it is gone', image => zero(image, 0, statSync(image).size - MARK_AREA_BYTES)],
+]
+
+function zero(image: string, offset: number, length: number): void {
+  withFile(image, fd => writeSync(fd, Buffer.alloc(length), 0, length, offset))
+}
+
+for (const [when, damage] of cuts) {
+  t.test(`an empty start that was cut off ${when} is done again`, async t => {
+    const label = `cut-${process.pid}-${cuts.findIndex(cut => cut[0] === when)}`
+    const { workspace } = await makeUsed(t, {}, ['--label', label])
+    const { content } = await inspect(workspace)
+    const pending = {
+      why: 'expired',
+      blocks: content.bytes / content.blockBytes,
+      blockBytes: content.blockBytes,
+      inodes: content.inodes,
+      reservedBlocks: 0,
+      label,
+      mmp: false,
+    } as const
+    changeMark(workspace, { state: 'inUse', generation: 2, pending })
+    damage(workspace)
+    const device = attach(t, workspace)
+    const at = makeMountPoint(t)
+    const config = { workspace: `LABEL=${label}`, workspaceMount: at }
+    const guestd = await startGuestd(t, { config })
+    t.match(await infoOf(guestd), {
+      workspace: { ok: true, device },
+      reset: 'expired',
+      resumed: false,
+      generation: 2,
+    })
+    t.equal(await listing(guestd), 'lost+found\n')
+    t.equal(await guestd.stop(), 0)
+    t.equal(run('e2label', device).trim(), label)
+    t.equal(readMark(workspace).pending, undefined)
+    t.match(readMark(workspace), { sessionId: 'one', generation: 2, state: 'clean' })
+  })
+}
