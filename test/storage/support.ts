@@ -1,4 +1,5 @@
-/** What the tests of volumes share. */
+/** What the tests of workspaces share. */
+import { readdirSync, readFileSync } from 'node:fs'
 import type { WorkspaceInfo } from '../../src/protocol/schemas.ts'
 import type { Guestd } from '../helpers/guestd.ts'
 
@@ -36,4 +37,21 @@ export function stopSteps(on: Guestd): string[] {
     .split('\n')
     .filter(line => line.includes('"msg":"stop step"') && line.includes('"state":"done"'))
     .map(line => JSON.parse(line).name)
+}
+
+export async function usageOf(on: Guestd): Promise<WorkspaceInfo['usage']> {
+  return (await session(on)).workspace.usage
+}
+
+/** inotify watches of a process: lines of /proc/PID/fdinfo, proc(5). */
+export function watchesOf(pid: number): number {
+  const folder = `/proc/${pid}/fdinfo`
+  return readdirSync(folder).reduce((sum, fd) => {
+    try {
+      return sum + (readFileSync(`${folder}/${fd}`, 'utf8').match(/^inotify/gm)?.length ?? 0)
+    } catch {
+      // It has been closed meanwhile.
+      return sum
+    }
+  }, 0)
 }

@@ -1,0 +1,55 @@
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { startGuestd, until } from '../helpers/guestd.ts'
+import { childrenOf, statusField } from '../helpers/processes.ts'
+import { usageOf, watchesOf } from './support.ts'
+
+const FOLDERS = 200
+const FILES = 200_000
+/** chokidar would take hundreds of MiB for them. */
+const LARGE_MIB = 40
+const LIMIT_MS = 120_000
+
+const peakMib = (pid: number) => Number.parseInt(statusField(pid, 'VmHWM'), 10) / 1024
+
+/** Empty files, each folder with the same number. */
+function makeFiles(path: string, folders: number, files: number): void {
+  const script =
+    'cd "$1"; for ((i = 0; i < $2; i++)); do mkdir d$i; seq -f "d$i/%.0f" $(($3 / $2)) | xargs touch; done'
+  execFileSync('bash', ['-c', script, 'bash', path, String(folders), String(files)])
+}
+
+t.test('200,000 files cost the daemon no memory, no watches, and no answer', async t => {
+  const small = await startGuestd(t)
+  const large = await startGuestd(t)
+  makeFiles(large.workspace, FOLDERS, FILES)
+  await until(async () => (await usageOf(large))?.usedInodes === FILES + FOLDERS, LIMIT_MS)
+  t.equal(watchesOf(large.pid), 0)
+
+  // While one and the same walk goes on it answers again and again.
+  await until(async () => {
+    const [before] = childrenOf(large.pid)
+    for (let i = 0; i < 10; i++) await large.request('GET', '/healthz')
+    return before !== undefined && childrenOf(large.pid).includes(before)
+  }, LIMIT_MS)
+
+  writeFileSync(join(large.workspace, 'one-more'), Buffer.alloc(65_536))
+  await until(async () => (await usageOf(large))?.usedInodes === FILES + FOLDERS + 1, LIMIT_MS)
+  for (let i = 0; i < 100; i++) await small.request('GET', '/healthz')
+  const more = peakMib(large.pid) - peakMib(small.pid)
+  t.ok(more < LARGE_MIB, `${more} MiB more than for an empty folder`)
+})
+
+t.test('a folder is watched while it is small, and again when it has become small', async t => {
+  const guestd = await startGuestd(t)
+  mkdirSync(join(guestd.workspace, 'folder'))
+  await until(() => watchesOf(guestd.pid) >= 2)
+  makeFiles(guestd.workspace, 10, 3_000)
+  await until(() => watchesOf(guestd.pid) === 0)
+  await until(async () => (await usageOf(guestd))?.usedInodes === 3_011)
+  execFileSync('bash', ['-c', 'rm -r "$1"/d*', 'bash', guestd.workspace])
+  await until(() => watchesOf(guestd.pid) >= 2, LIMIT_MS)
+  t.equal((await usageOf(guestd))?.usedInodes, 1)
+})
