@@ -14,6 +14,7 @@ const SCHEMA_TYPES = [
   'CommandInfo',
   'CommandLimits',
   'KillReply',
+  'SessionEvent',
   'SessionInfo',
   'SignalTarget',
   'StopFrame',

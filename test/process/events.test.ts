@@ -1,11 +1,14 @@
+import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import { request } from 'node:http'
+import { Agent, createServer, type IncomingMessage, request } from 'node:http'
 import { join } from 'node:path'
 import t from 'tap'
+import { streamEvents } from '../../src/api/stream-events.ts'
 import { createClient, type SessionEvent } from '../../src/client/index.ts'
 import { createEvents } from '../../src/session/events.ts'
 import { guestctl, startGuestctl } from '../helpers/guestctl.ts'
 import { type Guestd, run, startGuestd, until } from '../helpers/guestd.ts'
+import { makeScratch } from '../helpers/scratch.ts'
 
 const BOOT = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
 const OTHER_BOOT = '00000000-0000-4000-8000-000000000000'
@@ -172,17 +175,50 @@ t.test('thousands of commands push out older ones of them, but nothing of the se
   t.equal((numbers[1] ?? 0) - (numbers[0] ?? 0), 2_000)
 })
 
+t.test('that every follower has the last event, or has gone, can be waited for', async t => {
+  const events = createEvents(BOOT)
+  const server = createServer((_request, response) =>
+    streamEvents({
+      response,
+      reader: events.attach(null, true),
+      mediaType: 'application/x-ndjson',
+      keepaliveMs: 60_000,
+      onError: error => t.fail(String(error)),
+    }),
+  )
+  const socketPath = join(makeScratch(t), 's')
+  await once(server.listen(socketPath), 'listening')
+  t.teardown(() => server.close())
+  const agent = new Agent({ keepAlive: true })
+  t.teardown(() => agent.destroy())
+  const open = async (): Promise<IncomingMessage> => {
+    const [reply] = await once(request({ socketPath, agent }).end(), 'response')
+    return reply
+  }
+  const reader = await open()
+  const leaver = await open()
+  let isOver = false
+  const followed = events.followed().then(() => {
+    isOver = true
+  })
+  events.tell({ type: 'stopping', reason: 'idle' })
+  leaver.destroy()
+  await once(reader, 'data')
+  t.notOk(isOver)
+  events.end()
+  reader.resume()
+  await followed
+})
+
 t.test('a follower that does not read costs nobody anything, and then sees a gap', async t => {
   const guestd = await startGuestd(t)
   const [ready] = await eventsOf(guestd)
   const stalled = request({ socketPath: guestd.socketPath, path: '/v1/events?follow=true' })
-  const reply = await new Promise<import('node:http').IncomingMessage>(resolve =>
-    stalled.on('response', resolve).end(),
-  )
+  const reply = await new Promise<IncomingMessage>(resolve => stalled.on('response', resolve).end())
   reply.pause()
   // What a socket and the response hold is some hundred KiB: thousands of long ids are more.
   const id = 'x'.repeat(120)
-  for (let round = 0; round < 60; round++) {
+  for (let round = 0; round < 40; round++) {
     const batch = Array.from({ length: 50 }, (_, index) => ({
       id: `${id}${String(round).padStart(3, '0')}${String(index).padStart(3, '0')}`,
       argv: ['true'],
