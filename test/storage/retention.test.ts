@@ -1,5 +1,15 @@
-import { closeSync, openSync, readSync, statfsSync, statSync, writeSync } from 'node:fs'
+import {
+  closeSync,
+  openSync,
+  readFileSync,
+  readSync,
+  statfsSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
 import { join } from 'node:path'
+import fc from 'fast-check'
 import t from 'tap'
 import type { SessionInfo } from '../../src/protocol/schemas.ts'
 import {
@@ -202,3 +212,45 @@ for (const [when, damage] of cuts) {
     t.match(readMark(workspace), { sessionId: 'one', generation: 2, state: 'clean' })
   })
 }
+
+/** Every 4 KiB piece that differs: what a machine may or may not have written when it died. */
+function piecesThatDiffer(before: Buffer, after: Buffer): number[] {
+  return Array.from(
+    { length: after.length / PIECE_BYTES },
+    (_, piece) => piece * PIECE_BYTES,
+  ).filter(
+    at => !before.subarray(at, at + PIECE_BYTES).equals(after.subarray(at, at + PIECE_BYTES)),
+  )
+}
+
+const PIECE_BYTES = 4096
+
+t.test('an empty start of which any part was written is done again', async t => {
+  const { workspace, guestd } = await makeUsed(t, { onExpired: 'reset' })
+  const end = statSync(workspace).size - MARK_AREA_BYTES
+  const { content } = await inspect(workspace)
+  const { bytes, blockBytes, inodes, label } = content
+  const plan = { blocks: bytes / blockBytes, blockBytes, inodes, label }
+  changeMark(workspace, {
+    state: 'inUse',
+    generation: 2,
+    pending: { why: 'expired', reservedBlocks: 0, mmp: false, ...plan },
+  })
+  const before = readFileSync(workspace)
+  await guestd.start()
+  await guestd.stop()
+  const pieces = piecesThatDiffer(before, readFileSync(workspace)).filter(at => at < end)
+  t.ok(pieces.length > 10, `${pieces.length} pieces`)
+  const after = readFileSync(workspace)
+  const written = fc.sample(fc.subarray(pieces), { numRuns: 6, seed: 7 })
+  for (const subset of [...written, pieces.slice(0, 1), pieces.slice(1)]) {
+    const cut = Buffer.from(before)
+    for (const at of subset) after.copy(cut, at, at, at + PIECE_BYTES)
+    writeFileSync(workspace, cut)
+    await guestd.start()
+    t.match(await infoOf(guestd), { reset: 'expired', resumed: false, workspace: { ok: true } })
+    t.equal(await listing(guestd), 'lost+found\n')
+    t.equal(await guestd.stop(), 0)
+    t.equal(fsck(workspace).status, 0, `${subset.length} of ${pieces.length} pieces`)
+  }
+})
