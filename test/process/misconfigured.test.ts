@@ -31,6 +31,7 @@ t.test('bad settings are served over inherited sockets, and nothing else is', as
   for (const [method, path] of [
     ['POST', '/v1/commands'],
     ['GET', '/v1/commands'],
+    ['GET', '/v1/events'],
     ['GET', '/openapi.json'],
     ['GET', '/no/such/route'],
     ['DELETE', '/healthz'],
