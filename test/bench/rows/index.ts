@@ -3,6 +3,7 @@ import type { Row } from '../bench.ts'
 import { boot } from './boot.ts'
 import { clients } from './clients.ts'
 import { flush } from './flush.ts'
+import { folder } from './folder.ts'
 import { guest } from './guest.ts'
 import { image } from './image.ts'
 import { kill } from './kill.ts'
@@ -24,6 +25,7 @@ export const rows: readonly Row[] = [
   start,
   kill,
   usage,
+  folder,
   flush,
   resume,
   writers,

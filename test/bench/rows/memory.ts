@@ -54,7 +54,7 @@ async function bareNode(): Promise<number> {
 }
 
 /** Private_Dirty of /proc/PID/smaps_rollup (proc(5)): what nobody else pays for, and no file backs. */
-async function privateMib(pid: number): Promise<number> {
+export async function privateMib(pid: number): Promise<number> {
   const facts = await readFile(`/proc/${pid}/smaps_rollup`, 'utf8')
   return Number(/^Private_Dirty: +(\d+) kB$/m.exec(facts)?.[1]) / 1024
 }
