@@ -1,27 +1,27 @@
 /** The order in which guestd comes up and goes down. */
 import { createApi } from '../api/api.ts'
 import { openJournal } from '../commands/journal.ts'
-import { checkLimits, type Machine } from '../commands/plan.ts'
+import { checkLimits } from '../commands/plan.ts'
 import { createRegistry } from '../commands/registry.ts'
 import type { Config } from '../config.ts'
 import { GuestdError } from '../errors.ts'
 import type { Log } from '../log.ts'
-import { type CommandInfo, checkSessionRequest, type Receipt } from '../protocol/schemas.ts'
+import { checkSessionRequest, type Receipt } from '../protocol/schemas.ts'
 import { createEvents } from '../session/events.ts'
 import { openWorkspace } from '../session/workspace.ts'
 import { closeCgroupTree } from '../sys/cgroup.ts'
 import { trimMemory } from '../sys/memory.ts'
 import type { Notifier } from '../sys/notify.ts'
-import { findUser } from '../sys/users.ts'
 import { openBoot } from './boot.ts'
+import { endLine, warnOfLimits } from './command-log.ts'
 import { createControl } from './control.ts'
 import { describeSession } from './describe.ts'
 import { createExpiry } from './expiry.ts'
 import { openHandOver, ownerOf } from './hand-over.ts'
 import { lookAtMachine } from './machine.ts'
 import { endMachine } from './power-off.ts'
+import { createReadiness } from './readiness.ts'
 import { addresses, serve } from './serve.ts'
-import { fullPlaces } from './space.ts'
 import { statusLine } from './status-line.ts'
 import { createStop } from './stop.ts'
 import { createStoredFd } from './stored-fd.ts'
@@ -88,8 +88,8 @@ export async function startDaemon(
   const { lastActivityAt } = expiry
   const around = { log: sessionLog, tell, lastActivityAt }
   const workspace = await openWorkspace(config, owner, stored, around)
-  warnOfLimits(config, machine, log)
   const commandLog = log.child({ component: 'commands' })
+  warnOfLimits(config, machine, commandLog)
   const settings = {
     ...config,
     workspace: workspace.path,
@@ -161,21 +161,12 @@ export async function startDaemon(
       startedAt,
       version,
     })
-  const places = [
-    { name: 'root file system', path: '/' },
-    { name: 'runDir', path: config.runDir },
-  ]
-  const ready = () => {
-    const { ok, reason } = workspace.state()
-    const reasons = [
-      ...(stop.state === 'ready' ? [] : [`guestd is ${stop.state}`]),
-      ...(isKnown(config.user) ? [] : [`user: there is no user ${config.user}`]),
-      ...(waits() ? [WAITS] : []),
-      ...(ok ? [] : [`workspace: ${reason}`]),
-      ...fullPlaces(places),
-    ]
-    return { ready: reasons.length === 0, reasons }
-  }
+  const ready = createReadiness({
+    config,
+    stop,
+    workspace,
+    waitsFor: () => (waits() ? WAITS : null),
+  })
   const control = createControl({
     stop,
     workspace,
@@ -230,36 +221,4 @@ export async function startDaemon(
       return left
     },
   }
-}
-
-/** The user may be made later: it is looked up for every command. */
-function isKnown(user: Config['user']): boolean {
-  try {
-    return user === null || findUser(user) !== null
-  } catch {
-    return false
-  }
-}
-
-/** A limit that every command was to have, and that this machine cannot keep. */
-function warnOfLimits({ limits }: Config, { cgroups, nofileHard, self }: Machine, log: Log): void {
-  const controllers = cgroups?.controllers ?? []
-  const missing = [
-    ...(limits.memoryBytes === null || controllers.includes('memory')
-      ? []
-      : ['limits.memoryBytes']),
-    ...(limits.pids === null || controllers.includes('pids') ? [] : ['limits.pids']),
-    ...(limits.cpus === null || controllers.includes('cpu') ? [] : ['limits.cpus']),
-    ...((limits.nofile ?? 0) > nofileHard && self.uid !== 0 ? ['limits.nofile'] : []),
-  ]
-  if (missing.length > 0)
-    log.warn({ component: 'commands', missing }, 'limits that cannot be enforced here')
-}
-
-function endLine(info: CommandInfo, config: Config): object {
-  const { id, cause, exitCode, signal, stage, errno, durationMs, ...rest } = info
-  const { stdoutBytes, stderrBytes, descendants, user } = rest
-  const facts = { id, user, cause, exitCode, signal, stage, errno, durationMs }
-  const text = config.logCommands ? { command: rest.commandLine } : {}
-  return { ...facts, stdoutBytes, stderrBytes, descendants, ...text }
 }
