@@ -2,7 +2,7 @@
 
 import { contentWords } from '../protocol/volume/content.ts'
 import type { Mark } from '../protocol/volume/mark.ts'
-import type { Swept } from '../volume/folder.ts'
+import type { Swept, Unread } from '../volume/folder.ts'
 import { holderWords } from '../volume/holders.ts'
 import type { Inspected } from '../volume/inspect.ts'
 import type { VolumeUsage } from '../volume/usage.ts'
@@ -73,7 +73,14 @@ function markFacts({ sessionId, runtimeVersion, generation, receipt }: Mark): Fa
   ]
 }
 
-export function renderVolumes(volumes: readonly Inspected[]): string {
+/** A table, and a line for each file that could not be read. */
+export function renderVolumes(volumes: readonly Inspected[], unread: readonly Unread[]): string {
+  const lines = unread.map(({ reason }) => [`not read: ${reason}`])
+  const [first, ...rest] = lines
+  return `${tableOf(volumes)}${first === undefined ? '' : renderTable(first, rest)}`
+}
+
+function tableOf(volumes: readonly Inspected[]): string {
   return renderTable(
     [
       'VOLUME',

@@ -38,8 +38,12 @@ const INODE_BYTES = 256
 const GUESSED_OVERHEAD_BLOCKS = 12_800
 /** EXT4_GOOD_OLD_FIRST_INO: 10 reserved ones, and lost+found. */
 const OWN_INODES = 11
-/** Each attempt comes closer; the sizes of the tables move in steps, so two or three are usual. */
-const MAX_ATTEMPTS = 12
+/** Of 4 KiB, by their 256 bytes. */
+const INODES_PER_BLOCK = 16
+/** A gap is as wide as the tables of a group: 2,048 blocks and some. */
+const GAP_STEP_BLOCKS = 512
+/** Each comes closer; the sizes of the tables move in steps, so two or three are usual, and twelve at a gap. */
+const MAX_ATTEMPTS = 40
 
 /**
  * An image file with an ext4 on which users, and root, get exactly so many bytes, and the place for
@@ -65,36 +69,63 @@ export async function createVolume(path: string, options: CreateOptions): Promis
   return lookAtVolume(path)
 }
 
+/**
+ * What users get grows with the blocks, but for one gap before each group: mke2fs leaves out a last group
+ * that is hardly larger than its tables. What is too much behind such a gap goes into more inodes.
+ */
 async function formatExactly(
   path: string,
   { bytes, label, files = null, mmp = false }: CreateOptions,
 ): Promise<void> {
   const wanted = bytes / BLOCK_BYTES
-  const inodes = files === null ? wanted : files + OWN_INODES
+  let inodes = files === null ? wanted : files + OWN_INODES
   let blocks = wanted + Math.ceil((inodes * INODE_BYTES) / BLOCK_BYTES) + GUESSED_OVERHEAD_BLOCKS
+  /** The one that gave the least too much, since the inodes are so many. */
+  let over: { readonly blocks: number; readonly surplus: number } | null = null
   for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
-    truncateSync(path, 0)
-    truncateSync(path, blocks * BLOCK_BYTES)
-    const geometry = ['-t', 'ext4', '-b', String(BLOCK_BYTES), '-m', '0', '-N', String(inodes)]
-    // The file is new: its inode tables are zeros already, and stay holes.
-    const options = 'lazy_itable_init=0,nodiscard,assume_storage_prezeroed=1'
-    const extended = ['-E', options, '-L', label, ...(mmp ? ['-O', 'mmp'] : [])]
-    const made = await runTool('mke2fs', [
-      '-q',
-      '-F',
-      ...geometry,
-      ...extended,
-      path,
-      String(blocks),
-    ])
-    if (made.status !== 0) throw new VolumeError(`mke2fs failed: ${made.text}`)
-    const { content } = lookAtVolume(path)
-    if (content.kind !== 'ext4') throw new VolumeError('mke2fs made no ext4')
-    const missing = wanted - availableBytes(content) / BLOCK_BYTES
-    if (missing === 0) return
-    blocks += missing
+    const { available, isCut } = await format(path, { blocks, inodes, label, mmp })
+    const surplus = available - wanted
+    if (surplus === 0) return
+    if (surplus > 0 && (over === null || surplus < over.surplus)) over = { blocks, surplus }
+    if (surplus > 0 || !isCut) blocks -= surplus
+    else if (over === null) blocks += GAP_STEP_BLOCKS
+    else {
+      inodes += over.surplus * INODES_PER_BLOCK
+      blocks = over.blocks
+      over = null
+    }
   }
   throw new VolumeError(`no file system gives exactly ${bytes} bytes: try a size a little off`)
+}
+
+interface Geometry {
+  readonly blocks: number
+  readonly inodes: number
+  readonly label: string
+  readonly mmp: boolean
+}
+
+interface Made {
+  /** What users get, in blocks. */
+  readonly available: number
+  /** The last group was left out. */
+  readonly isCut: boolean
+}
+
+async function format(path: string, { blocks, inodes, label, mmp }: Geometry): Promise<Made> {
+  truncateSync(path, 0)
+  truncateSync(path, blocks * BLOCK_BYTES)
+  const geometry = ['-t', 'ext4', '-b', String(BLOCK_BYTES), '-m', '0', '-N', String(inodes)]
+  // The file is new: its inode tables are zeros already, and stay holes.
+  const options = 'lazy_itable_init=0,nodiscard,assume_storage_prezeroed=1'
+  const extended = ['-E', options, '-L', label, ...(mmp ? ['-O', 'mmp'] : [])]
+  const args = ['-q', '-F', ...geometry, ...extended, path, String(blocks)]
+  const made = await runTool('mke2fs', args)
+  if (made.status !== 0) throw new VolumeError(`mke2fs failed: ${made.text}`)
+  const { content } = lookAtVolume(path)
+  if (content.kind !== 'ext4') throw new VolumeError('mke2fs made no ext4')
+  const available = availableBytes(content) / BLOCK_BYTES
+  return { available, isCut: content.bytes < blocks * BLOCK_BYTES }
 }
 
 function finish(path: string, sessionId: string | null): void {

@@ -7,18 +7,32 @@ import { expiryOf, type Inspected, inspectVolume } from './inspect.ts'
 import { withVolume } from './lock.ts'
 import { isVolume, lookAtVolume } from './look.ts'
 
+export interface Unread {
+  readonly path: string
+  readonly reason: string
+}
+
 /**
- * Every file in the folder that is a volume, by name; links and folders are passed over.
+ * Every file in the folder that is a volume, by name, and those that this user cannot read; links and
+ * folders are passed over.
  *
  * @throws VolumeError
  */
-export async function listVolumes(folder: string, idleMs: number): Promise<readonly Inspected[]> {
-  const found: Inspected[] = []
+export async function listVolumes(
+  folder: string,
+  idleMs: number,
+): Promise<{ readonly volumes: readonly Inspected[]; readonly unread: readonly Unread[] }> {
+  const volumes: Inspected[] = []
+  const unread: Unread[] = []
   for (const path of filesOf(folder)) {
-    const volume = await unlessGone(path, () => inspectVolume(path, idleMs))
-    if (volume !== null && isVolume(volume)) found.push(volume)
+    try {
+      const volume = await inspectVolume(path, idleMs)
+      if (isVolume(volume)) volumes.push(volume)
+    } catch (error) {
+      if (isThere(path)) unread.push({ path, reason: VolumeError.from(error).message })
+    }
   }
-  return found
+  return { volumes, unread }
 }
 
 export interface Swept {
@@ -48,10 +62,28 @@ export async function sweepVolumes(
 ): Promise<readonly Swept[]> {
   const swept: Swept[] = []
   for (const path of filesOf(folder)) {
-    const one = await unlessGone(path, () => sweepOne(path, idleMs, dryRun))
-    if (one !== null) swept.push(one)
+    try {
+      const one = await sweepOne(path, idleMs, dryRun)
+      if (one !== null) swept.push(one)
+    } catch (error) {
+      if (isThere(path)) swept.push({ ...NOTHING, path, reason: VolumeError.from(error).message })
+    }
   }
   return swept
+}
+
+/** Of what could not be read. */
+const NOTHING = {
+  outcome: 'failed',
+  sessionId: null,
+  lastActivityAt: null,
+  idleMs: null,
+  diskBytes: 0,
+} as const
+
+/** Another may remove it while it is looked at. */
+function isThere(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false }) !== undefined
 }
 
 async function sweepOne(path: string, idleMs: number, dryRun: boolean): Promise<Swept | null> {
@@ -91,16 +123,6 @@ async function sweepOne(path: string, idleMs: number, dryRun: boolean): Promise<
 }
 
 const STAT_BLOCK_BYTES = 512
-
-/** Another may remove it while it is looked at. */
-async function unlessGone<T>(path: string, look: () => Promise<T>): Promise<T | null> {
-  try {
-    return await look()
-  } catch (error) {
-    if (lstatSync(path, { throwIfNoEntry: false }) === undefined) return null
-    throw error
-  }
-}
 
 function filesOf(folder: string): readonly string[] {
   try {

@@ -21,6 +21,11 @@ export async function inspectVolume(path: string, idleMs: number): Promise<Inspe
   return { ...seen, ...expiryOf(seen, idleMs), holders: await usersOf(path) }
 }
 
+/** One that was just made: nobody uses it. */
+export function inspectNew(seen: LookedAt): Inspected {
+  return { ...seen, expiresAt: null, expired: false, holders: [] }
+}
+
 export function expiryOf(
   { lastActivityAt }: LookedAt,
   idleMs: number,

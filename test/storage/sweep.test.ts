@@ -8,6 +8,7 @@ import {
   statSync,
   symlinkSync,
   utimesSync,
+  writeFileSync,
   writeSync,
 } from 'node:fs'
 import { join } from 'node:path'
@@ -160,4 +161,33 @@ t.test('sweep fails when it could not delete one, and goes on with the others', 
   t.match((await sweep(folder)).out, /^FAILED .*EPERM/)
   run('chattr', '-i', folder)
   t.ok(existsSync(stuck))
+})
+
+t.test('a file that cannot be read is told, and the others all the same', async t => {
+  const folder = makeScratch(t)
+  await makeVolume(folder, 'good.img')
+  const bad = join(folder, 'bad.img')
+  writeFileSync(bad, '')
+  // Root may read any file: of the memory of a process nothing is at byte 0.
+  run('mount', '--bind', `/proc/${process.pid}/mem`, bad)
+  t.teardown(() => void run('umount', bad))
+  const listed = await guestctl(['volume', 'list', folder])
+  t.equal(listed.code, 125)
+  t.match(listed.out, /good\.img +one +0 +clean/)
+  t.match(listed.out, /\nnot read: EIO/)
+  const swept = await sweep(folder)
+  t.equal(swept.code, 125)
+  t.match(swept.out, /FAILED \S+bad\.img: EIO/)
+  t.match(swept.out, /\n1 deleted, 0 kept, 1 could not be deleted; /)
+})
+
+t.test('an idle time without a unit is refused: days are meant, and seconds taken', async t => {
+  const folder = makeScratch(t)
+  const path = await makeVolume(folder, 'v.img')
+  for (const idle of ['14', '0', '1.5']) {
+    const { code, err } = await guestctl(['volume', 'sweep', folder, '--idle', idle])
+    t.equal(code, 125)
+    t.match(err, `--idle: '${idle}' has no unit: ${idle}d`)
+  }
+  t.ok(existsSync(path))
 })

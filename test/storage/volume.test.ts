@@ -11,7 +11,14 @@ const MIB = 1024 * 1024
 
 t.test('a new volume gives exactly its size, to the byte', async t => {
   const folder = makeScratch(t)
-  for (const size of ['16MiB', '100M', '1GiB']) {
+  // With an inode for every block no ext4 has exactly the last one.
+  const sizes = {
+    '16MiB': 16 * MIB,
+    '100M': 100 * MIB,
+    '1GiB': 1024 * MIB,
+    '1721438208': 1_721_438_208,
+  }
+  for (const [size, wanted] of Object.entries(sizes)) {
     const path = join(folder, `${size}.img`)
     const made = await guestctl(['volume', 'create', path, '--size', size])
     t.equal(made.code, 0, made.err)
@@ -20,11 +27,10 @@ t.test('a new volume gives exactly its size, to the byte', async t => {
     run('mount', '-o', 'loop', path, at)
     const { bavail, bsize } = statfsSync(at)
     run('umount', at)
-    const wanted = { '16MiB': 16 * MIB, '100M': 100 * MIB, '1GiB': 1024 * MIB }[size]
     t.equal(bavail * bsize, wanted, size)
     t.equal(fsck(path).status, 0)
   }
-  t.same(readdirSync(folder).length, 3, 'no drafts are left')
+  t.same(readdirSync(folder).length, 4, 'no drafts are left')
 })
 
 t.test('with a number of files it still gives its size, and room for so many', async t => {

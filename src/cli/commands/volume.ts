@@ -4,7 +4,7 @@ import { checkVolume } from '../../volume/check.ts'
 import { createVolume } from '../../volume/create.ts'
 import { listVolumes, sweepVolumes } from '../../volume/folder.ts'
 import { InUseError } from '../../volume/holders.ts'
-import { inspectVolume } from '../../volume/inspect.ts'
+import { inspectNew, inspectVolume } from '../../volume/inspect.ts'
 import { type Arguments, type CliCommand, type Context, UsageError } from '../command.ts'
 import { exitCodes } from '../exit-code.ts'
 import { parseDuration } from '../values.ts'
@@ -34,8 +34,8 @@ used for the time of --idle; one that was never used, or is no volume, stays.
 
 A volume that is in use is left alone: inspect and check are refused, with who has it; list tells it.
 In use is one with a lock of QEMU's kind, with a loop device or a mount, or open for writing; processes
-of other users only root can see. check ends with ${exitCodes.ownError} when the file system is not sound, sweep when
-one that has expired could not be deleted.`,
+of other users only root can see. check ends with ${exitCodes.ownError} when the file system is not sound, list and
+sweep when a file could not be read or deleted.`,
   run: async (args, context) => {
     const [verb, path, extra] = args.operands
     const act = verbs[verb ?? '']
@@ -54,8 +54,7 @@ const json = (value: unknown) => `${JSON.stringify(value, null, 2)}\n`
 
 const verbs: Readonly<Record<string, Verb>> = {
   async create(path, args, { stdout }) {
-    await createVolume(path, readCreateOptions(args))
-    const made = await inspectVolume(path, idleOf(args))
+    const made = inspectNew(await createVolume(path, readCreateOptions(args)))
     await stdout.write(args.has('json') ? json(made) : describeVolume(made))
     return exitCodes.ok
   },
@@ -72,9 +71,11 @@ const verbs: Readonly<Record<string, Verb>> = {
     return checked.sound ? exitCodes.ok : exitCodes.ownError
   },
   async list(path, args, { stdout }) {
-    const volumes = await listVolumes(path, idleOf(args))
-    await stdout.write(args.has('json') ? json({ volumes }) : renderVolumes(volumes))
-    return exitCodes.ok
+    const { volumes, unread } = await listVolumes(path, idleOf(args))
+    await stdout.write(
+      args.has('json') ? json({ volumes, unread }) : renderVolumes(volumes, unread),
+    )
+    return unread.length === 0 ? exitCodes.ok : exitCodes.ownError
   },
   async sweep(path, args, { stdout }) {
     const dryRun = args.has('dry-run')
@@ -84,6 +85,10 @@ const verbs: Readonly<Record<string, Verb>> = {
   },
 }
 
+/** A bare number would be seconds: who means days would lose all that there is. */
 function idleOf(args: Arguments): number {
-  return parseDuration('--idle', args.value('idle') ?? DEFAULT_IDLE)
+  const text = args.value('idle') ?? DEFAULT_IDLE
+  if (/^[\d.]+$/.test(text))
+    throw new UsageError(`--idle: '${text}' has no unit: ${text}d, ${text}h or ${text}m`)
+  return parseDuration('--idle', text)
 }
