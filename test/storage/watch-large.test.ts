@@ -1,9 +1,10 @@
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, rmdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { startGuestd, until } from '../helpers/guestd.ts'
 import { childrenOf, statusField } from '../helpers/processes.ts'
+import { attach, makeImage, makeMountPoint, run } from '../helpers/volume.ts'
 import { usageOf, watchesOf } from './support.ts'
 
 const FOLDERS = 200
@@ -23,8 +24,12 @@ function makeFiles(path: string, folders: number, files: number): void {
 
 t.test('200,000 files cost the daemon no memory, no watches, and no answer', async t => {
   const small = await startGuestd(t)
-  const large = await startGuestd(t)
-  makeFiles(large.workspace, FOLDERS, FILES)
+  const device = attach(t, makeImage(t, { mib: 512, mkfs: ['-N', String(FILES * 1.5)] }))
+  const workspace = makeMountPoint(t)
+  run('mount', device, workspace)
+  rmdirSync(join(workspace, 'lost+found'))
+  makeFiles(workspace, FOLDERS, FILES)
+  const large = await startGuestd(t, { config: { workspace } })
   await until(async () => (await usageOf(large))?.usedInodes === FILES + FOLDERS, LIMIT_MS)
   t.equal(watchesOf(large.pid), 0)
 
@@ -35,7 +40,7 @@ t.test('200,000 files cost the daemon no memory, no watches, and no answer', asy
     return before !== undefined && childrenOf(large.pid).includes(before)
   }, LIMIT_MS)
 
-  writeFileSync(join(large.workspace, 'one-more'), Buffer.alloc(65_536))
+  writeFileSync(join(workspace, 'one-more'), '')
   await until(async () => (await usageOf(large))?.usedInodes === FILES + FOLDERS + 1, LIMIT_MS)
   for (let i = 0; i < 100; i++) await small.request('GET', '/healthz')
   const more = peakMib(large.pid) - peakMib(small.pid)

@@ -7,6 +7,7 @@ import { type Bench, figures, interleave, type Row } from '../bench.ts'
 import type { Daemon } from '../daemon.ts'
 import { percentile, toLine } from '../line.ts'
 import { parseCrew } from '../tools.ts'
+import { makeVolume } from '../volume.ts'
 import { privateMib } from './memory.ts'
 
 const FILES = 200_000
@@ -22,7 +23,10 @@ export const folder: Row = {
   name: 'folder',
   async measure(bench) {
     const files = bench.quick ? FILES / 50 : FILES
-    const full = join(bench.scratch, 'full')
+    // On a file system of its own, so that it is like the others.
+    const volume = await makeVolume(bench, 'full')
+    await volume.mount()
+    const full = volume.at
     fill(full, files)
     const name = `folder of ${files.toLocaleString('en')} files`
     const large = await bench.startDaemon({ config: { workspace: full } })
@@ -41,6 +45,7 @@ export const folder: Row = {
       baseline: () => ask(bench, empty),
     })
     await walking.stop()
+    await walked.stop()
     const baselineName = 'the same of an empty folder'
     return [
       toLine(
@@ -71,7 +76,6 @@ export const folder: Row = {
 }
 
 function fill(at: string, files: number): void {
-  mkdirSync(at)
   for (let n = 0; n < files; n++) {
     const below = join(at, `folder-${Math.floor(n / FILES_A_FOLDER)}`)
     if (n % FILES_A_FOLDER === 0) mkdirSync(below)
