@@ -52,6 +52,9 @@ t.test('a command that fills the workspace gets ENOSPC, and its exit says why', 
   t.equal((await usageOf(guestd)).full, 'bytes')
   await until(() => guestd.log().includes('"percent":100'))
 
+  const both = [{ command: 'true' }, { command: 'true', allowOverCap: true }]
+  for (const body of both) t.equal((await runCommand(guestd, body)).exit.exitCode, 0)
+
   const cleaned = await runCommand(guestd, { command: 'rm big; sync -f .' })
   t.equal(cleaned.exit.workspaceFull, 'bytes', 'it was full while it ran')
   await until(async () => (await usageOf(guestd)).full === null)
