@@ -15,6 +15,8 @@ export interface Subject {
   readonly bytes: number
   readonly hasMark: boolean
   readonly workloads: ReadonlyMap<string, Kind>
+  /** What was acknowledged before the recording began. */
+  readonly earlier: Claims
   readonly rules: ClaimRules
 }
 
@@ -58,7 +60,8 @@ export async function checkDisk(
       isStopped = checkMark(subject, point, { file, kept })
       if (isStopped) await checkClean(file)
     })
-  const claims = claimsAt(subject.notes, point.cut, isStopped, subject.rules)
+  const own = claimsAt(subject.notes, point.cut, isStopped, subject.rules)
+  const claims = new Map([...subject.earlier, ...own])
   await attempt('recovery', () => recover(file, point.number))
   if (losses.length > 0) return { losses, claims }
   mkdirSync(at, { recursive: true })

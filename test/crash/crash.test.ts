@@ -5,25 +5,30 @@
  */
 import { randomInt } from 'node:crypto'
 import { rmSync } from 'node:fs'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import type { DiskName } from './disks.ts'
 import type { Point } from './points.ts'
 import { createRandom } from './random.ts'
-import { RECEIPT, record, WORKLOADS } from './record.ts'
+import { record } from './record.ts'
 import { FOLDER, POINTS } from './settings.ts'
 import { openTrial, type Trial } from './trial.ts'
+import { RECEIPT, WORKLOADS } from './workloads.ts'
 
 /** A boot and its work on a busy machine, and seconds for each point. */
 const LIMIT_MS = 50 * 60_000
 const CONTROL_POINTS = 12
+/** Of the points, as many again are tried of the machine after a power cut. */
+const RESUMED_SHARE = 0.25
 /** Most writes reach the disk, as with a cut that comes a moment after them. */
 const CONTROL_LIKELIHOOD = 0.9
 const MAX_SEED = 2 ** 31
+/** Of the machine after the power cut: the disk is that of a session before the one that is cut. */
+const GENERATION = 3
 
 t.setTimeout(LIMIT_MS)
 const seed = Number(process.env.GUESTD_CRASH_SEED ?? randomInt(MAX_SEED))
 t.comment(`seed ${seed}, ${POINTS} points`)
-const { receipt } = await record(FOLDER, phase => t.comment(phase))
+const { receipt, resumed } = await record(FOLDER, phase => t.comment(phase))
 t.match(receipt, { clean: true, how: 'unmount', errors: [] }, 'the stop is clean')
 
 function open(test: { teardown(undo: () => void): void }, disk: DiskName): Trial {
@@ -32,29 +37,47 @@ function open(test: { teardown(undo: () => void): void }, disk: DiskName): Trial
   return trial
 }
 
-await t.test('nothing that was acknowledged is lost, and the file system recovers', async t => {
-  const trial = open(t, 'workspace')
+/** Tries so many points of a disk of guestd's; each of its workloads has to have something to lose. */
+async function tryPoints(t: Test, disk: 'workspace' | 'resumed', points: number): Promise<void> {
+  const trial = open(t, disk)
   const { subject } = trial
-  const choices = Array.from({ length: POINTS }, (_, number) => ({ seed, number, of: POINTS }))
+  const choices = Array.from({ length: points }, (_, number) => ({ seed, number, of: points }))
   const results = await trial.run(choices.map(trial.choose))
-  t.equal(results.size, POINTS)
+  t.equal(results.size, points)
+  const option = disk === 'resumed' ? ' --resumed' : ''
   for (const [number, { losses }] of results) {
     if (losses.length === 0) continue
-    const again = `node test/crash/point.ts --seed ${seed} --point ${number} --of ${POINTS}`
+    const again = `node test/crash/point.ts --seed ${seed} --point ${number} --of ${points}${option}`
     t.fail(`point ${number} of seed ${seed}: ${losses.join('; ')}\n${again}`)
   }
   // What was looked for was there to be lost.
   const wanted = [...results.values()].map(({ claims }) => claims)
-  for (const name of Object.keys(WORKLOADS.workspace)) {
+  for (const name of Object.keys(WORKLOADS[disk])) {
     const last = subject.notes.findLast(({ by }) => by === name)?.n ?? 0
     t.ok(last > 0, `${name} noted ${last}`)
-    t.equal(results.get(POINTS - 1)?.claims.get(name)?.n, last, 'after the stop all of it counts')
+    t.equal(results.get(points - 1)?.claims.get(name)?.n, last, 'after the stop all of it counts')
     const different = new Set(wanted.map(claims => claims.get(name)?.n ?? 0))
     t.ok(different.size > 2, `${different.size} states of it were cut`)
   }
   const flushes = subject.recording.entries.filter(({ flush }) => flush).length
   t.comment(`${subject.recording.entries.length} entries, ${flushes} flushes`)
-})
+}
+
+await t.test('nothing that was acknowledged is lost, and the file system recovers', t =>
+  tryPoints(t, 'workspace', POINTS),
+)
+
+await t.test(
+  'nor in the machine after a power cut, whose stop has to shut the volume down',
+  async t => {
+    const { session, receipt, claims } = resumed
+    t.match(session, { generation: GENERATION, resumed: true, recovered: true })
+    t.match(session.recovery, [/e2fsck -p: /])
+    t.match(receipt, { clean: true, how: 'shutdown', errors: [], heldBy: /mount namespace/ })
+    t.ok(claims.length >= 6, `${claims.map(([name, { n }]) => `${name} ${n}`)} from before the cut`)
+    await tryPoints(t, 'resumed', Math.ceil(POINTS * RESUMED_SHARE))
+  },
+)
 
 await t.test('without barriers what was synced is lost, and that is seen', async t => {
   const trial = open(t, 'no-barriers')

@@ -14,7 +14,8 @@ const CONTROL_BYTES = 64 * MIB
 
 /** `workspace`: guestd's own. The others are mounted by the test, and must lose data. */
 export const DISKS = ['workspace', 'no-barriers', 'only-syncfs'] as const
-export type DiskName = (typeof DISKS)[number]
+/** `resumed`: the workspace once more, in the machine after the one whose power was cut. */
+export type DiskName = (typeof DISKS)[number] | 'resumed'
 
 export interface DiskFiles {
   /** The machine's. */

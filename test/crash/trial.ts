@@ -7,8 +7,9 @@ import { MOUNT_POINT, unmountAll } from './leftovers.ts'
 import { readNotes } from './notes.ts'
 import { choosePoint, type Point } from './points.ts'
 import { createRebuilder, type Piece } from './rebuild.ts'
-import { AT_ONCE, BEGIN, DONE, RECEIPT, type Recorded, WORKLOADS } from './record.ts'
+import type { Recorded } from './record.ts'
 import { openRecording } from './recording.ts'
+import { claimRulesOf, WORKLOADS } from './workloads.ts'
 
 export interface Trial {
   readonly subject: Subject
@@ -26,21 +27,16 @@ export function openTrial(folder: string, disk: DiskName): Trial {
   const recorded: Recorded = JSON.parse(readFileSync(join(folder, 'recorded.json'), 'utf8'))
   const { before, log, bytes, notesAt } = recorded.disks[disk]
   const recording = openRecording(before, log)
-  const workloads = new Map(Object.entries(WORKLOADS[disk]))
-  const durableAtOnce = new Set(
-    [...workloads].filter(([, kind]) => AT_ONCE.has(kind)).map(([name]) => name),
-  )
+  const isResumed = disk === 'resumed'
+  const earlier = isResumed ? WORKLOADS.workspace : {}
   const subject: Subject = {
     recording,
     notes: readNotes(recording, notesAt),
     bytes,
-    hasMark: disk === 'workspace',
-    workloads,
-    rules: {
-      durableAtOnce,
-      flush:
-        disk === 'only-syncfs' ? { begin: RECEIPT, done: RECEIPT } : { begin: BEGIN, done: DONE },
-    },
+    hasMark: isResumed || disk === 'workspace',
+    workloads: new Map(Object.entries({ ...earlier, ...WORKLOADS[disk] })),
+    earlier: new Map(isResumed ? recorded.resumed.claims : []),
+    rules: claimRulesOf(disk),
   }
   const rebuilder = createRebuilder(recording, join(folder, `${disk}.rolling`))
   return {
