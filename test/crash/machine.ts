@@ -133,8 +133,8 @@ export function createGuest(
   }
 }
 
-/** @throws Error when the machine has ended */
-async function pause(vm: Vm): Promise<void> {
+/** A moment before it is looked at again. @throws Error when the machine has ended */
+export async function pause(vm: Vm): Promise<void> {
   const ended = await Promise.race([
     new Promise<null>(resolve => setTimeout(resolve, POLL_MS, null)),
     vm.exited,

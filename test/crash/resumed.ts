@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { startVm } from '../../rootfs/vm.ts'
 import { createClient, type Receipt, type SessionInfo } from '../../src/client/index.ts'
 import type { DiskFiles } from './disks.ts'
-import { asRoot, createGuest, nameDisks, WORKER } from './machine.ts'
+import { asRoot, createGuest, nameDisks, pause, WORKER } from './machine.ts'
 import { claimsAt, type NoteText, readNotes } from './notes.ts'
 import { choosePoint } from './points.ts'
 import { createRebuilder } from './rebuild.ts'
@@ -43,7 +43,9 @@ export async function recordResumed(
   })
   const client = createClient({ connect: vm.connect, reattachLimitMs: 0 })
   try {
-    const session = await client.session()
+    // It serves while the volume is being mended.
+    let session = await client.session()
+    for (; !session.workspace.ok; session = await client.session()) await pause(vm)
     await asRoot(client, nameDisks(['resumed']))
     const guest = createGuest(client, vm, { resumed: files })
     const say = await guest.notes('resumed')
