@@ -6,6 +6,7 @@ import {
   createClient,
   type GuestdClient,
   type RunRequest,
+  type SessionInfo,
 } from '../../src/client/index.ts'
 import { until } from '../helpers/guestd.ts'
 import type { Guest } from './harness.ts'
@@ -62,6 +63,12 @@ export async function agentProcesses(client: GuestdClient): Promise<string[]> {
   // ps ends with 1 where it lists nothing.
   const listed = await asRoot(client, 'ps -u agent -o stat=,args= || true')
   return listed.split('\n').filter(line => line !== '' && !line.startsWith('Z'))
+}
+
+/** Waits until the workspace is there, which a guestd that has to mend it serves before; the session. */
+export async function mounted(client: GuestdClient): Promise<SessionInfo> {
+  await until(async () => (await client.session()).workspace.ok, SETTLE_LIMIT_MS)
+  return await client.session()
 }
 
 /** Waits until a command shows a text in its output. */

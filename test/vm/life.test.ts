@@ -7,7 +7,7 @@ import t, { type Test } from 'tap'
 import { ensureModulesImage } from '../../rootfs/modules-image.ts'
 import { makeVolume } from '../../rootfs/volume.ts'
 import { makeScratch } from '../helpers/scratch.ts'
-import { asRoot, mountDisk, openClient, run } from './ask.ts'
+import { asRoot, mountDisk, mounted, openClient, run } from './ask.ts'
 import { bootGuest, type Guest } from './harness.ts'
 
 const MODULES = '/opt/node_modules'
@@ -59,7 +59,7 @@ t.test('a session works', async t => {
   })
   t.setTimeout(LONG_MS)
   const client = openClient(t, guest)
-  t.match(await client.session(), { resumed: false })
+  t.match(await mounted(client), { resumed: false })
   await mountDisk(client, 'modules', MODULES)
   const env = { MODULES }
   const filled = await run(client, { command: fixture('fill.sh'), env, timeoutMs: LONG_MS })
@@ -74,7 +74,7 @@ for (let round = 1; round <= STOPS_AND_RESUMES; round++) {
     const guest = await bootGuest(t, { volume })
     t.setTimeout(LONG_MS)
     const client = openClient(t, guest)
-    const { generation, resumed, lastStop } = await client.session()
+    const { generation, resumed, lastStop } = await mounted(client)
     t.match({ generation, resumed, lastStop }, { resumed: true })
     const after = await manifest(t, guest)
     const hash = (lines: string[]) => createHash('sha256').update(lines.join('\n')).digest('hex')

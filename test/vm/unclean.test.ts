@@ -7,7 +7,7 @@ import { lookAtVolume } from '../../src/volume/look.ts'
 import { guestctl } from '../helpers/guestctl.ts'
 import { makeScratch } from '../helpers/scratch.ts'
 import { fsck } from '../helpers/volume.ts'
-import { openClient, run, seen } from './ask.ts'
+import { mounted, openClient, run, seen } from './ask.ts'
 import { bootGuest, type Guest } from './harness.ts'
 
 /** Two boots and their work on a busy host. */
@@ -80,7 +80,7 @@ async function checkFlushed(t: Test, guest: Guest, name: string, line: number): 
 }
 
 async function checkRecovered(t: Test, guest: Guest, generation: number): Promise<void> {
-  const session = await openClient(t, guest).session()
+  const session = await mounted(openClient(t, guest))
   t.match(session, { generation, resumed: true, recovered: true, lastStop: null })
   t.match(session.recovery.join('\n'), /e2fsck -p: .*recovering journal/)
   t.match(await guest.console(), /the workspace had not been left clean/)
@@ -90,7 +90,8 @@ let line = 0
 
 t.test('before the first write the disk says that it is in use', async t => {
   const guest = await boot(t)
-  t.match(await openClient(t, guest).session(), { generation: 1, resumed: false, recovered: false })
+  const session = await mounted(openClient(t, guest))
+  t.match(session, { generation: 1, resumed: false, recovered: false })
   t.equal((await guest.run('echo first >first')).code, 0)
   // guestctl leaves a volume that a machine has alone.
   t.match(lookAtVolume(volume).mark, { state: 'inUse', generation: 1, receipt: null })
