@@ -117,13 +117,14 @@ async function isUnmounted(unmount: () => Promise<unknown>): Promise<boolean> {
   return false
 }
 
+/** What else is wrong with a device is for the verification to find. */
 async function isFree(device: string): Promise<boolean> {
   try {
     await runHelper('claim', [device], { limitMs: DEVICE_LIMIT_MS })
     return true
   } catch (error) {
-    if (error instanceof HelperError && error.errno === 'EBUSY') return false
-    throw error
+    if (!(error instanceof HelperError) || error.errno === 'ETIMEDOUT') throw error
+    return error.errno !== 'EBUSY'
   }
 }
 
