@@ -21,6 +21,8 @@ export function streamEvents(options: EventStreamOptions): void {
   const send = (event: SessionEvent) => response.write(encode(event))
 
   const keepAlive = () => {
+    // A reader that stalls holds the end back for as long as it likes.
+    if (response.writableEnded) return
     const { cursor } = reader
     if (!response.writableNeedDrain)
       send({ type: 'keepalive', cursor, at: new Date().toISOString() })

@@ -46,6 +46,8 @@ export function streamFrames(options: StreamOptions): void {
   }
 
   const keepAlive = () => {
+    // A reader that stalls holds the end back for as long as it likes.
+    if (response.writableEnded) return
     if (!response.writableNeedDrain) {
       send({ type: 'keepalive', at: new Date().toISOString(), cursor: reader.cursor })
     }

@@ -1,13 +1,15 @@
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import { Agent, createServer, type IncomingMessage, request } from 'node:http'
+import { Agent, createServer, type IncomingMessage, request, type ServerResponse } from 'node:http'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { streamEvents } from '../../src/api/stream-events.ts'
 import { createClient, type SessionEvent } from '../../src/client/index.ts'
 import { createEvents } from '../../src/session/events.ts'
 import { guestctl, startGuestctl } from '../helpers/guestctl.ts'
 import { type Guestd, run, startGuestd, until } from '../helpers/guestd.ts'
+import { connectRaw } from '../helpers/raw-http.ts'
 import { makeScratch } from '../helpers/scratch.ts'
 
 const BOOT = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
@@ -208,6 +210,37 @@ t.test('that every follower has the last event, or has gone, can be waited for',
   events.end()
   reader.resume()
   await followed
+})
+
+t.test('nothing is written after the end of a stream whose reader stalls', async t => {
+  const errors: string[] = []
+  const replies: ServerResponse[] = []
+  const server = createServer(({ url = '' }, response) => {
+    const events = createEvents(BOOT)
+    const id = 'x'.repeat(1_000)
+    for (let count = Number(url.slice(1)); count > 0; count--)
+      events.tell({ type: 'command_started', id, user: 'agent' })
+    response.on('error', error => errors.push(String(error)))
+    replies.push(response)
+    const reader = events.attach(null, false)
+    const onError = (error: unknown) => errors.push(String(error))
+    streamEvents({ response, reader, mediaType: 'application/x-ndjson', keepaliveMs: 20, onError })
+  })
+  const socketPath = join(makeScratch(t), 's')
+  await once(server.listen(socketPath), 'listening')
+  t.teardown(() => server.close())
+  // What a socket takes is not known to the byte: one of these is over with some of it still unsent.
+  for (let count = 64; count <= 512; count += 8) {
+    const { socket, write } = await connectRaw(socketPath)
+    t.teardown(() => socket.destroy())
+    socket.pause()
+    write(`GET /${count} HTTP/1.1\r\nHost: x\r\n\r\n`)
+  }
+  const isStalled = (one: ServerResponse) => one.writableEnded && !one.writableFinished
+  await until(() => replies.length === 57)
+  await sleep(100)
+  t.ok(replies.some(isStalled))
+  t.same(errors, [])
 })
 
 t.test('a follower that does not read costs nobody anything, and then sees a gap', async t => {
