@@ -118,7 +118,13 @@ function readValue(
 }
 
 function checkTogether(settings: TableSettings, complain: Complain): void {
-  const { output, onVersionChange, requireSession } = settings
+  const { output, onExpired, onVersionChange, requireSession } = settings
+  if (onExpired === 'reset' && !requireSession) {
+    complain(
+      'onExpired',
+      'onExpired: reset takes requireSession: true, as nobody knows before whose volume it is',
+    )
+  }
   if (onVersionChange === 'reset' && !requireSession) {
     complain(
       'onVersionChange',

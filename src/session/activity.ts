@@ -12,8 +12,8 @@ const EVERY_MS = 3_600_000
 const LEAST_MOVE_MS = 1_000
 
 /**
- * Writes it once an hour where it has moved. The first write that fails is the last: a kernel may
- * not let the device of a mounted file system be written at all.
+ * Writes it once an hour where it has moved. A write that fails is tried again an hour later, and told
+ * once: a kernel may not let the device of a mounted file system be written at all.
  */
 export function keepActivity(
   history: Pick<History, 'generation' | 'worked'>,
@@ -22,16 +22,17 @@ export function keepActivity(
 ): { stop(): Promise<void> } {
   let written = lastActivityAt()
   let writing: Promise<void> = Promise.resolve()
+  let told = false
 
   const write = async () => {
     const now = lastActivityAt()
     if (Date.parse(now) - Date.parse(written) < LEAST_MOVE_MS) return
-    written = now
     try {
       await history.worked(now)
+      written = now
     } catch (err) {
-      clearInterval(timer)
-      log.warn({ err }, 'the mark learns of the last activity at the stop only')
+      if (!told) log.warn({ err }, 'the mark could not be told of the last activity')
+      told = true
     }
   }
   const timer = setInterval(() => {

@@ -3,6 +3,7 @@ import { contentWords } from '../protocol/volume/content.ts'
 import { MARK_AREA_BYTES, type PendingFormat, type Reset } from '../protocol/volume/mark.ts'
 import type { Ext4 } from '../protocol/volume/superblock.ts'
 import type { BlockDevice } from '../sys/block-devices.ts'
+import { hasBackup } from './backup.ts'
 import { lookAt, sizeWords } from './look.ts'
 import { runTool } from './tool.ts'
 import { unavailable } from './unavailable.ts'
@@ -36,6 +37,8 @@ export async function planBlank({ path, bytes }: BlockDevice): Promise<PendingFo
   const content = await lookAt(path, bytes)
   if (content.kind !== 'blank') throw unavailable(`${path} is ${contentWords(content)}, not ext4`)
   const seen = await runTool('wipefs', ['--noheadings', '--output', 'TYPE', path], LOOK_LIMIT_MS)
+  if (await hasBackup(path, bytes))
+    throw unavailable(`${path} is not formatted: it has the backup of a superblock of ext4`)
   if (seen !== null && (seen.status !== 0 || seen.text !== ''))
     throw unavailable(`${path} is not formatted, as wipefs finds on it: ${seen.text}`)
   return {
@@ -53,6 +56,12 @@ export async function planBlank({ path, bytes }: BlockDevice): Promise<PendingFo
 export function planAgain(ext4: Ext4, why: Reset): PendingFormat {
   const { bytes, blockBytes, inodes, reservedBlocks, label, mmp } = ext4
   return { why, blocks: bytes / blockBytes, blockBytes, inodes, reservedBlocks, label, mmp }
+}
+
+/** @throws GuestdError `workspace_unavailable` where there is nothing to make a file system with */
+export async function checkFormatter({ path }: BlockDevice): Promise<void> {
+  const ran = await runTool('mke2fs', ['-V'], LOOK_LIMIT_MS)
+  if (ran === null) throw unavailable(`${path} cannot be formatted: there is no mke2fs (e2fsprogs)`)
 }
 
 /**

@@ -1,10 +1,15 @@
 /** A volume's life over its sessions, as its mark tells it. */
 import type { Receipt } from '../protocol/schemas.ts'
-import type { Mark, PendingFormat, Reset } from '../protocol/volume/mark.ts'
+import {
+  lastActivityOf,
+  type Mark,
+  type PendingFormat,
+  type Reset,
+} from '../protocol/volume/mark.ts'
 import type { Ext4 } from '../protocol/volume/superblock.ts'
 import type { BlockDevice } from '../sys/block-devices.ts'
 import { HelperError } from '../sys/helper.ts'
-import { format, planAgain } from './format.ts'
+import { checkFormatter, format, planAgain } from './format.ts'
 import { type MarkPlace, openMark } from './mark.ts'
 import { checkOwner, type Owner } from './owner.ts'
 import { recoverVolume } from './recover.ts'
@@ -75,7 +80,7 @@ export async function beginGeneration(
   const began = pending === null ? { ...verdict, reset: null } : beganBy(pending, verdict)
   // A format that was cut off is a start that did not come about.
   const generation = (before?.generation ?? 0) + (before?.pending === undefined ? 1 : 0)
-  const lastActivityAt = new Date().toISOString()
+  const lastActivityAt = notBefore(before, new Date().toISOString())
   const mark: Content = {
     ...(before ?? NEW),
     ...owner,
@@ -88,6 +93,7 @@ export async function beginGeneration(
   if (pending !== null && place !== null) {
     // Multiple mount protection is no concern of mke2fs: e2fsck sees another host.
     if (ext4?.mmp) await recoverVolume(device.path)
+    await checkFormatter(device)
     if (before?.pending === undefined) await place.write({ ...mark, pending })
     const made = await format(device, pending)
     await place.write(mark)
@@ -116,6 +122,12 @@ export async function continueGeneration(
   const generation = mark?.generation ?? 0
   const before = mark === null ? null : { ...mark, generation: generation - 1 }
   return historyOf(place, { ...(mark ?? NEW), generation, state: 'inUse' }, before, [])
+}
+
+/** A clock that is behind, for a boot or two, makes no volume look older than it is. */
+function notBefore(mark: Mark | null, at: string): string {
+  const known = mark === null || mark.generation === 0 ? null : lastActivityOf(mark)
+  return known !== null && Date.parse(known) > Date.parse(at) ? known : at
 }
 
 type Content = Parameters<MarkPlace['write']>[0]
@@ -159,9 +171,11 @@ function historyOf(
         throw error
       }
     },
-    worked: lastActivityAt => put({ lastActivityAt }),
-    leave: (receipt, lastActivityAt) =>
-      put({ state: receipt.clean ? 'clean' : 'inUse', receipt, lastActivityAt }),
+    worked: at => put({ lastActivityAt: notBefore(before, at) }),
+    leave(receipt, at) {
+      const lastActivityAt = notBefore(before, at)
+      return put({ state: receipt.clean ? 'clean' : 'inUse', receipt, lastActivityAt })
+    },
     async undo() {
       const unused = { ...NEW, generation: 0, state: 'clean' } as const
       // What was made in the meantime is whole.

@@ -7,7 +7,7 @@ import {
   type Slots,
 } from '../protocol/volume/mark.ts'
 import type { BlockDevice } from '../sys/block-devices.ts'
-import { runHelper } from '../sys/helper.ts'
+import { HelperError, runHelper } from '../sys/helper.ts'
 import { unavailable } from './unavailable.ts'
 
 /** 8 KiB from or to a device that is well take milliseconds. It is one of the steps of a stop. */
@@ -42,6 +42,8 @@ export async function openMark(device: BlockDevice, end: number): Promise<MarkPl
       const offset = end + slots.nextOffset
       await runHelper('put', [device.path, String(offset)], { limitMs: MARK_LIMIT_MS, input })
       slots = readSlots(await read())
+      if (slots.mark?.sequence !== sequence)
+        throw new HelperError('put', 'EIO', 'the mark is not there after it was written')
     },
   }
 }

@@ -30,9 +30,12 @@ export function judge(
   if (mark === null || mark.generation === 0) return { expired: false, reset: null }
   const idleMs = now - Date.parse(lastActivityOf(mark))
   const expired = retentionMs > 0 && idleMs >= retentionMs
+  // Whose it is to be is known, and that the time in the mark is the last one: a machine that was lost may have
+  // worked on without a chance to tell.
+  const sure = owner !== null && mark.state === 'clean'
+  if (sure && expired && onExpired === 'reset') return { expired, reset: 'expired' }
   const before = mark.runtimeVersion
   const version = owner?.runtimeVersion ?? null
-  if (expired && onExpired === 'reset') return { expired, reset: 'expired' }
   const changed = before !== null && version !== null && before !== version
   return { expired, reset: changed && onVersionChange === 'reset' ? 'versionChanged' : null }
 }

@@ -1,26 +1,14 @@
 /** The backup of an ext4's superblock. */
 import { closeSync, openSync, readSync } from 'node:fs'
-import { readExt4 } from '../protocol/volume/superblock.ts'
+import { BACKUPS, type Backup, readExt4 } from '../protocol/volume/superblock.ts'
 
-export interface Backup {
-  /** Where it is, in blocks. */
-  readonly block: number
-  readonly blockBytes: number
-}
-
-/** The first one, at the beginning of the second group, for every size of a block (e2fsck(8), -b). */
-const PLACES: readonly Backup[] = [
-  { block: 32_768, blockBytes: 4096 },
-  { block: 16_384, blockBytes: 2048 },
-  { block: 8_193, blockBytes: 1024 },
-]
 const SUPERBLOCK_BYTES = 1024
 
 /** One that is whole; `null`: there is none. */
 export function findBackup(path: string): Backup | null {
   const fd = openSync(path, 'r')
   try {
-    const found = PLACES.find(({ block, blockBytes }) => {
+    const found = BACKUPS.find(({ block, blockBytes }) => {
       // As in the head of a device, where 1 KiB is before it.
       const head = Buffer.alloc(2 * SUPERBLOCK_BYTES)
       readSync(fd, head, SUPERBLOCK_BYTES, SUPERBLOCK_BYTES, block * blockBytes)

@@ -57,7 +57,7 @@ t.test('a blank device is left alone where that is not configured', async t => {
 })
 
 /** What is on a device that is not to be formatted, at the beginning, in between, or at the end. */
-const used: readonly [what: string, make: (image: string) => void, says: RegExp][] = [
+const used: readonly [what: string, make: (image: string) => void, says: RegExp, mib?: number][] = [
   ['swap', image => void run('mkswap', image), /is swap/],
   [
     'a byte at its beginning',
@@ -80,6 +80,15 @@ const used: readonly [what: string, make: (image: string) => void, says: RegExp]
     /software RAID \(at its end\)/,
   ],
   [
+    'an ext4 that lost its head',
+    image => {
+      run('mke2fs', '-q', '-t', 'ext4', '-b', '4096', '-E', 'nodiscard', image)
+      write(image, 0, Buffer.alloc(68 * 1024))
+    },
+    /is not formatted: it has the backup of a superblock of ext4/,
+    160,
+  ],
+  [
     // UFS2 has its superblock at 256 KiB.
     'a signature that only wipefs knows',
     image => write(image, 256 * 1024 + 1372, Buffer.from('19015419', 'hex')),
@@ -87,9 +96,9 @@ const used: readonly [what: string, make: (image: string) => void, says: RegExp]
   ],
 ]
 
-for (const [what, make, says] of used) {
+for (const [what, make, says, mib] of used) {
   t.test(`a device with ${what} is never formatted`, async t => {
-    const image = makeBlank(t)
+    const image = makeBlank(t, mib)
     make(image)
     const before = readFileSync(image)
     const workspace = attach(t, image)

@@ -1,4 +1,14 @@
-import { closeSync, openSync, readFileSync, readSync, statSync, writeSync } from 'node:fs'
+import {
+  closeSync,
+  copyFileSync,
+  openSync,
+  readFileSync,
+  readSync,
+  statSync,
+  unlinkSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
 import t from 'tap'
 import type { SessionInfo } from '../../src/protocol/schemas.ts'
 import {
@@ -8,8 +18,11 @@ import {
   type Slots,
 } from '../../src/protocol/volume/mark.ts'
 import { type Guestd, run as runCommand, startGuestd } from '../helpers/guestd.ts'
-import { attach, fsck, makeImage, makeMountPoint, run } from '../helpers/volume.ts'
+import { attach, fsck, makeBlank, makeImage, makeMountPoint, run } from '../helpers/volume.ts'
 import { unavailable } from './support.ts'
+
+/** With 80 bytes for each, more than e2fsck is listened to. */
+const DELETED = 1_500
 
 const markOffset = (image: string) => statSync(image).size - MARK_AREA_BYTES
 
@@ -82,6 +95,33 @@ t.test('after a machine that died the volume is mended, and that is told', async
   t.equal(await guestd.stop(), 0)
   await guestd.start()
   t.match(await infoOf(guestd), { generation: 3, recovered: false, recovery: [] })
+})
+
+t.test('however much there is to mend, it is mended to the end', async t => {
+  const image = makeImage(t, { mib: 64, mark: true })
+  const device = attach(t, image)
+  const at = makeMountPoint(t)
+  run('mount', device, at)
+  // Each of these is a line of e2fsck: open at the end of the machine, and deleted.
+  const fds = Array.from({ length: DELETED }, (_, index) => {
+    const path = `${at}/${index}`
+    const fd = openSync(path, 'w')
+    unlinkSync(path)
+    return fd
+  })
+  writeFileSync(`${at}/kept`, 'kept\n')
+  run('sync', '-f', at)
+  const copy = makeBlank(t)
+  copyFileSync(image, copy)
+  for (const fd of fds) closeSync(fd)
+  const config = { workspace: copy, workspaceMount: makeMountPoint(t) }
+  const guestd = await startGuestd(t, { config })
+  const info = await infoOf(guestd)
+  t.match(info, { recovered: true, workspace: { ok: true } }, info.workspace.reason ?? '')
+  t.match(info.recovery[0], /Clearing orphaned inode.* … .*clean/s)
+  t.equal((await runCommand(guestd, { command: 'cat kept' })).stdout, 'kept\n')
+  t.equal(await guestd.stop(), 0)
+  t.equal(fsck(copy).status, 0)
 })
 
 t.test('a mark that was torn gives way to the one before it', async t => {

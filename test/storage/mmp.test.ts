@@ -46,8 +46,9 @@ t.test('a volume with multiple mount protection is used, and used again after a 
   t.equal((await runCommand(guestd, { command: 'cat file' })).stdout, 'kept\n')
   t.equal(await guestd.stop(), 0)
 
-  const expired = { ...config, retentionMs: 1, onExpired: 'reset' }
+  const expired = { ...config, retentionMs: 1, onExpired: 'reset', requireSession: true }
   const next = await startGuestd(t, { config: expired, waitForMount: false })
+  await next.request('PUT', '/v1/session', { body: { id: 'one' } })
   await until(async () => (await session(next)).workspace.ok, WATCH_LIMIT_MS)
   t.equal((await runCommand(next, { command: 'ls' })).stdout, 'lost+found\n')
   await next.stop()

@@ -67,6 +67,9 @@ const listing = async (on: Guestd) =>
 const inspect = async (path: string) =>
   JSON.parse((await guestctl(['volume', 'inspect', path, '--json'])).out)
 
+/** Nobody's volume is started empty before it is known whose it is. */
+const reset = { onExpired: 'reset', requireSession: true }
+
 /** A volume that was used by the session `one` with runtime version 1, with a file. */
 async function makeUsed(t: Test, config: object = {}, create: readonly string[] = []) {
   const workspace = join(makeScratch(t), 'v.img')
@@ -101,14 +104,14 @@ t.test('without a last activity the time of the mark counts; 0 is for ever', asy
   changeMark(workspace, { lastActivityAt: undefined, at: daysAgo(2) })
   await guestd.start()
   t.match(await infoOf(guestd), { expired: true })
-  const other = await makeUsed(t, { retentionMs: 0, onExpired: 'reset' })
+  const other = await makeUsed(t, { retentionMs: 0, ...reset })
   changeMark(other.workspace, { lastActivityAt: daysAgo(10_000) })
   await other.guestd.start()
   t.match(await infoOf(other.guestd), { expired: false, expiresAt: null, resumed: true })
 })
 
 t.test('one that has expired is started empty where that is configured', async t => {
-  const { workspace, guestd, at } = await makeUsed(t, { onExpired: 'reset' })
+  const { workspace, guestd, at } = await makeUsed(t, reset)
   const before = await inspect(workspace)
   changeMark(workspace, { lastActivityAt: daysAgo(15) })
   await guestd.start()
@@ -136,6 +139,24 @@ t.test('one that has expired is started empty where that is configured', async t
   await guestd.start()
   t.match(await infoOf(guestd), { expired: false, reset: null, resumed: true, generation: 3 })
   t.match(await listing(guestd), 'new\n')
+})
+
+t.test('one that may have been worked with for longer than its mark knows is kept', async t => {
+  const { workspace, guestd } = await makeUsed(t, reset)
+  changeMark(workspace, { state: 'inUse', lastActivityAt: daysAgo(15) })
+  await guestd.start()
+  t.match(await infoOf(guestd), { expired: true, reset: null, resumed: true })
+  t.match(await listing(guestd), 'kept\n')
+})
+
+t.test('a clock that is behind makes no volume older', async t => {
+  const { workspace, guestd } = await makeUsed(t)
+  const ahead = daysAgo(-20)
+  changeMark(workspace, { lastActivityAt: ahead })
+  await guestd.start()
+  t.equal(readMark(workspace).lastActivityAt, ahead)
+  await guestd.stop()
+  t.equal(readMark(workspace).lastActivityAt, ahead)
 })
 
 t.test('another runtime version keeps the data by default', async t => {
@@ -226,7 +247,7 @@ function piecesThatDiffer(before: Buffer, after: Buffer): number[] {
 const PIECE_BYTES = 4096
 
 t.test('an empty start of which any part was written is done again', async t => {
-  const { workspace, guestd } = await makeUsed(t, { onExpired: 'reset' })
+  const { workspace, guestd } = await makeUsed(t, reset)
   const end = statSync(workspace).size - MARK_AREA_BYTES
   const { content } = await inspect(workspace)
   const { bytes, blockBytes, inodes, label } = content

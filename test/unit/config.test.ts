@@ -153,6 +153,7 @@ t.test('a bad value names the key, where it came from and what is allowed', asyn
       'output.ringBytes',
       /more than output\.totalBytes/,
     ],
+    [{ env: { GUESTD_ON_EXPIRED: 'reset' } }, 'onExpired', /reset takes requireSession: true/],
     [
       { env: { GUESTD_ON_VERSION_CHANGE: 'reset' } },
       'onVersionChange',

@@ -30,15 +30,27 @@ const owner = (runtimeVersion: string | null) => ({ sessionId: 'one', runtimeVer
 t.test('a volume expires after so long without activity, and not a moment before', async t => {
   t.same(judge(mark(14), null, keep, NOW), { expired: true, reset: null })
   t.same(judge(mark(14), null, keep, NOW - 1), { expired: false, reset: null })
-  t.same(judge(mark(14), null, reset, NOW), { expired: true, reset: 'expired' })
-  t.same(judge(mark(14), null, { ...reset, retentionMs: 0 }, NOW), { expired: false, reset: null })
+  t.same(judge(mark(14), owner(null), reset, NOW), { expired: true, reset: 'expired' })
+  t.same(judge(mark(14), owner(null), { ...reset, retentionMs: 0 }, NOW), {
+    expired: false,
+    reset: null,
+  })
   const active = { lastActivityAt: new Date(NOW).toISOString() }
-  t.same(judge(mark(100, active), null, reset, NOW), { expired: false, reset: null })
+  t.same(judge(mark(100, active), owner(null), reset, NOW), { expired: false, reset: null })
 })
 
+t.test(
+  'nothing is started empty before it is sure that it has expired, and whose it is',
+  async t => {
+    const told = { expired: true, reset: null }
+    t.same(judge(mark(14), null, reset, NOW), told)
+    t.same(judge(mark(14, { state: 'inUse' }), owner(null), reset, NOW), told)
+  },
+)
+
 t.test('a clock that is behind has nothing expire', async t => {
-  t.same(judge(mark(-1_000), null, reset, NOW), { expired: false, reset: null })
-  t.same(judge(mark(0), null, reset, 0), { expired: false, reset: null })
+  t.same(judge(mark(-1_000), owner(null), reset, NOW), { expired: false, reset: null })
+  t.same(judge(mark(0), owner(null), reset, 0), { expired: false, reset: null })
 })
 
 t.test('of a volume that was never used nothing is known', async t => {

@@ -143,7 +143,8 @@ function fromJson(text: string): unknown {
 
 function shortened(receipt: Receipt | null): Receipt | null {
   if (receipt === null) return null
-  const short = (text: string) => text.slice(0, KEPT_CHARACTERS)
+  // JSON has six bytes for some of these.
+  const short = (text: string) => text.slice(0, KEPT_CHARACTERS).replace(/\p{C}/gu, '?')
   return {
     ...receipt,
     errors: receipt.errors.slice(0, KEPT_ERRORS).map(short),

@@ -99,3 +99,17 @@ function text(bytes: Buffer): string {
   const end = bytes.indexOf(0)
   return bytes.toString('utf8', 0, end < 0 ? bytes.length : end)
 }
+
+/** Where a backup of the superblock is. */
+export interface Backup {
+  /** In blocks. */
+  readonly block: number
+  readonly blockBytes: number
+}
+
+/** The first one, at the beginning of the second group, for every size of a block (e2fsck(8), -b). */
+export const BACKUPS: readonly Backup[] = [
+  { block: 32_768, blockBytes: 4096 },
+  { block: 16_384, blockBytes: 2048 },
+  { block: 8_193, blockBytes: 1024 },
+]

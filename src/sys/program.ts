@@ -1,0 +1,69 @@
+/** Runs a program to its end, and keeps what it said within bounds. */
+
+export interface Ran {
+  /** -1: it was ended by a signal, as when its time is over. */
+  readonly status: number
+  /** Both streams as they came; of a long one the beginning and the end. */
+  readonly text: string
+}
+
+/** Kept of each end of what a program says, in bytes. What is between is read and let go. */
+const KEPT_BYTES = 32 * 1024
+/** A program that repairs something comes to a good end at SIGTERM (e2fsck does); one that hangs does not. */
+const GRACE_MS = 60_000
+
+/**
+ * It is never ended for what it says: a repair that is cut short leaves more harm than it found.
+ *
+ * @param limitMs after it comes SIGTERM, and a minute later SIGKILL; `null`: it has any time
+ * @returns `null` where the program is not installed
+ */
+export async function runProgram(
+  program: string,
+  args: readonly string[],
+  { path, limitMs }: { readonly path: string; readonly limitMs: number | null },
+): Promise<Ran | null> {
+  // Loaded at the first use: it costs the start of a daemon that has no device nothing.
+  const { spawn } = await import('node:child_process')
+  const child = spawn(program, args, { env: { PATH: path }, stdio: ['ignore', 'pipe', 'pipe'] })
+  const kept = createEnds()
+  child.stdout.on('data', kept.add)
+  child.stderr.on('data', kept.add)
+  const timers =
+    limitMs === null
+      ? []
+      : [
+          setTimeout(() => child.kill('SIGTERM'), limitMs),
+          setTimeout(() => child.kill('SIGKILL'), limitMs + GRACE_MS),
+        ]
+  try {
+    return await new Promise((resolve, reject) => {
+      child.on('error', error => {
+        if ('code' in error && error.code === 'ENOENT') resolve(null)
+        else reject(error)
+      })
+      child.on('close', code => resolve({ status: code ?? -1, text: kept.text() }))
+    })
+  } finally {
+    for (const timer of timers) clearTimeout(timer)
+  }
+}
+
+function createEnds(): { add(chunk: Buffer): void; text(): string } {
+  let head = Buffer.alloc(0)
+  let tail = Buffer.alloc(0)
+  let left = 0
+  return {
+    add(chunk) {
+      const room = KEPT_BYTES - head.length
+      head = Buffer.concat([head, chunk.subarray(0, room)])
+      const all = Buffer.concat([tail, chunk.subarray(room)])
+      tail = all.subarray(Math.max(all.length - KEPT_BYTES, 0))
+      left += all.length - tail.length
+    },
+    text() {
+      const between = left === 0 ? '' : `\n… ${left} bytes …\n`
+      return `${head}${between}${tail}`.trim()
+    },
+  }
+}
