@@ -6,13 +6,12 @@ import type {
   KillReply,
   Receipt,
   SessionInfo,
-  StopFrame,
   WorkspaceTop,
 } from '../protocol/schemas.ts'
 import type { GuestdClient } from './client.ts'
-import { ConnectError, fromConnection } from './connect-error.ts'
-import { linesOf } from './lines.ts'
+import { ConnectError } from './connect-error.ts'
 import { commandPath } from './request.ts'
+import { stopSession } from './stop.ts'
 import { CLIENT_API_VERSION, type Transport } from './transport.ts'
 
 export type Calls = Pick<
@@ -76,22 +75,7 @@ export function createCalls(transport: Transport): Calls {
         `/v1/session/top${count === undefined ? '' : `?count=${count}`}`,
         signal,
       ),
-    async *stop({ signal } = {}) {
-      const path = '/v1/session/stop'
-      const reply = await transport.send({ method: 'POST', path, signal, fresh: true })
-      let isWhole = false
-      try {
-        for await (const line of linesOf(reply)) {
-          const frame: StopFrame = JSON.parse(line)
-          isWhole = frame.type === 'receipt'
-          yield frame
-        }
-      } catch (error) {
-        if (signal?.aborted) throw signal.reason
-        throw isWhole ? error : fromConnection(error, transport.at)
-      }
-      if (!isWhole) throw new ConnectError('lost', transport.at)
-    },
+    stop: ({ signal } = {}) => stopSession(transport, signal),
     health: async ({ signal } = {}) => {
       const { ready, reasons } = await transport.json<Readiness>({
         method: 'GET',

@@ -10,7 +10,6 @@ import type {
   SessionInfo,
   SessionRequest,
   SignalTarget,
-  StopFrame,
   WorkspaceTop,
 } from '../protocol/schemas.ts'
 import { type Address, parseAddress } from './address.ts'
@@ -20,6 +19,7 @@ import type { ConnectError } from './connect-error.ts'
 import type { RunRequest } from './request.ts'
 import type { RunningCommand } from './run.ts'
 import type { StdinWriter } from './stdin.ts'
+import type { SessionStop } from './stop.ts'
 import { createTransport } from './transport.ts'
 
 /** Longest that a lost connection is tried again: as long as guestd holds a cut command. */
@@ -106,10 +106,10 @@ export interface GuestdClient {
   /** Makes durable all that was written to the workspace. */
   flush(options?: CallOptions): Promise<Receipt>
   /**
-   * Stops the session: each step as it goes, and last the receipt. Asked again it is the same stop,
-   * with all of its steps.
+   * Stops the session, at the call. Awaited it is the receipt; iterated it is each step as it goes, and
+   * last the receipt. Asked again it is the same stop, with all of its steps.
    */
-  stop(options?: CallOptions): AsyncIterable<StopFrame>
+  stop(options?: CallOptions): SessionStop
   /** Closes idle connections; commands that are being read go on. */
   close(): void
 }

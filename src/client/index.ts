@@ -44,3 +44,4 @@ export { ADDRESS_FORMS, ConnectError, type ConnectErrorCode } from './connect-er
 export type { RunRequest } from './request.ts'
 export type { RunningCommand } from './run.ts'
 export type { StdinWriter } from './stdin.ts'
+export type { SessionStop } from './stop.ts'

@@ -98,8 +98,7 @@ async function work(
   }
   onPhase('stop')
   await say.end()
-  for await (const frame of client.stop()) if (frame.type === 'receipt') return frame
-  return null
+  return await client.stop()
 }
 
 async function unpackTree(client: GuestdClient, name: string): Promise<void> {

@@ -61,8 +61,7 @@ export async function recordResumed(
     onPhase('stop')
     await asRoot(client, HOLD)
     await say.end()
-    let receipt: Receipt | null = null
-    for await (const frame of client.stop()) if (frame.type === 'receipt') receipt = frame
+    const receipt = await client.stop()
     return { files, session, receipt, claims }
   } finally {
     client.close()

@@ -6,6 +6,7 @@ import t, { type Test } from 'tap'
 import { dial } from '../../src/client/dial.ts'
 import { createClient } from '../../src/client/index.ts'
 import { startFakeGuest } from '../helpers/fake-guest.ts'
+import { startGuestd, until } from '../helpers/guestd.ts'
 import { makeScratch } from '../helpers/scratch.ts'
 
 async function serve(t: Test, path: string, server: Server): Promise<string> {
@@ -178,4 +179,28 @@ t.test('a guestd of another API is a version mismatch', async t => {
     message: /guestd 9.0.0 answered HTTP 404/,
   })
   client.close()
+})
+
+t.test('a stop is asked for at the call, and tells its steps from the first one', async t => {
+  const guestd = await startGuestd(t)
+  const guest = createClient({ connect: guestd.connect })
+  t.teardown(() => guest.close())
+  const stop = guest.stop()
+  await until(async () => (await guest.session()).state === 'stopped')
+  const receipt = await stop
+  t.match(receipt, { type: 'receipt', clean: true, reason: 'request' })
+  for (const again of [stop, guest.stop()]) {
+    const frames = []
+    for await (const frame of again) frames.push(frame)
+    t.match(frames[0], { type: 'step', name: 'commands', state: 'started' })
+    t.same(frames.at(-1), receipt)
+  }
+})
+
+t.test('a stop that cannot be asked for rejects, and throws where it is iterated', async t => {
+  const guest = createClient({ connect: `unix:${join(makeScratch(t), 'none.sock')}` })
+  t.teardown(() => guest.close())
+  const stop = guest.stop()
+  await t.rejects(stop, { code: 'no_socket' })
+  await t.rejects(stop[Symbol.asyncIterator]().next(), { code: 'no_socket' })
 })

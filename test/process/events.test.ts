@@ -296,7 +296,7 @@ t.test('the client reads events once each, over a guestd that was killed', async
   await guestd.start()
   await guest.handOver({ id: 's' })
   await until(() => typesOf(seen).includes('session_set'))
-  for await (const _ of guest.stop());
+  t.match(await guest.stop(), { type: 'receipt', clean: true, reason: 'request' })
   await reading
   t.same(typesOf(seen), [
     'ready',
