@@ -58,14 +58,19 @@ export async function lockFolder(key: string, lost: (reason: Error) => void): Pr
     }).catch(error => {
       throw codeOf(error) === 'ELOCKED' ? new Error(inUse(holder)) : error
     })
-    writeFileSync(holderPath, JSON.stringify(ourselves()), { mode: MODE })
-    return {
-      async release() {
-        rmSync(holderPath, { force: true })
-        // One that was lost is not there any more.
-        await release().catch(() => {})
-      },
+    const giveBack = async () => {
+      removeFile(holderPath)
+      // One that was lost is not there any more.
+      await release().catch(() => {})
     }
+    try {
+      writeFileSync(holderPath, JSON.stringify(ourselves()), { mode: MODE })
+    } catch (error) {
+      // Else it would be kept, and touched, in nobody's name.
+      await giveBack()
+      throw error
+    }
+    return { release: giveBack }
   } finally {
     guard.release()
   }
@@ -121,6 +126,13 @@ function removeFolder(path: string): void {
   } catch (error) {
     if (codeOf(error) !== 'ENOENT') throw error
   }
+}
+
+/** One that stays names a process that is no holder any more. */
+function removeFile(path: string): void {
+  try {
+    rmSync(path, { force: true })
+  } catch {}
 }
 
 function codeOf(error: unknown): string {

@@ -32,20 +32,25 @@ export async function openFolder(
 ): Promise<Workspace> {
   const { path, user, flushLimitMs, capBytes } = settings
   prepare(path, user, () => log.warn({ path }, 'the workspace was missing, and has been made'))
+  /** Whoever follows the events believes that it is not there. */
+  let isToldMissing = false
+  const refused = (reason: string) => {
+    isToldMissing = true
+    tell({ type: 'workspace_unavailable', reason })
+  }
+  let usage: FolderUsage | null = null
+  const taken = () => {
+    if (capBytes > 0) usage ??= watchFolderUsage(path, capBytes, log, tell)
+    if (isToldMissing) tell({ type: 'workspace_mounted', device: null, generation: null })
+    isToldMissing = false
+  }
+
   const missing = reasonOf(path)
   if (missing !== null) {
     log.error({ path, reason: missing }, 'the workspace is not there')
-    tell({ type: 'workspace_unavailable', reason: missing })
+    refused(missing)
   }
-  let usage: FolderUsage | null = null
-  const hold = holdFolder(
-    path,
-    () => {
-      if (capBytes > 0) usage ??= watchFolderUsage(path, capBytes, log, tell)
-    },
-    log,
-    tell,
-  )
+  const hold = holdFolder(path, { taken, refused }, log)
   await hold.attempted
 
   const reason = () => reasonOf(path) ?? hold.reason

@@ -1,7 +1,6 @@
 /** Keeps the lock of a folder: takes it, again and again where another guestd has it. */
 import { statSync } from 'node:fs'
 import type { Log } from '../log.ts'
-import type { Tell } from './events.ts'
 import { type FolderLock, lockFolder } from './folder-lock.ts'
 
 export interface Hold {
@@ -9,14 +8,21 @@ export interface Hold {
   readonly reason: string | null
   /** Settles with the first attempt. */
   readonly attempted: Promise<void>
+  /** Never fails. */
   release(): Promise<void>
 }
 
 /** A folder that the other guestd leaves, or that another took the place of, is ours this soon. */
 const RETRY_MS = 2_000
 
-/** @param taken called each time that a folder becomes ours */
-export function holdFolder(path: string, taken: () => void, log: Log, tell: Tell): Hold {
+export interface HoldEvents {
+  /** A folder has become ours. */
+  taken(): void
+  /** It is not ours, or not any more; told again with another reason. */
+  refused(reason: string): void
+}
+
+export function holdFolder(path: string, { taken, refused }: HoldEvents, log: Log): Hold {
   let held: { readonly key: string; readonly lock: FolderLock } | null = null
   let reason: string | null = 'it is being locked'
   let timer: NodeJS.Timeout | undefined
@@ -25,7 +31,7 @@ export function holdFolder(path: string, taken: () => void, log: Log, tell: Tell
   const refuse = (why: string) => {
     if (why !== reason) {
       log.error({ path, reason: why }, 'the workspace is not ours')
-      tell({ type: 'workspace_unavailable', reason: why })
+      refused(why)
     }
     reason = why
   }
@@ -46,15 +52,17 @@ export function holdFolder(path: string, taken: () => void, log: Log, tell: Tell
         if (reason !== null) taken()
         reason = null
       } catch (error) {
-        refuse(error instanceof Error ? error.message : String(error))
+        refuse(wordsOf(error))
       }
     }
   }
 
   const tryToTake = () => {
-    attempt = take().finally(() => {
-      if (!isReleased) timer = setTimeout(tryToTake, RETRY_MS).unref()
-    })
+    attempt = take()
+      .catch(error => refuse(wordsOf(error)))
+      .finally(() => {
+        if (!isReleased) timer = setTimeout(tryToTake, RETRY_MS).unref()
+      })
     return attempt
   }
   let attempt: Promise<void> = Promise.resolve()
@@ -76,8 +84,19 @@ export function holdFolder(path: string, taken: () => void, log: Log, tell: Tell
   }
 }
 
-/** The folder itself, whatever path leads to it; `null` where there is none. */
+/**
+ * The folder itself, whatever path leads to it; `null` where there is none, or none that can be looked at:
+ * whoever owns the folder above may put there what he likes.
+ */
 function keyOf(path: string): string | null {
-  const stats = statSync(path, { bigint: true, throwIfNoEntry: false })
-  return stats?.isDirectory() ? `${stats.dev}-${stats.ino}` : null
+  try {
+    const stats = statSync(path, { bigint: true })
+    return stats.isDirectory() ? `${stats.dev}-${stats.ino}` : null
+  } catch {
+    return null
+  }
+}
+
+function wordsOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
 }

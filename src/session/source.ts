@@ -1,5 +1,5 @@
 /** The setting `workspace`: what it says, and the device that it leads to. */
-import { realpathSync, statSync } from 'node:fs'
+import { realpathSync, type Stats, statSync } from 'node:fs'
 import { type Content, contentWords } from '../protocol/volume/content.ts'
 import type { PendingFormat } from '../protocol/volume/mark.ts'
 import { type BlockDevice, findBlockDevice, listBlockDevices } from '../sys/block-devices.ts'
@@ -24,14 +24,25 @@ const LABEL = 'LABEL='
 /** Setting up a loop device writes nothing. */
 const ATTACH_LIMIT_MS = 10_000
 
-/** A path that is not there is a folder to be made, unless it is below /dev. */
+/**
+ * A path that is not there is a folder to be made, unless it is below /dev; so is one that cannot be looked
+ * at, and why is told by the state of the folder. Never fails.
+ */
 export function sourceOf(setting: string): Source {
   if (setting.startsWith(LABEL)) return { kind: 'label', label: setting.slice(LABEL.length) }
-  const stats = statSync(setting, { throwIfNoEntry: false })
+  const stats = statsOf(setting)
   if (stats?.isBlockDevice()) return { kind: 'device', path: setting }
   if (stats?.isFile()) return { kind: 'image', path: setting }
   if (stats === undefined && setting.startsWith('/dev/')) return { kind: 'device', path: setting }
   return { kind: 'folder', path: setting }
+}
+
+function statsOf(path: string): Stats | undefined {
+  try {
+    return statSync(path)
+  } catch {
+    return undefined
+  }
 }
 
 /**

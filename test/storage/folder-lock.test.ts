@@ -1,5 +1,6 @@
 import {
   mkdirSync,
+  readdirSync,
   renameSync,
   rmdirSync,
   rmSync,
@@ -8,12 +9,15 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { lockPlace } from '../../src/sys/lock-place.ts'
 import { type Guestd, run, startGuestd, until } from '../helpers/guestd.ts'
 import { makeScratch } from '../helpers/scratch.ts'
 import { session, unavailable } from './support.ts'
 
+/** It has been looked at again by then. */
+const RETRIED_MS = 2_500
 /** Above all that a lock takes to be found stale, or taken away, and to be tried again. */
 const LIMIT_MS = 60_000
 
@@ -44,6 +48,12 @@ t.test(
     await third.stop()
     t.equal(await first.stop(), 0)
     await until(() => isThere(second), LIMIT_MS)
+    const told = (await second.request('GET', '/v1/events')).frames()
+    const ofWorkspace = told.filter(({ type }) => type.startsWith('workspace_'))
+    t.match(ofWorkspace.slice(0, 2), [
+      { type: 'workspace_unavailable' },
+      { type: 'workspace_mounted', device: null, generation: null },
+    ])
     t.equal((await run(second, { command: 'pwd' })).stdout, `${workspace}\n`)
   },
 )
@@ -88,6 +98,33 @@ t.test('a folder that was moved stays with its guestd until that has another', a
   t.match(await unavailable(third), `pid ${first.pid}`)
   rmSync(first.workspace, { recursive: true })
   t.equal((await first.request('GET', '/healthz')).status, 200)
+})
+
+t.test('links in a circle at its place end nobody, and a folder there is taken', async t => {
+  const guestd = await startGuestd(t)
+  const { workspace, dir, pid } = guestd
+  renameSync(workspace, join(dir, 'moved'))
+  symlinkSync('workspace', workspace)
+  t.match((await session(guestd)).workspace, { ok: false, reason: /ELOOP/ })
+  await sleep(RETRIED_MS)
+  t.equal(guestd.pid, pid)
+  await guestd.stop()
+  await guestd.start()
+  t.match((await session(guestd)).workspace, { ok: false, reason: /ELOOP/ })
+  await sleep(RETRIED_MS)
+  rmSync(workspace)
+  mkdirSync(workspace)
+  await until(() => isThere(guestd), LIMIT_MS)
+})
+
+t.test('a lock that cannot name its holder is not kept', async t => {
+  const full = 'mount -t tmpfs -o size=4k none /run; head -c 4K /dev/zero > /run/filler; exec "$@"'
+  const guestd = await startGuestd(t, { wrap: ['unshare', '--mount', 'sh', '-c', full, 'sh'] })
+  t.match(await unavailable(guestd), /ENOSPC/)
+  const run = `/proc/${guestd.pid}/root/run`
+  t.same(readdirSync(`${run}/guestd-locks`), ['guard'])
+  rmSync(`${run}/filler`)
+  await until(() => isThere(guestd), LIMIT_MS)
 })
 
 t.test('a lock that is taken away ends nobody, and is taken again', async t => {

@@ -40,11 +40,11 @@ export const SessionEvent = Type.Union(
       id: Type.String({ description: 'Id of the session' }),
       runtimeVersion: nullable(Type.String(), 'As the host gave it, or null'),
     }),
-    event('workspace_mounted', 'The workspace is there', {
-      device: Type.String({ description: 'Its block device' }),
+    event('workspace_mounted', 'The workspace is there; of a folder told where it was not before', {
+      device: nullable(Type.String(), 'Its block device; null: a folder'),
       generation: nullable(
         Type.Integer({ minimum: 0 }),
-        'How many times it has been started; null: unknown',
+        'How many times it has been started; null: unknown, or a folder',
       ),
     }),
     event('workspace_recovered', 'It had not been left clean, and has been mended', {
