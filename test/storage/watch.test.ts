@@ -1,5 +1,13 @@
 import { execFileSync, spawnSync } from 'node:child_process'
-import { linkSync, mkdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  linkSync,
+  mkdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { guestctl } from '../helpers/guestctl.ts'
@@ -100,7 +108,9 @@ t.test('80, 90 and 100 % are told, and that there is room again', async t => {
     [1, 0],
   ] as const
   for (const [mib, percent] of levels) {
-    writeFileSync(join(guestd.workspace, 'data'), Buffer.alloc(mib * MIB))
+    // The folder holds no less meanwhile.
+    writeFileSync(join(guestd.dir, 'data'), Buffer.alloc(mib * MIB))
+    renameSync(join(guestd.dir, 'data'), join(guestd.workspace, 'data'))
     await until(() => told().includes(percent))
   }
   t.same(told(), [80, 90, 100, 0])

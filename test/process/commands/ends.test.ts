@@ -130,7 +130,7 @@ t.test('a cut stream ends a command that asked for it', async t => {
   const body = { id: 'cut', command, onDisconnect: 'kill', env }
   const stream = await openRun(guestd, body)
   await stream.seen('up')
-  t.ok(living().length >= 2)
+  await until(() => living().length >= 2)
   stream.cut()
   await until(async () => (await inspect(guestd, 'cut')).state === 'ended')
   t.match(await inspect(guestd, 'cut'), { cause: 'disconnected', signal: 'SIGKILL' })
