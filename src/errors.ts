@@ -58,6 +58,11 @@ export const errorTable = {
 
 export type ErrorCode = keyof typeof errorTable
 
+/** Why guestd cannot start, in words for whoever started it: nothing is wrong with guestd itself. */
+export class StartError extends Error {
+  override readonly name = 'StartError'
+}
+
 /** What goes over the wire: RFC 9457 members, with guestd's `code` and, where one is to blame, `field`. */
 export interface Problem {
   readonly type: string

@@ -2,6 +2,7 @@
 /** guestd: the composition root. Reads the settings, starts the daemon, and turns signals into its stop. */
 import { readFileSync } from 'node:fs'
 import { type Config, ConfigError, type Loaded, loadConfig, renderSettings } from './config.ts'
+import { StartError } from './errors.ts'
 import { type Daemon, startDaemon } from './lifecycle/daemon.ts'
 import { startMisconfigured } from './lifecycle/misconfigured.ts'
 import { addresses } from './lifecycle/serve.ts'
@@ -82,7 +83,9 @@ async function run(
     supervision.ready(daemon.status)
     stopOnSignals(daemon, supervision, log)
   } catch (error) {
-    fail(log, error)
+    if (!(error instanceof StartError)) return fail(log, error)
+    process.stderr.write(`guestd: ${error.message}\n`)
+    leave(log, EXIT_FAILED)
   }
 }
 

@@ -14,6 +14,7 @@ import {
   writeSync,
 } from 'node:fs'
 import { join } from 'node:path'
+import { StartError } from '../errors.ts'
 import type { EndFacts, ExitFacts } from '../protocol/frames.ts'
 import { lockFile } from '../sys/lock.ts'
 
@@ -133,7 +134,7 @@ function takeFolder(runDir: string): { release(): void } {
     return lockFile(join(runDir, 'lock'))
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error)
-    throw new Error(`runDir ${runDir} cannot be used: ${reason}`, { cause: error })
+    throw new StartError(`runDir ${runDir} cannot be used: ${reason}`)
   }
 }
 

@@ -1,11 +1,37 @@
 /** An exclusive lock on a file, gone with its holder: flock(2). */
-import { closeSync, openSync } from 'node:fs'
+import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs'
+import { numberOf } from './block-devices.ts'
 import { native } from './native.ts'
 
-/** @throws Error when another process holds it */
+/** Who has the lock: it is taken, and nothing is wrong with the file. */
+export class LockedError extends Error {
+  override readonly name = 'LockedError'
+}
+
+/** @throws LockedError when another process holds it, with its pid where that can be seen */
 export function lockFile(path: string): { release(): void } {
   const fd = openSync(path, 'a', 0o600)
   if (native.lockFile(fd)) return { release: () => closeSync(fd) }
+  const pid = holderOf(fd)
   closeSync(fd)
-  throw new Error(`${path} is locked: another guestd is running there`)
+  throw new LockedError(
+    `another guestd has it: ${pid === null ? 'its pid is not known' : `pid ${pid}`}`,
+  )
+}
+
+/** By /proc/locks, proc_locks(5): "1: FLOCK ADVISORY WRITE PID MAJOR:MINOR:INODE 0 EOF", the device in hex. */
+function holderOf(fd: number): string | null {
+  try {
+    const { dev, ino } = fstatSync(fd, { bigint: true })
+    const file = `${numberOf(dev)}:${ino}`
+    for (const line of readFileSync('/proc/locks', 'utf8').split('\n')) {
+      const [, kind, , , pid = '', place = ''] = line.trim().split(/ +/)
+      const [major = '', minor = '', inode] = place.split(':')
+      const held = `${Number.parseInt(major, 16)}:${Number.parseInt(minor, 16)}:${inode}`
+      if (kind === 'FLOCK' && held === file && Number(pid) > 0) return pid
+    }
+  } catch {
+    // Without /proc nobody can be named.
+  }
+  return null
 }
