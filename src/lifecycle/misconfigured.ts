@@ -97,6 +97,7 @@ function describe(config: Config, reason: string, version: string): SessionInfo 
       ok: false,
       reason: 'guestd is misconfigured',
       device: null,
+      sessionId: null,
       rung: 'none',
       enforcedFor: 'nobody',
       usage: null,

@@ -83,6 +83,7 @@ export async function openFolder(
         ok: why === null,
         reason: why,
         device: null,
+        sessionId: null,
         rung: capBytes > 0 ? 'watch' : 'none',
         enforcedFor: 'nobody',
         usage: why === null ? (usage?.usage ?? null) : null,

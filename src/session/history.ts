@@ -17,6 +17,8 @@ import { judge, type RetentionSettings, type Verdict } from './retention.ts'
 import { unavailable } from './unavailable.ts'
 
 export interface History {
+  /** Whose it is, by its mark; `null`: nobody's yet, or nobody knows. */
+  readonly sessionId: string | null
   /** How many times the volume has been started, this time included; `null` without a mark. */
   readonly generation: number | null
   /** It has been used before, and what was left there is there. */
@@ -27,6 +29,8 @@ export interface History {
   readonly expired: boolean
   /** Why it was started empty; `null`: it was not. */
   readonly reset: Reset | null
+  /** It was blank, and got its file system now; in bytes. `null`: it was not. */
+  readonly formattedBytes: number | null
   /** How the session before this one left it. */
   readonly lastStop: Receipt | null
   /**
@@ -97,7 +101,8 @@ export async function beginGeneration(
     if (before?.pending === undefined) await place.write({ ...mark, pending })
     const made = await format(device, pending)
     await place.write(mark)
-    return { history: historyOf(place, mark, before, []), ext4: made }
+    const formattedBytes = pending.why === 'blank' ? made.bytes : null
+    return { history: historyOf(place, mark, before, [], formattedBytes), ext4: made }
   }
   if (ext4 === null) throw unavailable(`${device.path} has no file system`)
   const leftClean = ext4.clean && !ext4.hasErrors && before?.state !== 'inUse'
@@ -139,6 +144,7 @@ function historyOf(
   first: Content,
   before: Mark | null,
   recovery: readonly string[],
+  formattedBytes: number | null = null,
 ): History {
   /** As it should be: what could not be written goes with the next write. */
   let mark = first
@@ -153,11 +159,15 @@ function historyOf(
   }
 
   return {
+    get sessionId() {
+      return place === null ? null : mark.sessionId
+    },
     generation: place === null ? null : mark.generation,
     resumed: mark.generation > 1 && (mark.began?.reset ?? null) === null,
     recovery,
     expired: mark.began?.expired ?? false,
     reset: mark.began?.reset ?? null,
+    formattedBytes,
     lastStop: before?.receipt ?? null,
     async bind(owner) {
       if (place !== null) checkOwner(mark, owner)

@@ -38,6 +38,8 @@ const RETRY_MS = 2_000
 /** A mount that takes longer, as of a long journal, goes on while guestd serves already. */
 const START_WAIT_MS = 3_000
 const WAITS_FOR_SESSION = 'the host has not said which session this is: PUT /v1/session'
+const MOUNTED_ALREADY =
+  'it was mounted before this was said, and from now on no command is started; those that run go on. With requireSession it would not have been mounted'
 /** Of the steps after a flush that took all of its time, each has a few seconds still. */
 const AFTER_FLUSH_MS = 60_000
 
@@ -57,6 +59,8 @@ export function openMounted(
   let owner = firstOwner
   let reason = 'it is being mounted'
   let mismatch: GuestdError | null = null
+  /** It is mounted, and the host has said another session than its own. */
+  let refused: string | null = null
   let retry: NodeJS.Timeout | undefined
   let isEnding = false
   /** Still told when it is no longer mounted. */
@@ -81,8 +85,13 @@ export function openMounted(
       const activity = keepActivity(volume.history, around)
       mounted = { volume, flusher, fullness: watchFullness(path, log, tell), activity }
       const { takenOver, fresh, history } = volume
-      const { generation, recovery, expired, reset } = history
+      const { generation, recovery, expired, reset, formattedBytes } = history
       const facts = { path, device: volume.device.path, takenOver, fresh, generation }
+      if (formattedBytes !== null) {
+        const formatted = { device: volume.device.path, bytes: formattedBytes }
+        log.warn(formatted, 'the workspace was blank, and has been formatted')
+        tell({ type: 'workspace_formatted', ...formatted })
+      }
       log.info(facts, 'the workspace is mounted')
       tell({ type: 'workspace_mounted', device: volume.device.path, generation })
       if (reset !== null) {
@@ -129,9 +138,10 @@ export function openMounted(
     ]),
     state: () => ({
       path,
-      ok: mounted !== null,
-      reason: mounted === null ? reason : null,
+      ok: mounted !== null && refused === null,
+      reason: mounted === null ? reason : refused,
       device: mounted?.volume.device.path ?? null,
+      sessionId: mounted?.volume.history.sessionId ?? null,
       rung: 'device',
       enforcedFor: mounted?.volume.hasReserve ? 'users' : 'everyone',
       usage: mounted?.fullness.usage() ?? null,
@@ -144,6 +154,8 @@ export function openMounted(
     fullSince: time => mounted?.fullness.fullSince(time) ?? null,
     admit(cwd) {
       if (mounted === null && isBelow(cwd, path)) throw absent()
+      // A command may write there from anywhere.
+      if (refused !== null) throw new GuestdError('session_mismatch', refused)
     },
     // The kernel refuses writers, and commands have to be able to make room.
     room: async () => {},
@@ -161,9 +173,18 @@ export function openMounted(
         if (mismatch !== null) throw mismatch
         const failure = await mounted?.volume.history.bind(given)
         if (failure) log.warn({ reason: failure }, 'the mark learns whose it is at the stop')
+        refused = null
       } catch (error) {
         owner = before
-        throw error
+        const failure = GuestdError.from(error)
+        if (mounted === null || failure.code !== 'session_mismatch') throw error
+        const { message } = failure
+        if (message !== refused) {
+          log.error({ path, reason: message }, 'the workspace takes no commands')
+          tell({ type: 'workspace_unavailable', reason: message })
+        }
+        refused = message
+        throw new GuestdError('session_mismatch', `${message}; ${MOUNTED_ALREADY}`, { field: 'id' })
       }
     },
     async flush() {

@@ -3,10 +3,15 @@ import { fstatSync, mkdirSync, openSync } from 'node:fs'
 import type { GuestdError } from '../errors.ts'
 import { contentWords } from '../protocol/volume/content.ts'
 import type { Ext4 } from '../protocol/volume/superblock.ts'
-import { type BlockDevice, findBlockDevice, numberOf } from '../sys/block-devices.ts'
+import {
+  type BlockDevice,
+  findBlockDevice,
+  listBlockDevices,
+  numberOf,
+} from '../sys/block-devices.ts'
 import { HelperError, runHelper } from '../sys/helper.ts'
 import { findHolders, holderWords } from '../sys/holders.ts'
-import { listMounts, mountAt } from '../sys/mounts.ts'
+import { listMounts, type Mount, mountAt } from '../sys/mounts.ts'
 import { findUser } from '../sys/users.ts'
 import { planBlank } from './format.ts'
 import { beginGeneration, continueGeneration, type History, type Start } from './history.ts'
@@ -160,9 +165,21 @@ function isMountedAt(device: BlockDevice, path: string): boolean {
   const mount = mountAt(path)
   if (mount === null) return false
   if (mount.device !== device.number)
-    throw unavailable(`${mount.source} (${mount.type}) is mounted at ${path} already`)
+    throw unavailable(
+      `${nameOf(mount.source, mount.type, backingFileOf(mount))} is mounted at ${path} already`,
+    )
   if (mount.readOnly) throw unavailable(`${device.path} is mounted at ${path} read-only`)
   return true
+}
+
+function backingFileOf({ device }: Mount): string | null {
+  return listBlockDevices().find(({ number }) => number === device)?.backingFile ?? null
+}
+
+/** "/dev/loop0 (ext4, /var/lib/volume.img)": a loop device says nothing without its file. */
+function nameOf(name: string, ...facts: readonly (string | null)[]): string {
+  const known = facts.filter(fact => fact !== null)
+  return known.length === 0 ? name : `${name} (${known.join(', ')})`
 }
 
 /**
@@ -192,7 +209,9 @@ async function mountDevice(found: Found, settings: VolumeSettings): Promise<Begu
   const { path, user, owner: ofSession, formatBlank } = settings
   const elsewhere = listMounts().find(mount => mount.device === device.number)
   if (elsewhere !== undefined)
-    throw unavailable(`${device.path} is mounted at ${elsewhere.at} already`)
+    throw unavailable(
+      `${nameOf(device.path, device.backingFile)} is mounted at ${elsewhere.at} already`,
+    )
   // What is not ours is not even opened for writing.
   if (!formatBlank || content.kind !== 'blank') await startOf(found, formatBlank)
   mkdirSync(path, { recursive: true })

@@ -49,7 +49,8 @@ export interface Workspace {
   fullSince(time: number): 'bytes' | 'inodes' | null
   /**
    * @param cwd absolute
-   * @throws GuestdError `workspace_unavailable` where it is below the workspace, and that is not there
+   * @throws GuestdError `workspace_unavailable` where it is below the workspace, and that is not there;
+   * `session_mismatch` wherever it is, once the host has said another session than the one that has it
    */
   admit(cwd: string): void
   /**
@@ -62,7 +63,8 @@ export interface Workspace {
   /**
    * Has it belong to the session; with `requireSession` it is mounted only now.
    *
-   * @throws GuestdError `session_mismatch`: it belongs to another
+   * @throws GuestdError `session_mismatch`: it belongs to another, and one that was mounted already takes
+   * no commands until its own is said
    */
   bind(owner: Owner): Promise<void>
   /**

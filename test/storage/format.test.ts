@@ -32,15 +32,24 @@ for (const kind of ['device', 'image'] as const) {
         reset: null,
         workspace: { ok: true, enforcedFor: 'everyone' },
       })
+      const bytes = 64 * MIB - MARK_AREA_BYTES
+      const formatted = async () =>
+        (await guestd.request('GET', '/v1/events'))
+          .frames()
+          .filter(event => event.type === 'workspace_formatted')
+      const device = (await infoOf(guestd)).workspace.device
+      t.match(await formatted(), [{ device, bytes }])
+      t.match(guestd.log(), '"msg":"the workspace was blank, and has been formatted"')
       await runCommand(guestd, { command: 'echo kept > file' })
       t.equal(await guestd.stop(), 0)
       t.equal(fsck(image).status, 0, fsck(image).text)
       t.equal(run('e2label', image).trim(), 'guestd-workspace')
       const shown = run('dumpe2fs', '-h', image)
-      t.match(shown, `Block count:              ${(64 * MIB - MARK_AREA_BYTES) / 4096}\n`)
+      t.match(shown, `Block count:              ${bytes / 4096}\n`)
       t.match(shown, /Reserved block count: +0\n/)
       await guestd.start()
       t.match(await infoOf(guestd), { generation: 2, resumed: true })
+      t.same(await formatted(), [])
       t.equal((await runCommand(guestd, { command: 'cat file' })).stdout, 'kept\n')
     },
   )

@@ -72,6 +72,11 @@ t.test('where it is required nothing is touched and nothing runs before', async 
     t.same([reply.status, reply.json().code], [503, 'starting'])
   }
   t.match((await guestd.request('GET', '/readyz')).text, 'PUT /v1/session')
+  const { connect } = guestd
+  const refused = await guestctl(['run', '--', 'true'], { connect })
+  t.match(refused.err, "(starting): 'guestctl session set --id ID' says it\n")
+  const { out } = await guestctl(['status'], { connect })
+  t.equal(out.split('PUT /v1/session').length, 2, 'it is told once')
   t.equal(mountOptions(at), null)
   t.ok(readFileSync(workspace).equals(before))
 
@@ -108,8 +113,20 @@ t.test('a volume that is mounted already learns whose it is, or refuses', async 
   t.equal(await ownerOf(workspace), 'one')
 
   const other = await startGuestd(t, { config })
-  t.match((await put(other, { id: 'two' })).json(), { code: 'session_mismatch' })
+  t.match((await infoOf(other)).workspace, { ok: true, sessionId: 'one' })
+  const refusal = (await put(other, { id: 'two' })).json()
+  t.match(refusal, { code: 'session_mismatch', detail: /that of the session one, not of two; .*/ })
+  t.match(refusal.detail, /no command is started; .* With requireSession/)
+  for (const cwd of [config.workspaceMount, '/']) {
+    const reply = await other.request('POST', '/v1/commands', { body: { command: 'true', cwd } })
+    t.same([reply.status, reply.json().code], [409, 'session_mismatch'])
+  }
+  const status = await guestctl(['status'], { connect: other.connect })
+  t.match(status.out, /^State: +not ready\nBecause: .*that of the session one, not of two\n/)
+  t.match(status.out, /^Owner: +the session one$/m)
   t.match((await put(other, { id: 'one' })).json(), { id: 'one', generation: 2, resumed: true })
+  t.equal((await runCommand(other, { command: 'true' })).exit.exitCode, 0)
+  t.notMatch((await guestctl(['status'], { connect: other.connect })).out, 'Owner:')
 })
 
 t.test(

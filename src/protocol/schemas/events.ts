@@ -50,6 +50,10 @@ export const SessionEvent = Type.Union(
     event('workspace_recovered', 'It had not been left clean, and has been mended', {
       recovery: Type.Array(Type.String(), { description: 'What was done' }),
     }),
+    event('workspace_formatted', 'Its device was blank, and got a file system, as is configured', {
+      device: Type.String({ description: 'Its block device' }),
+      bytes: count('Of the file system'),
+    }),
     event('workspace_reset', 'It was started empty, as is configured', { reset: Reset }),
     event('workspace_unavailable', 'The workspace cannot be had; told again with another reason', {
       reason: Type.String({ description: 'Why, in words' }),

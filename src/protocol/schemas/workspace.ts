@@ -40,6 +40,10 @@ export const WorkspaceInfo = Type.Object(
     ok: Type.Boolean({ description: 'It can be used' }),
     reason: nullable(Type.String(), 'Why it cannot be used, or null'),
     device: nullable(Type.String(), 'The block device that guestd mounted; null for a folder'),
+    sessionId: nullable(
+      Type.String(),
+      'Whose it is, by the mark of the volume; null: nobody has said, or it has no mark',
+    ),
     rung: Type.Enum(['device', 'watch', 'none'], {
       description:
         'What caps it: the size of its device, which the kernel enforces; for a folder the setting workspaceCapBytes, past which new commands are refused, or nothing',
