@@ -11,10 +11,15 @@ export function describeReceipt(receipt: Receipt): string {
     ['Done', `${described[how]} in ${formatDuration(ms)}`],
     ['Was dirty', `${formatBytes(dirtyBytes)} of the machine`],
     ...(heldBy === null ? [] : [['Held by', heldBy] as const]),
+    ...(how === 'shutdown' ? [['Left', LEFT] as const] : []),
     ...(errors.length === 0 ? [] : [['Errors', errors] as const]),
     ...(errorsSince === 'restart' ? [['Errors known', 'since guestd was restarted'] as const] : []),
   ])
 }
+
+/** It cannot be taken away from whoever holds it. */
+const LEFT =
+  "the mount, and an image's loop device, until the holder has ended: then start guestd with the same workspace, which cleans up, or 'umount' and 'losetup -d'"
 
 const described: Readonly<Record<Receipt['how'], string>> = {
   flush: 'written out',

@@ -3,25 +3,29 @@
 import type { WorkspaceInfo, WorkspaceTop } from '../client/index.ts'
 import { type Fact, formatBytes, renderTable } from './table.ts'
 
-export function workspaceFacts({
-  path,
-  reason,
-  device,
-  usage,
-  rung,
-  enforcedFor,
-}: WorkspaceInfo): Fact[] {
+/** @param told reasons that are told elsewhere, and not again */
+export function workspaceFacts(
+  { path, ok, reason, device, usage, rung, enforcedFor }: WorkspaceInfo,
+  told: readonly string[],
+): Fact[] {
   const where = device === null ? path : `${path} on ${device}`
-  const facts: Fact[] = [['Workspace', reason === null ? where : `${path}: ${reason}`]]
-  if (usage === null) return facts
+  const isTold = reason === null || told.some(one => one.endsWith(reason))
+  const facts: Fact[] = [['Workspace', isTold ? where : `${path}: ${reason}`]]
+  const cap: Fact = ['Cap', capText(rung, enforcedFor)]
+  if (usage === null && !ok) return facts
+  // Without a cap nobody measures it.
+  if (usage === null) return [...facts, ...(rung === 'none' ? [] : [NOT_YET]), cap]
   const { usedBytes, capBytes, usedInodes, availableInodes, full } = usage
   const percent = Math.round((usedBytes / Math.max(capBytes, 1)) * 100)
   const bytes = `${formatBytes(usedBytes)} of ${formatBytes(capBytes)} (${percent} %)`
   const most = availableInodes === null ? '' : ` of ${usedInodes + availableInodes}`
-  const files = `${usedInodes} files${most}`
+  const one = usedInodes === 1 && most === ''
+  const files = `${usedInodes} ${one ? 'file' : 'files'}${most}`
   const fullText = full === null ? '' : `; FULL: no ${full} are left`
-  return [...facts, ['Used', `${bytes}, ${files}${fullText}`], ['Cap', capText(rung, enforcedFor)]]
+  return [...facts, ['Used', `${bytes}, ${files}${fullText}`], cap]
 }
+
+const NOT_YET: Fact = ['Used', 'not measured yet']
 
 function capText(rung: WorkspaceInfo['rung'], enforcedFor: WorkspaceInfo['enforcedFor']): string {
   switch (rung) {

@@ -33,7 +33,8 @@ export function createReadiness(options: ReadinessOptions): () => Readiness {
       ...(stop.state === 'ready' ? [] : [`guestd is ${stop.state}`]),
       ...(isKnown(config.user) ? [] : [`user: there is no user ${config.user}`]),
       ...(waiting === null ? [] : [waiting]),
-      ...(ok ? [] : [`workspace: ${reason}`]),
+      // It may wait for the same.
+      ...(ok || reason === waiting ? [] : [`workspace: ${reason}`]),
       ...fullPlaces(places),
     ]
     return { ready: reasons.length === 0, reasons }

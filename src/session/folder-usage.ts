@@ -159,7 +159,7 @@ export function watchFolderUsage(
       if (usage === null || usage.full === null) return
       const { usedBytes, at } = usage
       const sizes = `${sizeWords(usedBytes)} of ${sizeWords(capBytes)}`
-      const detail = `the workspace ${path} holds ${sizes} (at ${at}); allowOverCap runs a command that makes room`
+      const detail = `the workspace ${path} holds ${sizes} (at ${at})`
       throw new GuestdError('workspace_full', detail)
     },
     stop() {

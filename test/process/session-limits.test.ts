@@ -135,7 +135,7 @@ t.test('the session tells when it will end, and since when there is no work', as
   await until(async () => (await infoOf(guestd)).idleSince !== null)
   t.match(
     (await guestctl(['status'], { connect })).out,
-    /^Ends: .*no work since .*\n +at \S+Z at the earliest$/m,
+    /^Ends: .*idle since .*\n +at \S+Z at the earliest$/m,
   )
 })
 

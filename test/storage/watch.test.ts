@@ -52,6 +52,7 @@ t.test('past its cap a folder takes no commands but those that make room', async
   const byHand = await guestctl(['run', '--', 'true'], guestd)
   t.equal(byHand.code, 125)
   t.match(byHand.err, /workspace_full.*--allow-over-cap/)
+  t.notMatch(byHand.err, 'allowOverCap', 'what to do is told once')
 
   const cleaned = await run(guestd, { command: 'rm big', allowOverCap: true })
   t.equal(cleaned.exit.workspaceFull, 'bytes', 'it was full when it began')
@@ -120,6 +121,9 @@ t.test('a cap of 0 is none', async t => {
   const guestd = await startGuestd(t, { config: { workspaceCapBytes: 0 } })
   await run(guestd, { command: 'head -c 2M /dev/zero > big' })
   t.match((await session(guestd)).workspace, { ok: true, rung: 'none', usage: null })
+  const { out } = await guestctl(['status'], guestd)
+  t.match(out, /\nCap: +none\n/)
+  t.notMatch(out, /Used:|Generation:|Resumed:/)
 })
 
 /** Deeper than one process may have open files, and than a path may be long. */

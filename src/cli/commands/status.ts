@@ -48,13 +48,13 @@ function factsOf(session: SessionInfo, { ready, reasons }: Health): Fact[] {
   return [
     ...beginning,
     ['Session', session.id ?? 'none'],
-    ['Generation', session.generation === null ? 'unknown' : String(session.generation)],
-    ['Resumed', session.resumed ? 'yes' : 'no'],
+    ['Owner', ownerOf(session)],
+    ...(workspace.device === null && session.generation === null ? [] : historyOf(session)),
     ['Started empty', session.reset === null ? [] : resetWords[session.reset]],
     ['Expired', session.expired ? 'yes, when it was started' : []],
     ['Expires', session.expiresAt ?? []],
     ['Mended', session.recovery],
-    ...workspaceFacts(workspace),
+    ...workspaceFacts(workspace, reasons),
     ['Commands', `${commands.running} running of ${limits.maxCommands}, ${commands.ended} ended`],
     ['Contained by', cgroup.mode === 'group' ? 'process groups only' : `cgroups in ${cgroup.path}`],
     ['Enforceable', cgroup.limits.length === 0 ? 'nofile' : `${cgroup.limits.join(', ')}, nofile`],
@@ -62,6 +62,20 @@ function factsOf(session: SessionInfo, { ready, reasons }: Health): Fact[] {
     ['Stopped by', stoppedBy(session)],
     ['Ends', endText(session)],
     ...end,
+  ]
+}
+
+/** Whose the volume is, where that is not this session. */
+function ownerOf({ id, workspace }: SessionInfo): string[] {
+  const { sessionId } = workspace
+  return sessionId === null || sessionId === id ? [] : [`the session ${sessionId}`]
+}
+
+/** A folder has none. */
+function historyOf({ generation, resumed }: SessionInfo): Fact[] {
+  return [
+    ['Generation', generation === null ? 'unknown: the volume has no mark' : String(generation)],
+    ['Resumed', resumed ? 'yes' : 'no'],
   ]
 }
 
@@ -82,7 +96,7 @@ function endText({ state, idleMs, lifetimeMs, idleSince, endsAt }: SessionInfo):
   const idle = idleMs === 0 ? [] : [`${formatDuration(idleMs)} without work`]
   const lifetime = lifetimeMs === 0 ? [] : [`${formatDuration(lifetimeMs)} of life`]
   const limits = [...idle, ...lifetime].join(' or ')
-  const work = idleSince === null ? 'there is work' : `no work since ${idleSince}`
+  const work = idleSince === null ? 'there is work' : `idle since ${idleSince}`
   if (limits === '') return [`never; ${work}`]
   return [`after ${limits}; ${work}`, ...(endsAt === null ? [] : [`at ${endsAt} at the earliest`])]
 }
