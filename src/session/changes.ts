@@ -1,4 +1,5 @@
 /** Tells when something changes in a folder, by chokidar, as long as the folder is small and calm. */
+import { statSync } from 'node:fs'
 import type { Log } from '../log.ts'
 import type { FSWatcher } from './chokidar.ts'
 
@@ -23,6 +24,13 @@ const MOST_ENTRIES = 1_000
 const MOST_NOTICES = 100
 /** A tree that was not calm is watched again after this long. */
 const REST_MS = 10_000
+/**
+ * The walk stays on the mount, chokidar leaves out only mounts of another device: a tree that holds more than
+ * the walk has counted, as by a bind mount, is not tried again before this long.
+ */
+const LARGE_REST_MS = 60_000
+/** How a notice of chokidar changes the number of files and folders. */
+const CHANGE_OF: Readonly<Record<string, number>> = { add: 1, addDir: 1, unlink: -1, unlinkDir: -1 }
 /** The limits of inotify(7), on watches and on instances: nothing mends them soon. */
 const EXHAUSTED = ['ENOSPC', 'EMFILE']
 
@@ -59,8 +67,11 @@ export function watchChanges(path: string, changed: () => void, log: Log): Chang
     restsUntil = performance.now() + REST_MS
     const { watch } = await import('./chokidar.ts')
     if (isStopped) return
+    const { dev } = statSync(path)
+    let entries = 0
     const begun = watch(path, {
-      ignoreInitial: true,
+      // Files of an overlay are on other devices than its folders.
+      ignored: (_path, stats) => stats?.isDirectory() === true && stats.dev !== dev,
       followSymlinks: false,
       ignorePermissionErrors: true,
       atomic: false,
@@ -72,7 +83,16 @@ export function watchChanges(path: string, changed: () => void, log: Log): Chang
       isReady = watcher === begun
       if (isReady) changed()
     })
-    begun.on('all', changed)
+    begun.on('all', event => {
+      if (watcher !== begun) return
+      entries += CHANGE_OF[event] ?? 0
+      if (isReady) changed()
+      if (entries <= MOST_ENTRIES) return
+      log.debug({ path }, 'the workspace is too large to be watched')
+      restsUntil = performance.now() + (isReady ? REST_MS : LARGE_REST_MS)
+      end()
+      changed()
+    })
     begun.on('raw', () => {
       notices += 1
       if (notices <= MOST_NOTICES || watcher !== begun) return

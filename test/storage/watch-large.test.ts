@@ -1,9 +1,11 @@
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, rmdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { startGuestd, until } from '../helpers/guestd.ts'
 import { childrenOf, statusField } from '../helpers/processes.ts'
+import { makeScratch } from '../helpers/scratch.ts'
 import { attach, makeImage, makeMountPoint, run } from '../helpers/volume.ts'
 import { usageOf, watchesOf } from './support.ts'
 
@@ -45,6 +47,34 @@ t.test('200,000 files cost the daemon no memory, no watches, and no answer', asy
   for (let i = 0; i < 100; i++) await small.request('GET', '/healthz')
   const more = peakMib(large.pid) - peakMib(small.pid)
   t.ok(more < LARGE_MIB, `${more} MiB more than for an empty folder`)
+})
+
+t.test('what is mounted in a small folder is not watched', async t => {
+  const guestd = await startGuestd(t, { config: { logLevel: 'debug' } })
+  const place = join(guestd.workspace, 'tmpfs')
+  mkdirSync(place)
+  run('mount', '-t', 'tmpfs', 'none', place)
+  t.teardown(() => run('umount', place))
+  for (let i = 0; i < 100; i++) mkdirSync(join(place, `folder-${i}`))
+  await until(() => watchesOf(guestd.pid) > 0)
+  // The folders of a watch that had no bounds would be there by now.
+  await sleep(1_000)
+  t.ok(watchesOf(guestd.pid) <= 2, `${watchesOf(guestd.pid)} watches`)
+})
+
+t.test('a small folder with a large one bound into it is not watched', async t => {
+  const large = makeScratch(t)
+  makeFiles(large, 1_500, 3_000)
+  const workspace = makeScratch(t)
+  const place = join(workspace, 'bind')
+  mkdirSync(place)
+  run('mount', '--bind', large, place)
+  t.teardown(() => run('umount', place))
+  const guestd = await startGuestd(t, { config: { workspace, logLevel: 'debug' } })
+  await until(() => guestd.log().includes('too large to be watched'), LIMIT_MS)
+  await until(() => watchesOf(guestd.pid) === 0, LIMIT_MS)
+  writeFileSync(join(workspace, 'file'), '')
+  await until(async () => (await usageOf(guestd))?.usedInodes === 1, LIMIT_MS)
 })
 
 t.test('a folder is watched while it is small, and again when it has become small', async t => {
