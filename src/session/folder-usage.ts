@@ -54,6 +54,10 @@ export function watchFolderUsage(
   tell: Tell,
 ): FolderUsage {
   let usage: Usage | null = null
+  /** What could not be read when it was last known to be past the cap: more of it later is no room. */
+  let unreadWhenFull = 0
+  /** Whether that is why it counts as full. */
+  let isHidden = false
   /** When it was last known to be past the cap. */
   let fullAt = -1
   let running: Promise<void> | null = null
@@ -93,19 +97,22 @@ export function watchFolderUsage(
   }
 
   const take = ({ bytes, inodes, unread }: Walked) => {
+    const isOver = bytes >= capBytes
+    isHidden = !isOver && usage?.full === 'bytes' && unread > unreadWhenFull
+    if (isOver) unreadWhenFull = unread
     usage = {
       usedBytes: bytes,
       availableBytes: Math.max(0, capBytes - bytes),
       capBytes,
       usedInodes: inodes,
       availableInodes: null,
-      full: bytes >= capBytes ? 'bytes' : null,
+      full: isOver || isHidden ? 'bytes' : null,
       at: new Date().toISOString(),
     }
     if (usage.full !== null) fullAt = performance.now()
     levels.take(usage)
-    const words = unread === 0 ? '' : 'folders of the workspace may not be read, and do not count'
-    if (words !== '' && words !== complaint) log.warn({ path, folders: unread }, words)
+    const words = unread === 0 ? '' : 'parts of the workspace cannot be read, and do not count'
+    if (words !== '' && words !== complaint) log.warn({ path, unread, isHidden }, words)
     complaint = words
   }
 
@@ -158,7 +165,8 @@ export function watchFolderUsage(
       limit.abort()
       if (usage === null || usage.full === null) return
       const { usedBytes, at } = usage
-      const sizes = `${sizeWords(usedBytes)} of ${sizeWords(capBytes)}`
+      const more = isHidden ? ' and what cannot be read any more' : ''
+      const sizes = `${sizeWords(usedBytes)} of ${sizeWords(capBytes)}${more}`
       const detail = `the workspace ${path} holds ${sizes} (at ${at})`
       throw new GuestdError('workspace_full', detail)
     },

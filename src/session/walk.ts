@@ -6,7 +6,7 @@ export interface Walked {
   readonly bytes: number
   /** Files and folders, itself not among them. */
   readonly inodes: number
-  /** Folders that guestd may not read: what is in them is not counted. */
+  /** Files and folders that could not be read: they, and what is in them, are not counted. */
   readonly unread: number
   /** Processor time of the walk, in milliseconds. */
   readonly cpuMs: number

@@ -1,9 +1,10 @@
 /*
  * usage PATH: walks all that is below a folder and prints "BYTES INODES UNREAD CPU_US": what is allocated on
- * the disk, how many files and folders there are (the folder itself is in neither), how many folders may not
- * be read, and the processor time that it took. It stays on the mount, follows no symbolic link, also none that takes a folder's place while it
- * walks, and counts a file with several names once. What goes away meanwhile does not count.
- * ESTALE: a folder more than KEPT_FDS deep was moved while it was walked.
+ * the disk, how many files and folders there are (the folder itself is in neither), how many could not
+ * be read, and the processor time that it took. It stays on the mount, follows no symbolic link, also none that
+ * takes a folder's place while it walks, and counts a file with several names once. What goes away meanwhile
+ * does not count. Whatever is wrong with one entry, the others count: it fails only where the folder cannot be
+ * opened, or it has no memory or descriptors itself.
  */
 #define _GNU_SOURCE
 #include "helper.h"
@@ -116,9 +117,19 @@ static int add_name(struct folder *folder, const char *name) {
   return 0;
 }
 
+/* FUSE tells others than its owner, root too, nothing of what is mounted but that it is. */
+static int is_hidden_mount(const struct walk *walk, int fd, const char *name) {
+  struct statx facts;
+  return statx(fd, name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, 0, &facts) == 0 &&
+         !is_same_mount(&facts, &walk->root);
+}
+
 static int count_entry(struct walk *walk, struct folder *folder, const char *name) {
   struct statx facts;
-  if (look(folder->fd, name, &facts) != 0) return errno == ENOENT ? 0 : fail("statx", errno);
+  if (look(folder->fd, name, &facts) != 0) {
+    if (errno != ENOENT && !is_hidden_mount(walk, folder->fd, name)) walk->unread++;
+    return 0;
+  }
   if (!is_same_mount(&facts, &walk->root)) return 0;
   long names = 1;
   if (S_ISDIR(facts.stx_mode)) {
@@ -144,7 +155,7 @@ static int read_folder(struct walk *walk, struct folder *folder) {
     struct dirent *entry = readdir(entries);
     if (entry == NULL) {
       /* One that was removed is told as missing. */
-      if (errno != 0 && errno != ENOENT) failed = fail("readdir", errno);
+      if (errno != 0 && errno != ENOENT) walk->unread++;
       break;
     }
     if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
@@ -179,29 +190,43 @@ static int enter_next(struct walk *walk) {
   const char *name = folder->names + folder->next;
   folder->next += strlen(name) + 1;
   int fd = openat(folder->fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-  if (fd < 0 && (errno == EACCES || errno == EPERM)) walk->unread++;
-  /* It has gone, or something else has its name. */
-  else if (fd < 0 && errno != ENOENT && errno != ENOTDIR && errno != ELOOP) return fail("openat", errno);
-  if (fd < 0) return 0;
+  if (fd < 0) {
+    if (errno == EMFILE || errno == ENFILE || errno == ENOMEM) return fail("openat", errno);
+    /* Else it has gone, or something else has its name. */
+    if (errno != ENOENT && errno != ENOTDIR && errno != ELOOP) walk->unread++;
+    return 0;
+  }
   struct statx facts;
-  if (look(fd, "", &facts) != 0) return fail("statx", errno);
-  if (is_same_mount(&facts, &walk->root)) return enter(walk, fd, &facts);
+  int is_read = look(fd, "", &facts) == 0;
+  if (is_read && is_same_mount(&facts, &walk->root)) return enter(walk, fd, &facts);
+  if (!is_read) walk->unread++;
   close(fd);
   return 0;
+}
+
+/* Opens the closed folder above it again; -1: that is not above it any more, or cannot be opened. */
+static int open_above(int fd, struct file_id above) {
+  struct statx facts;
+  int opened = openat(fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (opened < 0) return -1;
+  if (look(opened, "", &facts) == 0 && is_same_file(id_of(&facts), above)) return opened;
+  close(opened);
+  return -1;
+}
+
+/* It was moved while it was walked: what is left of it is not read, up to a folder that is still open. */
+static void give_up_branch(struct walk *walk) {
+  walk->unread++;
+  while (walk->folders[walk->depth - 1].fd < 0) free(walk->folders[--walk->depth].names);
 }
 
 static int leave(struct walk *walk) {
   struct folder *folder = &walk->folders[--walk->depth];
   struct folder *above = walk->depth == 0 ? NULL : &walk->folders[walk->depth - 1];
-  if (above != NULL && above->fd < 0) {
-    struct statx facts;
-    above->fd = openat(folder->fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (above->fd < 0) return fail("openat", errno);
-    if (look(above->fd, "", &facts) != 0) return fail("statx", errno);
-    if (!is_same_file(id_of(&facts), above->id)) return fail("openat", ESTALE);
-  }
+  if (above != NULL && above->fd < 0) above->fd = open_above(folder->fd, above->id);
   close(folder->fd);
   free(folder->names);
+  if (above != NULL && above->fd < 0) give_up_branch(walk);
   return 0;
 }
 
