@@ -1,6 +1,8 @@
 /** Checking a volume that nobody uses, and mending it. */
 
+import { contentWords } from '../protocol/volume/content.ts'
 import { findBackup } from './backup.ts'
+import { VolumeError } from './error.ts'
 import { withVolume } from './lock.ts'
 import { type LookedAt, lookAtVolume } from './look.ts'
 import { type Ran, runTool } from './tools.ts'
@@ -19,14 +21,31 @@ const MENDED = 1
  * All of the file system; without `repair` nothing is written. A repair mends what is safe to mend, and
  * a superblock that is gone is made again from its backup.
  *
- * @throws InUseError, VolumeError where it cannot be read
+ * @throws InUseError, VolumeError where it cannot be read, or is no volume
  */
 export async function checkVolume(path: string, repair: boolean): Promise<Checked> {
-  lookAtVolume(path)
+  checkThatItIsOne(path)
   return await withVolume(path, async () => {
-    const { status, text } = repair ? await mend(path) : await runTool('e2fsck', ['-f', '-n', path])
+    const { status, text } = await runCheck(path, repair)
     return { ...lookAtVolume(path), sound: status === 0 || (repair && status === MENDED), text }
   })
+}
+
+/** What is anything else stays what it is, whatever an older file system has left in it. */
+function checkThatItIsOne(path: string): void {
+  const { content } = lookAtVolume(path)
+  if (content.kind === 'ext4' || content.kind === 'damaged') return
+  const lostItsHead = content.kind !== 'other' && findBackup(path) !== null
+  if (!lostItsHead) throw new VolumeError(`${path} is no volume: it is ${contentWords(content)}`)
+}
+
+async function runCheck(path: string, repair: boolean): Promise<Ran> {
+  const { bytes, content } = lookAtVolume(path)
+  if (content.kind === 'ext4' && content.bytes > bytes) {
+    const text = `${path} has been cut off: an ext4 of ${content.bytes} bytes in ${bytes}`
+    return { status: NOT_MENDED, text }
+  }
+  return repair ? await mend(path) : await runTool('e2fsck', ['-f', '-n', path])
 }
 
 async function mend(path: string): Promise<Ran> {

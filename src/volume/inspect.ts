@@ -27,11 +27,13 @@ export function inspectNew(seen: LookedAt): Inspected {
 }
 
 export function expiryOf(
-  { lastActivityAt }: LookedAt,
+  { lastActivityAt, changedAt }: LookedAt,
   idleMs: number,
 ): Pick<Inspected, 'expiresAt' | 'expired'> {
   if (lastActivityAt === null) return { expiresAt: null, expired: false }
-  const at = Math.min(Date.parse(lastActivityAt) + idleMs, LAST_TIME)
+  // The clock of a guest may have been behind: the host's counts as well.
+  const last = Math.max(Date.parse(lastActivityAt), Date.parse(changedAt ?? lastActivityAt))
+  const at = Math.min(last + idleMs, LAST_TIME)
   return { expiresAt: new Date(at).toISOString(), expired: at <= Date.now() }
 }
 

@@ -1,5 +1,5 @@
 /** What an image file or a device is, as a volume; read without mounting it. */
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
 import {
   type Content,
   HEAD_BYTES,
@@ -34,12 +34,15 @@ export interface LookedAt {
   readonly usage: VolumeUsage | null
   /** When somebody last worked there, by the mark; ISO 8601. `null`: never, or nobody knows. */
   readonly lastActivityAt: string | null
+  /** When the file was last written to; `null` for a device. */
+  readonly changedAt: string | null
 }
 
 /** @throws VolumeError where it cannot be read */
 export function lookAtVolume(path: string): LookedAt {
   try {
-    const fd = openSync(path, 'r')
+    // A FIFO would wait for its writer.
+    const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
     try {
       return look(path, fd)
     } finally {
@@ -73,7 +76,8 @@ function look(path: string, fd: number): LookedAt {
     markPlace,
     mark,
     usage: content.kind === 'ext4' ? usageOf(content, mark) : null,
-    lastActivityAt: mark === null ? null : lastActivityOf(mark),
+    lastActivityAt: mark === null || mark.generation === 0 ? null : lastActivityOf(mark),
+    changedAt: stats.isFile() ? stats.mtime.toISOString() : null,
   }
 }
 

@@ -1,10 +1,10 @@
-import { closeSync, openSync, readFileSync, writeSync } from 'node:fs'
+import { closeSync, openSync, readFileSync, truncateSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { guestctl } from '../helpers/guestctl.ts'
 import { run as runCommand, startGuestd } from '../helpers/guestd.ts'
 import { makeScratch } from '../helpers/scratch.ts'
-import { makeMountPoint, run } from '../helpers/volume.ts'
+import { makeImage, makeMountPoint, run } from '../helpers/volume.ts'
 import { unavailable } from './support.ts'
 
 const SUPERBLOCK = 1024
@@ -85,4 +85,35 @@ t.test('a repair replays a journal of which the backup knows nothing', async t =
   await guestd.start()
   const { stdout } = await runCommand(guestd, { command: 'cat file folder/file' })
   t.equal(stdout, 'kept\nmore\n')
+})
+
+t.test('a volume that was cut off is not sound, and is left as it is', async t => {
+  const path = join(makeScratch(t), 'v.img')
+  await guestctl(['volume', 'create', path, '--size', '32MiB'])
+  truncateSync(path, 20 * 1024 * 1024)
+  const before = readFileSync(path)
+  for (const more of [[], ['--repair']]) {
+    const { code, out } = await guestctl(['volume', 'check', path, ...more])
+    t.equal(code, 125)
+    t.match(out, /has been cut off: an ext4 of \d+ bytes in 20971520\nNOT SOUND\n/)
+  }
+  t.ok(readFileSync(path).equals(before))
+})
+
+t.test('what is something else by now is not made the ext4 that it was', async t => {
+  const path = makeImage(t, { mib: 300 })
+  run('mkswap', path)
+  const before = readFileSync(path)
+  const { code, err } = await guestctl(['volume', 'check', path, '--repair'])
+  t.equal(code, 125)
+  t.match(err, `${path} is no volume: it is swap`)
+  t.ok(readFileSync(path).equals(before))
+})
+
+t.test('a FIFO is no volume, and nobody waits for it', async t => {
+  const path = join(makeScratch(t), 'fifo')
+  run('mkfifo', path)
+  const { code, err } = await guestctl(['volume', 'inspect', path])
+  t.equal(code, 125)
+  t.match(err, /is neither a file nor a block device/)
 })

@@ -5,6 +5,7 @@ import {
   existsSync,
   openSync,
   readdirSync,
+  readSync,
   statSync,
   symlinkSync,
   utimesSync,
@@ -13,7 +14,14 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { MARK_AREA_BYTES } from '../../src/protocol/volume/mark.ts'
+import {
+  encodeMark,
+  MARK_AREA_BYTES,
+  type Mark,
+  readSlots,
+  SLOT_BYTES,
+  SLOTS,
+} from '../../src/protocol/volume/mark.ts'
 import { guestctl } from '../helpers/guestctl.ts'
 import { makeScratch } from '../helpers/scratch.ts'
 import { attach, run } from '../helpers/volume.ts'
@@ -46,7 +54,21 @@ async function makeVolume(folder: string, name: string, session = 'one'): Promis
   const args = session === '' ? [] : ['--session', session]
   const made = await guestctl(['volume', 'create', path, '--size', '16MiB', ...args])
   if (made.code !== 0) throw new Error(made.err)
+  if (session !== '') changeMark(path, { generation: 1 })
   return path
+}
+
+/** The next mark, with changes: as of a volume that a guest has used. */
+function changeMark(path: string, change: Partial<Mark>): void {
+  const at = statSync(path).size - MARK_AREA_BYTES
+  const fd = openSync(path, 'r+')
+  const slots = Buffer.alloc(SLOTS * SLOT_BYTES)
+  readSync(fd, slots, 0, slots.length, at)
+  const { mark, nextOffset } = readSlots(slots)
+  if (mark === null) throw new Error('there is no mark')
+  const next = encodeMark({ ...mark, sequence: mark.sequence + 1, ...change })
+  writeSync(fd, next, 0, next.length, at + nextOffset)
+  closeSync(fd)
 }
 
 const volumesOf = async (folder: string) =>
@@ -73,7 +95,7 @@ for (const [what, script, says] of [
       t.equal(refused.code, 125)
       t.match(refused.err, new RegExp(`v\\.img is in use: \\S*python3 -c .* ${who}`))
     }
-    t.match((await guestctl(['volume', 'list', folder])).out, new RegExp(`one +0 +in use .*${who}`))
+    t.match((await guestctl(['volume', 'list', folder])).out, new RegExp(`one +1 +in use .*${who}`))
     t.match(await volumesOf(folder), [{ holders: [{ pid: holder.pid, how: says }] }])
     const swept = await sweep(folder)
     t.equal(swept.code, 0)
@@ -142,6 +164,27 @@ t.test('sweep leaves what is not expired, not used, not a volume, or behind a li
   t.same(readdirSync(folder).sort(), ['link.img', 'new.img', 'newer.img', 'other'])
   t.ok(existsSync(elsewhere))
   t.match((await guestctl(['volume', 'inspect', newer])).out, /Mark: +that of a newer guestd/)
+})
+
+t.test('a volume that was made for a session and never used does not expire', async t => {
+  const folder = makeScratch(t)
+  const path = await makeVolume(folder, 'v.img')
+  changeMark(path, { generation: 0 })
+  t.match((await sweep(folder)).out, /^kept .*: it has not been used yet\n/)
+  const [seen] = await volumesOf(folder)
+  t.match(seen, { lastActivityAt: null, expiresAt: null, expired: false })
+})
+
+t.test('a file that was written to lately has not expired, whatever its mark says', async t => {
+  const folder = makeScratch(t)
+  const path = await makeVolume(folder, 'v.img')
+  const lastActivityAt = '2020-01-01T00:00:00.000Z'
+  changeMark(path, { lastActivityAt })
+  const kept = await guestctl(['volume', 'sweep', folder, '--idle', '1h'])
+  t.match(kept.out, /^kept .*: it is not idle for that long\n/)
+  utimesSync(path, new Date(lastActivityAt), new Date(lastActivityAt))
+  const swept = await guestctl(['volume', 'sweep', folder, '--idle', '1h'])
+  t.match(swept.out, /\n1 deleted, 0 kept; /)
 })
 
 t.test('sweep fails when it could not delete one, and goes on with the others', async t => {
