@@ -102,7 +102,7 @@ async function sweepOne(path: string, idleMs: number, dryRun: boolean): Promise<
   })
   if (markPlace === 'newer') return told('kept', 'its mark is that of a newer guestd')
   if (markPlace === 'foreign') return told('kept', 'what is in the place of its mark is no mark')
-  if (mark === null) return told('kept', 'it has not been used yet')
+  if (mark === null || mark.generation === 0) return told('kept', 'it has not been used yet')
   if (holders.length > 0) return told('kept', `in use: ${holderWords(holders)}`)
   if (!volume.expired) return told('kept', 'it is not idle for that long')
   if (dryRun) return told('expired', null)

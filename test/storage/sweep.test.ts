@@ -216,7 +216,7 @@ t.test('a file that cannot be read is told, and the others all the same', async 
   t.teardown(() => void run('umount', bad))
   const listed = await guestctl(['volume', 'list', folder])
   t.equal(listed.code, 125)
-  t.match(listed.out, /good\.img +one +0 +clean/)
+  t.match(listed.out, /good\.img +one +1 +clean/)
   t.match(listed.out, /\nnot read: EIO/)
   const swept = await sweep(folder)
   t.equal(swept.code, 125)
