@@ -20,15 +20,21 @@ export function readCreateOptions(args: Arguments): CreateOptions {
 
 /** EXT4_LABEL_MAX, e2label(8). */
 const MAX_LABEL_BYTES = 16
+/** `1GB`: a disk of that size has 1,000 ** 3 bytes. */
+const DECIMAL = /^([\d.]+)([kmgt])b$/i
 /** As sessions have it. */
 const SESSION_ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/
 
 function sizeOf(text: string): number {
+  const refuse = (why: string) => new UsageError(`--size: '${text}' ${why}`)
+  const [, number, unit] = DECIMAL.exec(text) ?? []
+  if (unit !== undefined)
+    throw refuse(`may mean powers of 1,000: for those of 1,024 say ${number}${unit}iB`)
   const bytes = parseSize('--size', text)
-  if (bytes >= MIN_BYTES && bytes <= MAX_BYTES && bytes % BLOCK_BYTES === 0) return bytes
-  throw new UsageError(
-    `--size: '${text}' is not a multiple of 4 KiB from 16 MiB (with less there is no journal) to 8 TiB`,
-  )
+  if (bytes < MIN_BYTES) throw refuse('is too small: with less than 16MiB there is no journal')
+  if (bytes > MAX_BYTES) throw refuse('is too large: 8TiB is the most')
+  if (bytes % BLOCK_BYTES !== 0) throw refuse('is not a multiple of 4 KiB')
+  return bytes
 }
 
 /** More files than blocks would only be empty ones. */

@@ -12,7 +12,7 @@ export function describeVolume(volume: Inspected): string {
   const { path, bytes, content, mark, markPlace, usage, lastActivityAt, expiresAt } = volume
   return renderFacts([
     ['Volume', path],
-    ['Size', formatBytes(bytes)],
+    ['File', formatBytes(bytes)],
     ['Content', contentWords(content)],
     ...(content.kind === 'ext4'
       ? ([
@@ -23,7 +23,7 @@ export function describeVolume(volume: Inspected): string {
     ...(usage === null ? [] : usageFacts(usage)),
     ['Mark', mark === null ? (placeWords[markPlace] ?? '') : markWords(mark)],
     ...(mark === null ? [] : markFacts(mark)),
-    ['Last activity', lastActivityAt ?? 'not known'],
+    ['Last activity', lastActivityAt ?? (content.kind === 'ext4' ? 'never used' : 'not known')],
     ['Expires', expiresAt === null ? 'never' : `${expiresAt}${volume.expired ? ' (expired)' : ''}`],
   ])
 }

@@ -51,7 +51,8 @@ async function useOf(pid: string, { dev, ino }: FileId): Promise<'locks' | 'writ
   return writes ? 'writes' : null
 }
 
-async function commandOf(pid: string): Promise<string> {
+/** Of a process, for people. */
+export async function commandOf(pid: string): Promise<string> {
   const line = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')
   const text = line.replace(/[\p{Cc}\s]+/gu, ' ').trim()
   if (text !== '') return text.slice(0, MAX_COMMAND_CHARACTERS)

@@ -13,6 +13,7 @@ export interface Holder {
 
 /** More names help nobody. */
 const MAX_HOLDERS = 8
+const IN_NAMESPACE = 'mount namespace'
 
 /**
  * Processes that use the device itself, or the file system on it, by its `MAJOR:MINOR`: at most 8,
@@ -20,16 +21,19 @@ const MAX_HOLDERS = 8
  */
 export async function findHolders(number: string): Promise<readonly Holder[]> {
   const found: Holder[] = []
+  /** Many processes may share one that has a copy of the mount: they come last. */
+  const inNamespaces: Holder[] = []
   const own = await readlink('/proc/self/ns/mnt').catch(() => '')
   for (const name of await readdir('/proc')) {
     if (!/^\d+$/.test(name) || Number(name) === process.pid) continue
     const how = (await usedFiles(name, number)) ?? (await otherNamespace(name, number, own))
     if (how === null) continue
     const comm = await readFile(`/proc/${name}/comm`, 'utf8').catch(() => '?')
-    found.push({ pid: Number(name), name: comm.trim(), how })
+    const list = how === IN_NAMESPACE ? inNamespaces : found
+    if (list.length < MAX_HOLDERS) list.push({ pid: Number(name), name: comm.trim(), how })
     if (found.length === MAX_HOLDERS) break
   }
-  return found
+  return [...found, ...inNamespaces].slice(0, MAX_HOLDERS)
 }
 
 /** `sleep (pid 12, cwd), dm-0` */
@@ -62,7 +66,7 @@ async function otherNamespace(pid: string, number: string, own: string): Promise
   if (namespace === own) return null
   try {
     const mounted = listMounts(Number(pid)).some(mount => mount.device === number)
-    return mounted ? 'mount namespace' : null
+    return mounted ? IN_NAMESPACE : null
   } catch {
     return null
   }

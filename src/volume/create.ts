@@ -1,6 +1,7 @@
 /** Making a volume of an exact size. */
 import {
   closeSync,
+  existsSync,
   fsyncSync,
   linkSync,
   openSync,
@@ -9,6 +10,7 @@ import {
   truncateSync,
   writeSync,
 } from 'node:fs'
+import { dirname } from 'node:path'
 import { encodeMark, MARK_AREA_BYTES } from '../protocol/volume/mark.ts'
 import { availableBytes } from '../protocol/volume/superblock.ts'
 import { VolumeError } from './error.ts'
@@ -54,6 +56,8 @@ const MAX_ATTEMPTS = 40
 export async function createVolume(path: string, options: CreateOptions): Promise<LookedAt> {
   if (statSync(path, { throwIfNoEntry: false })?.isBlockDevice())
     throw new VolumeError(`${path} is a block device: create makes image files`)
+  const folder = dirname(path)
+  if (!existsSync(folder)) throw new VolumeError(`there is no folder ${folder}`)
   const draft = `${path}.${process.pid}.draft`
   try {
     closeSync(openSync(draft, 'wx', 0o600))

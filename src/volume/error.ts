@@ -4,6 +4,11 @@ export class VolumeError extends Error {
 
   static from(error: unknown): VolumeError {
     if (error instanceof VolumeError) return error
+    const { code, path = '' }: NodeJS.ErrnoException =
+      error instanceof Error ? error : new Error(String(error))
+    if (code === 'ENOENT') return new VolumeError(`there is no ${path}`)
+    if (code === 'ENOTDIR') return new VolumeError(`${path} is no folder`)
+    if (code === 'EACCES') return new VolumeError(`${path}: permission denied (EACCES)`)
     return new VolumeError(error instanceof Error ? error.message : String(error))
   }
 }

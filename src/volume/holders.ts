@@ -1,7 +1,7 @@
 /** Who uses a volume: machines, loop devices, mounts, and whoever has it open for writing. */
 import { type Stats, statSync } from 'node:fs'
 import { findBlockDevice, listBlockDevices } from '../sys/block-devices.ts'
-import { findFileUsers } from '../sys/file-users.ts'
+import { commandOf, findFileUsers } from '../sys/file-users.ts'
 import { findHolders } from '../sys/holders.ts'
 import { listMounts } from '../sys/mounts.ts'
 import { VolumeError } from './error.ts'
@@ -66,10 +66,28 @@ async function ofFile(
     command,
     how: locks ? 'has its lock' : 'has it open for writing',
   }))
-  const loops = listBlockDevices()
-    .filter(({ backingFile }) => backingFile !== null && isSame(backingFile, stats))
-    .map(({ path: command, number }) => ({ pid: null, command, how: loopWords(number) }))
-  return [...processes, ...loops]
+  const loops = listBlockDevices().filter(
+    ({ backingFile }) => backingFile !== null && isSame(backingFile, stats),
+  )
+  const shown = loops.map(({ path: command, number }) => ({
+    pid: null,
+    command,
+    how: loopWords(number),
+  }))
+  const working = await Promise.all(loops.map(({ number }) => workingOn(number)))
+  return [...processes, ...shown, ...working.flat()]
+}
+
+/** Who has files there, as guestd itself has; not everybody who could. */
+async function workingOn(number: string): Promise<readonly VolumeHolder[]> {
+  const users = (await findHolders(number)).filter(({ how }) => how !== 'mount namespace')
+  return await Promise.all(
+    users.map(async ({ pid, how }) => ({
+      pid,
+      command: await commandOf(String(pid)),
+      how: `uses it (${how})`,
+    })),
+  )
 }
 
 function isSame(path: string, { dev, ino }: Stats): boolean {
@@ -89,10 +107,5 @@ async function ofDevice(path: string): Promise<readonly VolumeHolder[]> {
     .filter(one => one.device === device.number)
     .map(({ at }) => ({ pid: null, command: at, how: 'is where it is mounted' }))
   const devices = device.holders.map(name => ({ pid: null, command: name, how: 'is made of it' }))
-  const processes = (await findHolders(device.number)).map(({ pid, name, how }) => ({
-    pid,
-    command: name,
-    how: `uses it (${how})`,
-  }))
-  return [...mounts, ...devices, ...processes]
+  return [...mounts, ...devices, ...(await workingOn(device.number))]
 }

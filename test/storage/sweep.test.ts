@@ -74,7 +74,7 @@ function changeMark(path: string, change: Partial<Mark>): void {
 const volumesOf = async (folder: string) =>
   JSON.parse((await guestctl(['volume', 'list', folder, '--json'])).out).volumes
 const sweep = (folder: string, ...more: string[]) =>
-  guestctl(['volume', 'sweep', folder, '--idle', '0s', ...more])
+  guestctl(['volume', 'sweep', folder, '--idle', '1ms', ...more])
 
 for (const [what, script, says] of [
   ['has the lock of', LOCK, 'has its lock'],

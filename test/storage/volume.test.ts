@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, statfsSync } from 'node:fs'
+import { copyFileSync, readdirSync, readFileSync, statfsSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { guestctl } from '../helpers/guestctl.ts'
@@ -59,7 +59,9 @@ t.test('guestd uses such a volume: the cap holds root, and the mark is kept', as
   t.ok(written <= 16 * MIB && written >= 16 * MIB - 8192, `${written}`)
 
   const used = await guestctl(['volume', 'list', join(path, '..')])
-  t.match(used.out, /v\.img +one +1 +in use .* is a loop device of it|shows it, mounted at /)
+  t.match(used.out, /v\.img +one +1 +in use .*shows it, mounted at /)
+  const refused = await guestctl(['volume', 'inspect', path])
+  t.match(refused.err, new RegExp(`guestd\\.js .*\\(pid ${guestd.pid}\\) uses it \\(fd `))
   await guestd.stop()
   const seen = await guestctl(['volume', 'inspect', path, '--json'])
   t.match(JSON.parse(seen.out), { mark: { sessionId: 'one', generation: 1, state: 'clean' } })
@@ -89,13 +91,36 @@ t.test('a check says whether it is sound, and mends it when asked', async t => {
   t.match((await guestctl(['volume', 'check', path])).out, /\nSound\n$/)
 })
 
+t.test('a sound volume of a machine that died is told as not left clean', async t => {
+  const image = makeImage(t, { mark: true })
+  const guestd = await startGuestd(t, {
+    config: { workspace: image, workspaceMount: makeMountPoint(t) },
+  })
+  await runCommand(guestd, { command: 'echo x > file; sync' })
+  const copy = makeBlank(t)
+  copyFileSync(image, copy)
+  await guestd.stop()
+  const { code, out } = await guestctl(['volume', 'check', copy])
+  t.equal(code, 0)
+  t.match(
+    out,
+    /\nSound, but not left clean: the next start replays its journal, as --repair does\n$/,
+  )
+  t.match((await guestctl(['volume', 'check', copy, '--repair'])).out, /\nSound\n$/)
+})
+
 t.test('wrong usage is told', async t => {
   const cases: readonly [args: string[], says: RegExp][] = [
-    [['volume'], /there is no 'volume '/],
+    [['volume'], /volume: say what to do: create, inspect/],
+    [['volume', 'mend', 'x'], /there is no 'volume mend': create, /],
     [['volume', 'create'], /the path is missing/],
-    [['volume', 'create', 'x', '--size', '5000'], /multiple of 4 KiB/],
-    [['volume', 'create', 'x', '--size', '8MiB'], /from 16 MiB \(with less there is no journal\)/],
-    [['volume', 'create', 'x', '--size', '9TiB'], /to 8 TiB/],
+    [
+      ['volume', 'create', 'x', '--size', '5000'],
+      /too small: with less than 16MiB there is no journal/,
+    ],
+    [['volume', 'create', 'x', '--size', '16777217'], /not a multiple of 4 KiB/],
+    [['volume', 'create', 'x', '--size', '1GB'], /powers of 1,000: for those of 1,024 say 1GiB/],
+    [['volume', 'create', 'x', '--size', '9TiB'], /too large: 8TiB is the most/],
     [
       ['volume', 'create', 'x', '--files', '0'],
       /not from 1 to 262144, which is one for every 4 KiB/,
@@ -103,8 +128,12 @@ t.test('wrong usage is told', async t => {
     [['volume', 'create', 'x', '--size', '16MiB', '--files', '4097'], /not from 1 to 4096/],
     [['volume', 'sweep', '.', '--older-than', '1d'], /older-than/],
     [['volume', 'create', 'x', '--label', 'a-label-of-17-chrs'], /a label has 16 at most/],
-    [['volume', 'inspect', '/nope'], /ENOENT/],
-    [['volume', 'list', '/nope'], /ENOENT/],
+    [['volume', 'inspect', '/nope'], /there is no \/nope\n/],
+    [['volume', 'create', '/nope/x'], /there is no folder \/nope\n/],
+    [['volume', 'list', '/dev/null'], /\/dev\/null is no folder\n/],
+    [['volume', 'inspect', 'x', '--repair'], /volume inspect takes no --repair: that is for check/],
+    [['volume', 'sweep', '.', '--idle', '0d'], /all that was ever used has expired/],
+    [['volume', 'list', '/nope'], /there is no \/nope\n/],
   ]
   for (const [args, says] of cases) {
     const { code, err } = await guestctl(args)
@@ -139,7 +168,7 @@ t.test('an inspection tells how full it is, and when it expires', async t => {
   // By the time in the mark, or that of the file where it is later.
   const last = Math.max(Date.parse(seen.lastActivityAt), Date.parse(seen.changedAt))
   t.equal(Date.parse(seen.expiresAt) - last, 14 * 24 * 3_600_000)
-  const expired = await guestctl(['volume', 'inspect', path, '--idle', '0s'])
+  const expired = await guestctl(['volume', 'inspect', path, '--idle', '1ms'])
   t.match(expired.out, /Used: +1\.0 MiB of 16\.0 MiB\n/)
   t.match(expired.out, /Expires: +20\S+ \(expired\)\n$/)
 })

@@ -24,7 +24,11 @@ export const session: CliCommand = {
       multiple: true,
       help: "Set a variable for all commands; NAME alone takes guestctl's own value",
     },
-    { name: 'idle', value: 'TIME', help: 'Stop it after so long without work: 30m; 0: never' },
+    {
+      name: 'idle',
+      value: 'TIME',
+      help: 'Stop it after so long without work: 30m; a plain number is seconds; 0: never',
+    },
     {
       name: 'lifetime',
       value: 'TIME',
@@ -38,7 +42,8 @@ have it; the limits are those of commands that do not ask for their own.
   guestctl session set --id s-42 -e CI=1 --idle 30m --lifetime 8h`,
   run: async (args, { client, stdout, env }) => {
     const [verb, extra] = args.operands
-    if (verb !== 'set') throw new UsageError(`there is no 'session ${verb ?? ''}': set`)
+    if (verb === undefined) throw new UsageError('session: say what to do: set')
+    if (verb !== 'set') throw new UsageError(`there is no 'session ${verb}': set`)
     if (extra !== undefined) throw new UsageError(`'${extra}' is one argument too many`)
     const info = await client().handOver(readSession(args, env))
     await stdout.write(args.has('json') ? `${JSON.stringify(info, null, 2)}\n` : `${info.id}\n`)

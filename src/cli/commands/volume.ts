@@ -1,5 +1,6 @@
 /** guestctl volume */
 
+import type { Content } from '../../protocol/volume/content.ts'
 import { checkVolume } from '../../volume/check.ts'
 import { createVolume } from '../../volume/create.ts'
 import { listVolumes, sweepVolumes } from '../../volume/folder.ts'
@@ -18,7 +19,11 @@ export const volume: CliCommand = {
   summary: 'Make, inspect, check, list and sweep workspace volumes on this host',
   operands: 'create|inspect|check FILE, or list|sweep FOLDER',
   options: [
-    { name: 'size', value: 'SIZE', help: `create: what users get; default: ${DEFAULT_SIZE}` },
+    {
+      name: 'size',
+      value: 'SIZE',
+      help: `create: what users get, 16MiB to 8TiB; default: ${DEFAULT_SIZE}`,
+    },
     { name: 'files', value: 'N', help: 'create: room for so many; default: one for every 4 KiB' },
     { name: 'mmp', help: 'create: for a device that several hosts see: they keep each other out' },
     { name: 'label', value: 'LABEL', help: `create: default: ${DEFAULT_LABEL}` },
@@ -39,13 +44,33 @@ sweep when a file could not be read or deleted.`,
   run: async (args, context) => {
     const [verb, path, extra] = args.operands
     const act = verbs[verb ?? '']
-    if (act === undefined)
-      throw new UsageError(`there is no 'volume ${verb ?? ''}': ${Object.keys(verbs).join(', ')}`)
+    const known = Object.keys(verbs).join(', ')
+    if (verb === undefined) throw new UsageError(`volume: say what to do: ${known}`)
+    if (act === undefined) throw new UsageError(`there is no 'volume ${verb}': ${known}`)
     if (path === undefined || path === '')
       throw new UsageError(`volume ${verb}: the path is missing`)
     if (extra !== undefined) throw new UsageError(`'${extra}' is one argument too many`)
+    const foreign = Object.entries(verbsOf).find(
+      ([option, of]) => args.has(option) && !of.includes(verb),
+    )
+    if (foreign !== undefined)
+      throw new UsageError(
+        `volume ${verb} takes no --${foreign[0]}: that is for ${foreign[1].join(', ')}`,
+      )
     return await act(path, args, context)
   },
+}
+
+/** Which of them take an option; all take the others. */
+const verbsOf: Readonly<Record<string, readonly string[]>> = {
+  size: ['create'],
+  files: ['create'],
+  mmp: ['create'],
+  label: ['create'],
+  session: ['create'],
+  repair: ['check'],
+  idle: ['inspect', 'list', 'sweep'],
+  'dry-run': ['sweep'],
 }
 
 type Verb = (path: string, args: Arguments, context: Context) => Promise<number>
@@ -66,7 +91,7 @@ const verbs: Readonly<Record<string, Verb>> = {
   },
   async check(path, args, { stdout }) {
     const { text, ...checked } = await checkVolume(path, args.has('repair'))
-    const verdict = checked.sound ? 'Sound' : 'NOT SOUND'
+    const verdict = checked.sound ? soundWords(checked) : 'NOT SOUND'
     await stdout.write(args.has('json') ? json({ ...checked, text }) : `${text}\n${verdict}\n`)
     return checked.sound ? exitCodes.ok : exitCodes.ownError
   },
@@ -85,10 +110,20 @@ const verbs: Readonly<Record<string, Verb>> = {
   },
 }
 
+/** What is wrong in a check that writes nothing may be only what the journal has still to say. */
+function soundWords({ content }: { readonly content: Content }): string {
+  const leftClean = content.kind !== 'ext4' || content.clean
+  return leftClean
+    ? 'Sound'
+    : 'Sound, but not left clean: the next start replays its journal, as --repair does'
+}
+
 /** A bare number would be seconds: who means days would lose all that there is. */
 function idleOf(args: Arguments): number {
   const text = args.value('idle') ?? DEFAULT_IDLE
   if (/^[\d.]+$/.test(text))
     throw new UsageError(`--idle: '${text}' has no unit: ${text}d, ${text}h or ${text}m`)
-  return parseDuration('--idle', text)
+  const idleMs = parseDuration('--idle', text)
+  if (idleMs > 0) return idleMs
+  throw new UsageError(`--idle: with '${text}' all that was ever used has expired: say 1s for that`)
 }
