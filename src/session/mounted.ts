@@ -9,6 +9,7 @@ import { keepActivity } from './activity.ts'
 import { createFlusher, type Flusher } from './flusher.ts'
 import { type Fullness, watchFullness } from './fullness.ts'
 import type { History } from './history.ts'
+import { tellMounted } from './mount-news.ts'
 import type { Owner } from './owner.ts'
 import type { Source } from './source.ts'
 import { readTop, TOP_LIMIT_MS } from './top.ts'
@@ -84,24 +85,7 @@ export function openMounted(
       const flusher = createFlusher({ fd: volume.fd, limitMs, everyMs, log, tell })
       const activity = keepActivity(volume.history, around)
       mounted = { volume, flusher, fullness: watchFullness(path, log, tell), activity }
-      const { takenOver, fresh, history } = volume
-      const { generation, recovery, expired, reset, formattedBytes } = history
-      const facts = { path, device: volume.device.path, takenOver, fresh, generation }
-      if (formattedBytes !== null) {
-        const formatted = { device: volume.device.path, bytes: formattedBytes }
-        log.warn(formatted, 'the workspace was blank, and has been formatted')
-        tell({ type: 'workspace_formatted', ...formatted })
-      }
-      log.info(facts, 'the workspace is mounted')
-      tell({ type: 'workspace_mounted', device: volume.device.path, generation })
-      if (reset !== null) {
-        log.warn({ reset }, 'the workspace was started empty')
-        if (!takenOver) tell({ type: 'workspace_reset', reset })
-      } else if (expired) log.warn({ expired }, 'the workspace has expired, and is kept')
-      if (recovery.length > 0) {
-        log.warn({ recovery }, 'the workspace had not been left clean')
-        tell({ type: 'workspace_recovered', recovery: [...recovery] })
-      }
+      tellMounted(volume, log, tell)
     } catch (error) {
       const failure = GuestdError.from(error)
       mismatch = failure.code === 'session_mismatch' ? failure : null
