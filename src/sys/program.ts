@@ -15,7 +15,7 @@ const GRACE_MS = 60_000
 /**
  * It is never ended for what it says: a repair that is cut short leaves more harm than it found.
  *
- * @param limitMs after it comes SIGTERM, and a minute later SIGKILL; `null`: it has any time
+ * @param limitMs after it comes SIGTERM, and a minute later SIGKILL; `null`: there is no limit
  * @returns `null` where the program is not installed
  */
 export async function runProgram(

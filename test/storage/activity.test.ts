@@ -1,28 +1,15 @@
-import { closeSync, openSync, readFileSync, readSync, statSync } from 'node:fs'
+import { closeSync, openSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { createLog } from '../../src/log.ts'
-import {
-  MARK_AREA_BYTES,
-  type Mark,
-  readSlots,
-  SLOT_BYTES,
-} from '../../src/protocol/volume/mark.ts'
 import { keepActivity } from '../../src/session/activity.ts'
 import { mountVolume } from '../../src/session/volume.ts'
 import { run as runCommand, startGuestd, until } from '../helpers/guestd.ts'
+import { slotsOf } from '../helpers/mark.ts'
 import { makeScratch } from '../helpers/scratch.ts'
 import { attach, makeImage, makeMountPoint, run } from '../helpers/volume.ts'
 
-function markOf(image: string): Mark | null {
-  const fd = openSync(image, 'r')
-  const bytes = Buffer.alloc(2 * SLOT_BYTES)
-  readSync(fd, bytes, 0, bytes.length, statSync(image).size - MARK_AREA_BYTES)
-  closeSync(fd)
-  return readSlots(bytes).mark
-}
-
-const timeOf = (image: string) => Date.parse(markOf(image)?.lastActivityAt ?? '')
+const timeOf = (image: string) => Date.parse(slotsOf(image).mark?.lastActivityAt ?? '')
 
 t.test('the mark tells of the start, and at the stop when the last command ended', async t => {
   const workspace = makeImage(t, { mark: true })
@@ -33,7 +20,7 @@ t.test('the mark tells of the start, and at the stop when the last command ended
   const { endedAt } = (await guestd.request('GET', '/v1/commands/a')).json()
   await new Promise(resolve => setTimeout(resolve, 1_500))
   await guestd.stop()
-  const { at, receipt } = markOf(workspace) ?? {}
+  const { at, receipt } = slotsOf(workspace).mark ?? {}
   t.equal(receipt?.reason, 'signal')
   const last = timeOf(workspace)
   t.ok(last >= Date.parse(String(endedAt)) - 1_000 && last > started, `${last}`)
@@ -62,7 +49,7 @@ t.test(
     const logged = () => readFileSync(logFile, 'utf8').split('\n').length - 1
     let active = '2026-01-01T00:00:00.000Z'
     const keeper = keepActivity(history, { log, lastActivityAt: () => active }, 20)
-    const seen = () => markOf(image)?.lastActivityAt
+    const seen = () => slotsOf(image).mark?.lastActivityAt
     const first = seen()
     active = '2026-01-01T00:00:00.900Z'
     await new Promise(resolve => setTimeout(resolve, 200))

@@ -1,44 +1,14 @@
-import {
-  closeSync,
-  copyFileSync,
-  openSync,
-  readFileSync,
-  readSync,
-  statSync,
-  unlinkSync,
-  writeFileSync,
-  writeSync,
-} from 'node:fs'
+import { closeSync, copyFileSync, openSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs'
 import t from 'tap'
 import type { SessionInfo } from '../../src/protocol/schemas.ts'
-import {
-  MARK_AREA_BYTES,
-  readSlots,
-  SLOT_BYTES,
-  type Slots,
-} from '../../src/protocol/volume/mark.ts'
+import { SLOT_BYTES } from '../../src/protocol/volume/mark.ts'
 import { type Guestd, run as runCommand, startGuestd } from '../helpers/guestd.ts'
+import { slotsOf, writeAfter } from '../helpers/mark.ts'
 import { attach, fsck, makeBlank, makeImage, makeMountPoint, run } from '../helpers/volume.ts'
 import { unavailable } from './support.ts'
 
 /** With 80 bytes for each, more than e2fsck is listened to. */
 const DELETED = 1_500
-
-const markOffset = (image: string) => statSync(image).size - MARK_AREA_BYTES
-
-function slotsOf(image: string): Slots {
-  const fd = openSync(image, 'r')
-  const bytes = Buffer.alloc(2 * SLOT_BYTES)
-  readSync(fd, bytes, 0, bytes.length, markOffset(image))
-  closeSync(fd)
-  return readSlots(bytes)
-}
-
-function writeAfter(image: string, offset: number, bytes: Buffer): void {
-  const fd = openSync(image, 'r+')
-  writeSync(fd, bytes, 0, bytes.length, markOffset(image) + offset)
-  closeSync(fd)
-}
 
 async function infoOf(guestd: Guestd): Promise<SessionInfo> {
   return JSON.parse((await guestd.request('GET', '/v1/session')).text)

@@ -2,7 +2,6 @@ import {
   closeSync,
   openSync,
   readFileSync,
-  readSync,
   statfsSync,
   statSync,
   writeFileSync,
@@ -12,15 +11,10 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import t from 'tap'
 import type { SessionInfo } from '../../src/protocol/schemas.ts'
-import {
-  encodeMark,
-  MARK_AREA_BYTES,
-  type Mark,
-  readSlots,
-  SLOT_BYTES,
-} from '../../src/protocol/volume/mark.ts'
+import { MARK_AREA_BYTES } from '../../src/protocol/volume/mark.ts'
 import { guestctl } from '../helpers/guestctl.ts'
 import { type Guestd, run as runCommand, startGuestd } from '../helpers/guestd.ts'
+import { changeMark, readMark } from '../helpers/mark.ts'
 import { makeScratch } from '../helpers/scratch.ts'
 import { attach, fsck, makeMountPoint, run } from '../helpers/volume.ts'
 
@@ -36,26 +30,6 @@ function withFile<T>(path: string, work: (fd: number) => T): T {
   } finally {
     closeSync(fd)
   }
-}
-
-function readMark(image: string): Mark {
-  const bytes = Buffer.alloc(2 * SLOT_BYTES)
-  const at = statSync(image).size - MARK_AREA_BYTES
-  withFile(image, fd => readSync(fd, bytes, 0, bytes.length, at))
-  const { mark } = readSlots(bytes)
-  if (mark === null) throw new Error('there is no mark')
-  return mark
-}
-
-/** The next mark, with changes. */
-function changeMark(image: string, change: Partial<Mark>): void {
-  const mark = readMark(image)
-  const slot = encodeMark({ ...mark, ...change, sequence: mark.sequence + 1 })
-  const at = statSync(image).size - MARK_AREA_BYTES
-  withFile(image, fd => {
-    writeSync(fd, slot, 0, slot.length, at)
-    writeSync(fd, Buffer.alloc(SLOT_BYTES), 0, SLOT_BYTES, at + SLOT_BYTES)
-  })
 }
 
 const daysAgo = (days: number) => new Date(Date.now() - days * DAY_MS).toISOString()

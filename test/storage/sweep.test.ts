@@ -1,28 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import {
-  closeSync,
-  existsSync,
-  openSync,
-  readdirSync,
-  readSync,
-  statSync,
-  symlinkSync,
-  utimesSync,
-  writeFileSync,
-  writeSync,
-} from 'node:fs'
+import { existsSync, readdirSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import {
-  encodeMark,
-  MARK_AREA_BYTES,
-  type Mark,
-  readSlots,
-  SLOT_BYTES,
-  SLOTS,
-} from '../../src/protocol/volume/mark.ts'
 import { guestctl } from '../helpers/guestctl.ts'
+import { changeMark, writeAfter } from '../helpers/mark.ts'
 import { makeScratch } from '../helpers/scratch.ts'
 import { attach, run } from '../helpers/volume.ts'
 
@@ -56,19 +38,6 @@ async function makeVolume(folder: string, name: string, session = 'one'): Promis
   if (made.code !== 0) throw new Error(made.err)
   if (session !== '') changeMark(path, { generation: 1 })
   return path
-}
-
-/** The next mark, with changes: as of a volume that a guest has used. */
-function changeMark(path: string, change: Partial<Mark>): void {
-  const at = statSync(path).size - MARK_AREA_BYTES
-  const fd = openSync(path, 'r+')
-  const slots = Buffer.alloc(SLOTS * SLOT_BYTES)
-  readSync(fd, slots, 0, slots.length, at)
-  const { mark, nextOffset } = readSlots(slots)
-  if (mark === null) throw new Error('there is no mark')
-  const next = encodeMark({ ...mark, sequence: mark.sequence + 1, ...change })
-  writeSync(fd, next, 0, next.length, at + nextOffset)
-  closeSync(fd)
 }
 
 const volumesOf = async (folder: string) =>
@@ -147,9 +116,7 @@ t.test('sweep leaves what is not expired, not used, not a volume, or behind a li
   await makeVolume(folder, 'used.img')
   await makeVolume(folder, 'new.img', '')
   const newer = await makeVolume(folder, 'newer.img')
-  const fd = openSync(newer, 'r+')
-  writeSync(fd, 'guestd-mark 2 ', statSync(newer).size - MARK_AREA_BYTES)
-  closeSync(fd)
+  writeAfter(newer, 0, Buffer.from('guestd-mark 2 '))
   run('truncate', '-s', '1M', join(folder, 'other'))
   symlinkSync(elsewhere, join(folder, 'link.img'))
   const long = new Date(0)
