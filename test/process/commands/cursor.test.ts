@@ -62,7 +62,9 @@ t.test('a reader cut at any byte, 1,000 times, gets each byte once', async t => 
     }
   }
   t.ok(cursor < text.length + binary.length, `there is something left after byte ${cursor}`)
-  t.match(await inspect(guestd, 'cut'), { state: 'running', truncated: 0 }, 'it was held')
+  const info = await inspect(guestd, 'cut')
+  t.equal(info.state, 'running')
+  t.ok(Number(info.firstCursor) <= cursor, 'what was not read yet is held')
   const last = await openOutput(guestd, 'cut', `cursor=${cursor}&follow=true&hold=true`)
   const [start, exit, end] = await tallyRest(last, tally)
   t.match(start, { type: 'start', id: 'cut', cursor })
