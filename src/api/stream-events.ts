@@ -3,6 +3,7 @@
 import type { ServerResponse } from 'node:http'
 import type { SessionEvent } from '../protocol/schemas.ts'
 import type { EventReader } from '../session/events.ts'
+import { createKeepalive } from './keepalive.ts'
 
 export interface EventStreamOptions {
   readonly response: ServerResponse
@@ -20,21 +21,16 @@ export function streamEvents(options: EventStreamOptions): void {
   const encode = mediaType === 'text/event-stream' ? serverSentEvent : line
   const send = (event: SessionEvent) => response.write(encode(event))
 
-  const keepAlive = () => {
-    // A reader that stalls holds the end back for as long as it likes.
-    if (response.writableEnded) return
-    const { cursor } = reader
-    if (!response.writableNeedDrain)
-      send({ type: 'keepalive', cursor, at: new Date().toISOString() })
-    timer.refresh()
-  }
+  const keepalive = createKeepalive(response, keepaliveMs, () =>
+    send({ type: 'keepalive', cursor: reader.cursor, at: new Date().toISOString() }),
+  )
   const pump = () => {
     if (response.destroyed || response.writableEnded) return
     try {
       while (!response.writableNeedDrain) {
         const event = reader.read()
         if (event === null) break
-        timer.refresh()
+        keepalive.refresh()
         send(event)
       }
       if (reader.done) response.end()
@@ -44,11 +40,10 @@ export function streamEvents(options: EventStreamOptions): void {
     }
   }
   const close = () => {
-    clearTimeout(timer)
+    keepalive.stop()
     reader.close()
   }
 
-  const timer = setTimeout(keepAlive, keepaliveMs).unref()
   response.on('close', close)
   // Cut before there was a reply.
   if (response.destroyed) {

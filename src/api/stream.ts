@@ -6,6 +6,7 @@ import { GuestdError } from '../errors.ts'
 import { createEncoder } from '../protocol/encoder.ts'
 import type { Frame } from '../protocol/frames.ts'
 import type { StreamMediaType } from '../protocol/negotiate.ts'
+import { createKeepalive } from './keepalive.ts'
 
 /**
  * Most bytes of output in a frame. A frame made of text is handled as a whole by its reader; one of
@@ -37,7 +38,7 @@ export function streamFrames(options: StreamOptions): void {
     mediaType === 'application/vnd.amazon.eventstream' ? BINARY_FRAME_BYTES : TEXT_FRAME_BYTES
 
   const close = () => {
-    clearTimeout(timer)
+    keepalive.stop()
     reader.close()
   }
 
@@ -45,18 +46,13 @@ export function streamFrames(options: StreamOptions): void {
     for (const chunk of encoder.encode(frame)) response.write(chunk)
   }
 
-  const keepAlive = () => {
-    // A reader that stalls holds the end back for as long as it likes.
-    if (response.writableEnded) return
-    if (!response.writableNeedDrain) {
-      send({ type: 'keepalive', at: new Date().toISOString(), cursor: reader.cursor })
-    }
-    timer.refresh()
-  }
+  const keepalive = createKeepalive(response, keepaliveMs, () =>
+    send({ type: 'keepalive', at: new Date().toISOString(), cursor: reader.cursor }),
+  )
 
   const pump = () => {
     if (response.writableNeedDrain || response.destroyed || response.writableEnded) return
-    timer.refresh()
+    keepalive.refresh()
     try {
       sendAll(options, maxBytes, send)
     } catch (error) {
@@ -67,7 +63,6 @@ export function streamFrames(options: StreamOptions): void {
     }
   }
 
-  const timer = setTimeout(keepAlive, keepaliveMs).unref()
   response.on('close', close)
   // Cut before there was a reply: the reader was attached, and is given up like any other.
   if (response.destroyed) {
