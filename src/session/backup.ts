@@ -1,8 +1,7 @@
 /** Looking for what is left of an ext4 that has lost its head. */
-import { BACKUPS, readExt4 } from '../protocol/volume/superblock.ts'
+import { BACKUPS, readSuperblock, SUPERBLOCK_BYTES } from '../protocol/volume/superblock.ts'
 import { runHelper } from '../sys/helper.ts'
 
-const SUPERBLOCK_BYTES = 1024
 /** What one look reads, from a multiple of 4 KiB on. */
 const LOOK_BYTES = 8192
 const ALIGNMENT = 4096
@@ -20,8 +19,7 @@ export async function hasBackup(path: string, bytes: number): Promise<boolean> {
     if (from + LOOK_BYTES > bytes) continue
     const look = await runHelper('slots', [path, String(from)], { limitMs: READ_LIMIT_MS })
     const superblock = look.subarray(at - from, at - from + SUPERBLOCK_BYTES)
-    // As in the head of a device, where 1 KiB is before it.
-    if (readExt4(Buffer.concat([Buffer.alloc(SUPERBLOCK_BYTES), superblock])) !== null) return true
+    if (readSuperblock(superblock) !== null) return true
   }
   return false
 }

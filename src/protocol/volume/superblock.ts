@@ -29,7 +29,11 @@ export interface Ext4 {
  *   its checksum was made of
  */
 export function readExt4(head: Buffer): Ext4 | 'broken' | 'no journal' | null {
-  const block = head.subarray(SUPERBLOCK, SUPERBLOCK + SUPERBLOCK_BYTES)
+  return readSuperblock(head.subarray(SUPERBLOCK, SUPERBLOCK + SUPERBLOCK_BYTES))
+}
+
+/** The same of its 1 KiB alone, as its backups have it. */
+export function readSuperblock(block: Buffer): ReturnType<typeof readExt4> {
   if (block.length < SUPERBLOCK_BYTES || block.readUInt16LE(0x38) !== MAGIC) return null
   if (!isSane(block)) return 'broken'
   // Without a journal a power cut may leave anything.
@@ -72,7 +76,7 @@ const MAX_KEPT_BLOCKS = 4096
 
 /** The superblock begins here, and has this size. */
 const SUPERBLOCK = 1024
-const SUPERBLOCK_BYTES = 1024
+export const SUPERBLOCK_BYTES = 1024
 const MAGIC = 0xef53
 const MIN_BLOCK_BYTES = 1024
 /** 64 KiB a block. */
