@@ -1,10 +1,9 @@
 /** Which session this is, as the host says it once a boot; kept over a restart of guestd. */
-import { readFileSync, renameSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { GuestdError } from '../errors.ts'
 import type { SessionRequest } from '../protocol/schemas.ts'
 import type { Owner } from '../session/owner.ts'
+import { bootFile } from './boot-file.ts'
 
 export interface HandOver {
   /** `null` until it is said. */
@@ -20,13 +19,11 @@ export interface HandOver {
 }
 
 const FILE = 'session.json'
-/** It may hold secrets in its environment. */
-const MODE = 0o600
 
 /** @param bootId what an earlier boot was told does not count in this one */
 export function openHandOver(runDir: string, bootId: string): HandOver {
-  const path = join(runDir, FILE)
-  let request = readKept(path, bootId)
+  const file = bootFile<SessionRequest>(runDir, FILE, bootId)
+  let request = file.read()
   /** One after the other: the first one wins. */
   let last: Promise<unknown> = Promise.resolve()
 
@@ -36,8 +33,7 @@ export function openHandOver(runDir: string, bootId: string): HandOver {
       throw new GuestdError('session_set', `this is the session ${request.id}, and stays it`)
     }
     await bind(ownerOf(given))
-    writeFileSync(`${path}.next`, JSON.stringify({ bootId, request: given }), { mode: MODE })
-    renameSync(`${path}.next`, path)
+    file.write(given)
     request = given
     return true
   }
@@ -56,14 +52,4 @@ export function openHandOver(runDir: string, bootId: string): HandOver {
 
 export function ownerOf({ id, runtimeVersion }: SessionRequest): Owner {
   return { sessionId: id, runtimeVersion: runtimeVersion ?? null }
-}
-
-function readKept(path: string, bootId: string): SessionRequest | null {
-  try {
-    const kept = JSON.parse(readFileSync(path, 'utf8'))
-    return kept.bootId === bootId ? kept.request : null
-  } catch {
-    // There is none yet, or what is there is of no use.
-    return null
-  }
 }

@@ -89,13 +89,14 @@ t.test('a restart of guestd does not begin the lifetime anew', async t => {
   t.equal(readFileSync(kept, 'utf8'), before)
   t.equal((await infoOf(guestd)).state, 'ready')
   await guestd.kill()
-  const { bootId, firstStartMs } = JSON.parse(before)
-  writeFileSync(kept, JSON.stringify({ bootId, firstStartMs: firstStartMs - HOUR_MS }))
+  const { bootId, content } = JSON.parse(before)
+  const anHourAgo = { firstStartMs: content.firstStartMs - HOUR_MS }
+  writeFileSync(kept, JSON.stringify({ bootId, content: anHourAgo }))
   await guestd.start()
   t.equal((await ended(guestd)).reason, 'lifetime')
   await guestd.stop()
   // Of another boot it says nothing.
-  writeFileSync(kept, JSON.stringify({ bootId: 'other', firstStartMs: firstStartMs - HOUR_MS }))
+  writeFileSync(kept, JSON.stringify({ bootId: 'other', content: anHourAgo }))
   await guestd.start()
   t.equal((await infoOf(guestd)).state, 'ready')
 })
@@ -191,7 +192,7 @@ t.test('guestctl session set hands a session over', async t => {
   t.match(JSON.parse(again.out), { id: 's-1' })
   t.match(await guestctl(args, { connect }), { code: 125, err: /session_set/ })
   const wrong = [
-    [['session'], "there is no 'session ': set"],
+    [['session'], 'session: say what to do: set'],
     [['session', 'get'], "there is no 'session get': set"],
     [['session', 'set'], '--id ID is missing'],
     [['session', 'set', 'x', '--id', 's'], "'x' is one argument too many"],
