@@ -61,7 +61,7 @@ export const table = {
     GIB,
     0,
     Number.MAX_SAFE_INTEGER,
-    'How much a workspace that is a folder may hold before new commands are refused, in bytes; 0: any amount. A device is its own cap.',
+    'How much a workspace that is a folder may hold before new commands are refused, in bytes; 0: no cap. A device is its own cap.',
   ),
   requireSession: boolean(
     false,
