@@ -7,6 +7,7 @@
 import { copyFile, mkdir, readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
+import { messageOf } from '../src/util/message-of.ts'
 import { IMAGE_FILES } from './assemble.ts'
 import { ensureImage } from './image.ts'
 import type { Manifest } from './manifest.ts'
@@ -54,7 +55,7 @@ function readOptions() {
       },
     }).values
   } catch (error) {
-    console.error(`image: ${error instanceof Error ? error.message : error}`)
+    console.error(`image: ${messageOf(error)}`)
     console.error('usage: node rootfs/build.ts [--include PACKAGES]… [--agent DIR] [--out DIR]')
     return null
   }

@@ -9,6 +9,7 @@ import path from 'node:path'
 import { execa } from 'execa'
 import { lineOf, steps, VERDICT } from '../scripts/demo-steps.ts'
 import { createClient } from '../src/client/index.ts'
+import { messageOf } from '../src/util/message-of.ts'
 import { describePhases, measureBoot } from './boot-phases.ts'
 import { ensureImage } from './image.ts'
 import { startVm, type Vm } from './vm.ts'
@@ -69,7 +70,7 @@ async function stopInOrder(vm: Vm): Promise<void> {
     const clean = await Promise.race([stopped, abandoned, vm.exited.then(() => null)])
     console.error(`vm: the workspace was ${clean ? '' : 'not '}left clean`)
   } catch (error) {
-    console.error(`vm: not stopped in order: ${error instanceof Error ? error.message : error}`)
+    console.error(`vm: not stopped in order: ${messageOf(error)}`)
   } finally {
     client.close()
   }

@@ -3,6 +3,7 @@
 import { existsSync, statSync } from 'node:fs'
 import { access } from 'node:fs/promises'
 import path from 'node:path'
+import { messageOf } from '../src/util/message-of.ts'
 import type { ImageOptions } from './image.ts'
 import type { VmOptions } from './vm.ts'
 import { VmError } from './vm-error.ts'
@@ -43,7 +44,7 @@ async function volumeFile(name: string): Promise<string> {
     throw new VmError(`VOLUME=${name}: is a folder`)
   }
   await makeVolume(file).catch((error: unknown) => {
-    throw new VmError(`VOLUME=${name}: ${error instanceof Error ? error.message : error}`)
+    throw new VmError(`VOLUME=${name}: ${messageOf(error)}`)
   })
   return file
 }

@@ -5,6 +5,7 @@
 
 import { randomInt } from 'node:crypto'
 import { readFile, writeFile } from 'node:fs/promises'
+import { messageOf } from '../src/util/message-of.ts'
 import { chooseAccelerator } from './accel.ts'
 import { type Child, startChild } from './child.ts'
 import { isHealthy } from './healthy.ts'
@@ -170,7 +171,7 @@ export async function startVm(options: VmOptions = {}): Promise<Vm> {
   } catch (cause) {
     const console = await readConsole(consoleFile)
     await end('SIGKILL')
-    throw new VmError(cause instanceof Error ? cause.message : String(cause), { console, cause })
+    throw new VmError(messageOf(cause), { console, cause })
   }
 }
 

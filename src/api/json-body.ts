@@ -3,6 +3,7 @@
 import { isUtf8 } from 'node:buffer'
 import type { IncomingMessage } from 'node:http'
 import { GuestdError } from '../errors.ts'
+import { messageOf } from '../util/message-of.ts'
 import type { App } from './context.ts'
 
 /**
@@ -63,7 +64,7 @@ export function parseJson(bytes: Buffer): unknown {
   try {
     value = JSON.parse(bytes.toString('utf8'))
   } catch (error) {
-    throw refuse(error instanceof Error ? error.message : 'the body is not JSON')
+    throw refuse(messageOf(error))
   }
   // JSON can name half of a surrogate pair, which no UTF-8 can carry on.
   if (bytes.includes('\\u') && hasLoneSurrogate(value)) {

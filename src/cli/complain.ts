@@ -1,6 +1,7 @@
 /** Errors as a line that says what to do. */
 
 import { ADDRESS_FORMS, ConnectError, type ErrorCode, GuestdError } from '../client/index.ts'
+import { messageOf } from '../util/message-of.ts'
 import { UsageError } from './command.ts'
 
 const advice: Partial<Record<ErrorCode, string>> = {
@@ -33,7 +34,7 @@ export function complaintOf(error: unknown, command: string): string {
     const hint = advice[error.code]
     return `${error.message} (${error.code})${hint === undefined ? '' : `: ${hint}`}`
   }
-  return error instanceof Error ? error.message : String(error)
+  return messageOf(error)
 }
 
 /** No command works without an address. */

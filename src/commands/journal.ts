@@ -17,6 +17,7 @@ import { join } from 'node:path'
 import { StartError } from '../errors.ts'
 import type { EndFacts, ExitFacts } from '../protocol/frames.ts'
 import { lockFile } from '../sys/lock.ts'
+import { messageOf } from '../util/message-of.ts'
 
 export interface StartRecord {
   readonly id: string
@@ -133,7 +134,7 @@ function takeFolder(runDir: string): { release(): void } {
     if (!existsSync(runDir)) mkdirSync(runDir, { mode: 0o700 })
     return lockFile(join(runDir, 'lock'))
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error)
+    const reason = messageOf(error)
     throw new StartError(`runDir ${runDir} cannot be used: ${reason}`)
   }
 }

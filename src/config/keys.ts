@@ -2,6 +2,7 @@
 
 import { isAbsolute, resolve } from 'node:path'
 import { LISTEN_FORMS, type ListenAddress, parseListenUri } from '../util/listen-uri.ts'
+import { messageOf } from '../util/message-of.ts'
 
 /** A row of the table of settings. */
 export interface Key<T> {
@@ -167,7 +168,7 @@ export function addresses(sentence: string): Key<readonly ListenAddress[]> {
       try {
         return { value: value.map(one => parseListenUri(String(one))) }
       } catch (error) {
-        return error instanceof Error ? error.message : ''
+        return messageOf(error)
       }
     },
     fromText: text => (text === '' ? [] : text.split(',').map(one => one.trim())),

@@ -1,6 +1,7 @@
 /** Where settings come from: flags, the environment and the file, each as raw values by key. */
 
 import { parseArgs } from 'node:util'
+import { messageOf } from '../util/message-of.ts'
 import type { Complain } from './error.ts'
 import { type NamedKey, rows } from './table.ts'
 
@@ -109,7 +110,7 @@ function parseFlags(argv: readonly string[], complain: Complain) {
     }).values
   } catch (error) {
     // The first sentence says it; what follows advises on a "--" that guestd has no use for.
-    const reason = error instanceof Error ? error.message.replace(/\. .*/s, '') : String(error)
+    const reason = messageOf(error).replace(/\. .*/s, '')
     complain(null, `${reason}; guestd --help lists the flags`)
     return { check: argv.includes('--check') }
   }
@@ -126,7 +127,7 @@ function readText(
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : null
     if (code === 'ENOENT' && !required) return null
-    const reason = error instanceof Error ? error.message : String(error)
+    const reason = messageOf(error)
     complain(null, `${path} cannot be read: ${reason}`)
     return null
   }
@@ -138,7 +139,7 @@ function parseObject(text: string, path: string, complain: Complain): object | n
     if (isObject(parsed)) return parsed
     complain(null, `${path} is not a JSON object`)
   } catch (error) {
-    complain(null, `${path} is not JSON: ${error instanceof Error ? error.message : ''}`)
+    complain(null, `${path} is not JSON: ${messageOf(error)}`)
   }
   return null
 }

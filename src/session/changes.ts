@@ -1,6 +1,7 @@
 /** Tells when something changes in a folder, by chokidar, as long as the folder is small and calm. */
 import { statSync } from 'node:fs'
 import type { Log } from '../log.ts'
+import { messageOf } from '../util/message-of.ts'
 import type { FSWatcher } from './chokidar.ts'
 
 export interface Changes {
@@ -56,7 +57,7 @@ export function watchChanges(path: string, changed: () => void, log: Log): Chang
     end()
     if (isExhausted) return
     isExhausted = true
-    const reason = error instanceof Error ? error.message : code
+    const reason = messageOf(error)
     log.warn({ path, reason }, 'the workspace cannot be watched: its usage is only walked')
   }
 

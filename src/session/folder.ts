@@ -3,6 +3,7 @@ import { chownSync, closeSync, existsSync, mkdirSync, openSync, statSync } from 
 import type { Log } from '../log.ts'
 import type { Receipt } from '../protocol/schemas.ts'
 import { findUser } from '../sys/users.ts'
+import { messageOf } from '../util/message-of.ts'
 import type { Tell } from './events.ts'
 import { createFlusher } from './flusher.ts'
 import { type FolderUsage, watchFolderUsage } from './folder-usage.ts'
@@ -133,7 +134,7 @@ function reasonOf(path: string): string | null {
   try {
     return statSync(path).isDirectory() ? null : `${path} is not a directory`
   } catch (error) {
-    return error instanceof Error ? error.message : String(error)
+    return messageOf(error)
   }
 }
 

@@ -1,6 +1,7 @@
 /** Keeps the lock of a folder: takes it, again and again where another guestd has it. */
 import { statSync } from 'node:fs'
 import type { Log } from '../log.ts'
+import { messageOf } from '../util/message-of.ts'
 import { type FolderLock, lockFolder } from './folder-lock.ts'
 
 export interface Hold {
@@ -52,14 +53,14 @@ export function holdFolder(path: string, { taken, refused }: HoldEvents, log: Lo
         if (reason !== null) taken()
         reason = null
       } catch (error) {
-        refuse(wordsOf(error))
+        refuse(messageOf(error))
       }
     }
   }
 
   const tryToTake = () => {
     attempt = take()
-      .catch(error => refuse(wordsOf(error)))
+      .catch(error => refuse(messageOf(error)))
       .finally(() => {
         if (!isReleased) timer = setTimeout(tryToTake, RETRY_MS).unref()
       })
@@ -95,8 +96,4 @@ function keyOf(path: string): string | null {
   } catch {
     return null
   }
-}
-
-function wordsOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }

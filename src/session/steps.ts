@@ -1,5 +1,6 @@
 /** The steps of a stop, told as they go. */
 import type { StopStep } from '../protocol/schemas.ts'
+import { messageOf } from '../util/message-of.ts'
 
 export type Step = Omit<StopStep, 'type'>
 export type Report = (step: Step) => void
@@ -27,7 +28,7 @@ export async function doStep<T>(
     report({ name, state: 'done', ms: ms() })
     return result
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error)
+    const reason = messageOf(error)
     errors.push(`${name}: ${reason}`)
     report({ name, state: 'failed', ms: ms(), reason })
     return null

@@ -13,6 +13,7 @@ import { HelperError, runHelper } from '../sys/helper.ts'
 import { findHolders, holderWords } from '../sys/holders.ts'
 import { listMounts, type Mount, mountAt } from '../sys/mounts.ts'
 import { findUser } from '../sys/users.ts'
+import { messageOf } from '../util/message-of.ts'
 import { planBlank } from './format.ts'
 import { beginGeneration, continueGeneration, type History, type Start } from './history.ts'
 import { sizeWords } from './look.ts'
@@ -191,7 +192,7 @@ async function takeOver(device: BlockDevice, path: string): Promise<boolean> {
     await runHelper('probe', [path], { limitMs: PROBE_LIMIT_MS })
     return true
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error)
+    const reason = messageOf(error)
     try {
       await runHelper('unmount', [path], { limitMs: MOUNT_LIMIT_MS })
       return false

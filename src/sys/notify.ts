@@ -1,6 +1,7 @@
 /** Telling the service manager how guestd is: sd_notify(3). */
 import { closeSync } from 'node:fs'
 import { Socket } from 'node:net'
+import { messageOf } from '../util/message-of.ts'
 import { native } from './native.ts'
 
 export interface Notifier {
@@ -44,7 +45,7 @@ export function createNotifier(address: string | null, failed: (errno: string) =
 
   const send = (assignments: Readonly<Record<string, string>>, fds: readonly number[] = []) => {
     if (address === null || socket === null) return 'ENOTCONN'
-    return native.notifySend(socket, address, messageOf(assignments), fds)
+    return native.notifySend(socket, address, datagramOf(assignments), fds)
   }
 
   const flush = () => {
@@ -100,12 +101,12 @@ function openSocket(failed: (errno: string) => void): number | null {
   try {
     return native.notifySocket()
   } catch (error) {
-    failed(error instanceof Error ? error.message : String(error))
+    failed(messageOf(error))
     return null
   }
 }
 
-function messageOf(assignments: Readonly<Record<string, string>>): string {
+function datagramOf(assignments: Readonly<Record<string, string>>): string {
   return Object.entries(assignments)
     .map(([name, value]) => `${name}=${oneLine(value)}\n`)
     .join('')

@@ -1,3 +1,5 @@
+import { messageOf } from '../util/message-of.ts'
+
 /** A volume on the host could not be made, read or changed: the message says why. */
 export class VolumeError extends Error {
   override readonly name: string = 'VolumeError'
@@ -9,6 +11,6 @@ export class VolumeError extends Error {
     if (code === 'ENOENT') return new VolumeError(`there is no ${path}`)
     if (code === 'ENOTDIR') return new VolumeError(`${path} is no folder`)
     if (code === 'EACCES') return new VolumeError(`${path}: permission denied (EACCES)`)
-    return new VolumeError(error instanceof Error ? error.message : String(error))
+    return new VolumeError(messageOf(error))
   }
 }

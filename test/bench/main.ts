@@ -8,6 +8,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { cpus, loadavg, release, tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { messageOf } from '../../src/util/message-of.ts'
 import type { Bench, Row } from './bench.ts'
 import { startDaemon } from './daemon.ts'
 import type { Line } from './line.ts'
@@ -52,7 +53,7 @@ async function main(): Promise<void> {
     try {
       lines.push(...(await measure(row, tools)))
     } catch (error) {
-      failures.push(`${row.name}: ${error instanceof Error ? error.message : String(error)}`)
+      failures.push(`${row.name}: ${messageOf(error)}`)
     }
     await writeJson({ lines, failures, loadBefore })
   }

@@ -1,5 +1,6 @@
 /** Whether a disk that a power cut left recovers, and holds all that was acknowledged. */
 import { mkdirSync } from 'node:fs'
+import { messageOf } from '../../src/util/message-of.ts'
 import { checkContent, type Kind } from './content.ts'
 import { runLimited, runSound } from './limited.ts'
 import { checkMark } from './mark.ts'
@@ -51,7 +52,7 @@ export async function checkDisk(
     try {
       await check()
     } catch (error) {
-      losses.push(`${what}: ${error instanceof Error ? error.message : error}`)
+      losses.push(`${what}: ${messageOf(error)}`)
     }
   }
   let isStopped = false
