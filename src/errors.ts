@@ -4,7 +4,6 @@
  *
  * The wire form is `application/problem+json` (RFC 9457).
  */
-import { messageOf } from './util/message-of.ts'
 
 /** guestctl's exit code for guestd's or guestctl's own errors, as docker run has it. */
 const OWN_ERROR = 125
@@ -109,7 +108,8 @@ export class GuestdError extends Error {
   /** Whatever was thrown, as a GuestdError: the unknown becomes `internal` with its cause kept. */
   static from(thrown: unknown): GuestdError {
     if (thrown instanceof GuestdError) return thrown
-    return new GuestdError('internal', messageOf(thrown), { cause: thrown })
+    const message = thrown instanceof Error ? thrown.message : String(thrown)
+    return new GuestdError('internal', message, { cause: thrown })
   }
 }
 
