@@ -122,7 +122,6 @@ async function bundle(entry: string, output: string, version: string): Promise<s
     // The source is held in the daemon's memory; what people see traces of stays as it was written.
     minifyWhitespace: output.startsWith('guestd'),
     minifySyntax: output.startsWith('guestd'),
-    keepNames: true,
     legalComments: 'none',
     plugins: [withoutUnusedCompilers, packagesApart, withoutSideEffects, requiredBuiltins],
     logLevel: 'warning',
