@@ -115,6 +115,7 @@ export function createCommand(options: CommandOptions): ManagedCommand {
     events.ended(life.exit.facts, facts)
     // The exit and the end of a command that leaves nobody behind go out in one write.
     output.wake()
+    events.told()
     settle()
   }
 
@@ -182,7 +183,10 @@ export function createCommand(options: CommandOptions): ManagedCommand {
     const [stdout, stderr] = ends
     const stdio = { stdin: input?.childEnd ?? -1, stdout, stderr }
     const { cgroupPath } = containment
-    const outcome = await launch({ ...spec, ...stdio, cgroupPath }, containment.kill)
+    const launching = launch({ ...spec, ...stdio, cgroupPath }, containment.kill)
+    // Meanwhile its thread is at work.
+    output.read()
+    const outcome = await launching
     if (outcome.kind === 'running') launched(outcome.process)
     else if (outcome.kind === 'failed') failed(outcome.stage, outcome.errno)
     else throw refusal(spec.cwd, outcome.errno)

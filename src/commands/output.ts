@@ -23,8 +23,10 @@ export interface Output {
   readonly hold: Hold
   /** Somebody reads it, or may come back to do so. */
   readonly isRead: boolean
-  /** Makes a pipe for a stream and reads it. Returns the end for the child. */
+  /** Makes a pipe for a stream. Returns the end for the child. */
   open(stream: Stream): number
+  /** Begins to read the pipes. */
+  read(): void
   /** Something has happened in the command's life that readers may tell. */
   wake(): void
   /** @param cut called when the reader had the starter's role and was given up before its end */
@@ -50,6 +52,8 @@ export function createOutput(
   const log = createOutputLog(settings.ringBytes, 0, reserveBytes)
   const readers = new Set<LogReader>()
   const pipes: PipeReader[] = []
+  /** Our ends of pipes that are not read yet. */
+  const unread = new Map<Stream, number>()
   let openPipes = 0
   let discarded = false
   /** Let go once told: the output of an ended command outlives the rest of it. */
@@ -98,6 +102,18 @@ export function createOutput(
     wake()
   }
 
+  const read = () => {
+    for (const [stream, ourEnd] of unread) {
+      const { buffer, data, end } = createIntake(log, stream, settings.readBytes, entered)
+      const ended = () => {
+        end()
+        pipeEnded()
+      }
+      pipes.push(readPipe(ourEnd, { buffer, data, end: ended }))
+    }
+    unread.clear()
+  }
+
   const giveBack = () => {
     if (!discarded || readers.size > 0) return
     hold.release()
@@ -112,15 +128,11 @@ export function createOutput(
     },
     open(stream) {
       const { ourEnd, childEnd } = outputPipe()
-      const { buffer, data, end } = createIntake(log, stream, settings.readBytes, entered)
       openPipes += 1
-      const ended = () => {
-        end()
-        pipeEnded()
-      }
-      pipes.push(readPipe(ourEnd, { buffer, data, end: ended }))
+      unread.set(stream, ourEnd)
       return childEnd
     },
+    read,
     wake,
     attach(options, cut) {
       const place = () => reader.cursor
@@ -140,6 +152,7 @@ export function createOutput(
       return reader
     },
     closePipes() {
+      read()
       for (const pipe of pipes) pipe.destroy()
       if (openPipes === 0) life.closed = true
     },

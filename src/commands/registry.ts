@@ -91,6 +91,8 @@ export function createRegistry(
   const share = settings.output.totalBytes / settings.maxCommands
   const fullMark = clamp(share / 2, SMALLEST_MARK_BYTES, LARGEST_MARK_BYTES)
   const readBytes = clamp(share / 4, SMALLEST_READ_BYTES, LARGEST_READ_BYTES)
+  const { ringBytes } = settings.output
+  const commandSettings: CommandSettings = { ...settings, fullMark, readBytes, ringBytes }
 
   const forget = (id: string) => {
     const slot = slots.get(id)
@@ -149,7 +151,7 @@ export function createRegistry(
       plan,
       containment,
       budget,
-      settings: { ...settings, fullMark, readBytes, ringBytes: settings.output.ringBytes },
+      settings: commandSettings,
       events: {
         launched: pid => {
           const startTime = containment.proof === 'cgroup' ? null : processStat(pid)?.startTime
@@ -159,8 +161,8 @@ export function createRegistry(
         ended: (exit, end) => {
           unended.delete(id)
           journal.ended(id, { endedAt: command.endedAt ?? '', exit, end })
-          hooks.ended(command)
         },
+        told: () => hooks.ended(command),
         settled: () => settled(id),
         workspaceFull: hooks.workspaceFull,
       },

@@ -34,6 +34,11 @@ export interface UserEntry {
   readonly groups: readonly number[]
 }
 
+/** A pipe that is read, as the addon holds it. */
+export interface NativeReader {
+  readonly native: unique symbol
+}
+
 interface Native {
   launch(
     spec: LaunchSpec,
@@ -50,6 +55,9 @@ interface Native {
   exitNow(code: number): never
   trimMemory(): void
   pipe(bytes: number): [read: number, write: number]
+  readPipe(fd: number, buffer: () => Uint8Array, read: (length: number) => void): NativeReader
+  pausePipe(reader: NativeReader, paused: boolean): void
+  closePipe(reader: NativeReader): void
   lockFile(fd: number): boolean
   nofileLimit(): [soft: number, hard: number]
   findUser(nameOrUid: string | number): UserEntry | null

@@ -39,42 +39,18 @@ export interface PipeEvents {
   readonly end: () => void
 }
 
-/** Reads a pipe into buffers that the caller owns: no allocation for each read. */
+/**
+ * Reads a pipe into buffers that the caller owns: no allocation for each read. Begins at once, but calls nothing
+ * before it has returned.
+ */
 export function readPipe(fd: number, events: PipeEvents): PipeReader {
-  const socket = new Socket({
-    fd,
-    readable: true,
-    writable: false,
-    onread: {
-      buffer: events.buffer,
-      callback: length => {
-        events.data(length)
-        return !paused
-      },
-    },
+  const reader = native.readPipe(fd, events.buffer, length => {
+    if (length >= 0) events.data(length)
+    else events.end()
   })
-  let paused = false
-  let ended = false
-  const end = () => {
-    if (ended) return
-    ended = true
-    events.end()
-  }
-  socket.on('end', end)
-  socket.on('close', end)
-  // EIO and the like end the stream as EOF does: `close` follows.
-  socket.on('error', () => undefined)
-  socket.resume()
   return {
-    pause() {
-      paused = true
-      socket.pause()
-    },
-    resume() {
-      if (!paused) return
-      paused = false
-      socket.resume()
-    },
-    destroy: () => socket.destroy(),
+    pause: () => native.pausePipe(reader, true),
+    resume: () => native.pausePipe(reader, false),
+    destroy: () => native.closePipe(reader),
   }
 }

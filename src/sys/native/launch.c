@@ -9,6 +9,7 @@
 #include "clone.h"
 #include "napi_util.h"
 #include "plan.h"
+#include "threads.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -18,12 +19,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <uv.h>
-
-#define THREAD_STACK_BYTES (128 * 1024)
 
 struct launch {
   struct gd_child_plan plan;
@@ -135,11 +133,8 @@ static void close_child_ends(struct launch *launch) {
   if (launch->plan.cgroup_fd >= 0) close(launch->plan.cgroup_fd);
 }
 
-static void *run_launch(void *argument) {
+static void run_launch(void *argument) {
   struct launch *launch = argument;
-  uint64_t all = ~0ULL;
-  /* pthread_create lets glibc's cancellation signal through again. */
-  syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, NULL, sizeof all);
   if (check_directory(launch) && prepare_cgroup(launch)) clone_child(launch);
   close_child_ends(launch);
   pthread_mutex_lock(&loop.lock);
@@ -147,22 +142,6 @@ static void *run_launch(void *argument) {
   loop.finished = launch;
   uv_async_send(&loop.async);
   pthread_mutex_unlock(&loop.lock);
-  return NULL;
-}
-
-/* All signals stay blocked in the thread, glibc's own two included: the child inherits the mask. */
-static int start_thread(struct launch *launch) {
-  uint64_t all = ~0ULL, before = 0;
-  pthread_attr_t attributes;
-  pthread_t thread;
-  pthread_attr_init(&attributes);
-  pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-  pthread_attr_setstacksize(&attributes, THREAD_STACK_BYTES);
-  syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, sizeof all);
-  int error = pthread_create(&thread, &attributes, run_launch, launch);
-  syscall(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, sizeof all);
-  pthread_attr_destroy(&attributes);
-  return error;
 }
 
 /* ---- the event loop ---- */
@@ -234,7 +213,7 @@ static napi_value launch(napi_env env, napi_callback_info info) {
   launch->id = loop.next_id++;
   napi_create_reference(env, argv[1], 1, &launch->done);
   int id = launch->id;
-  int error = start_thread(launch);
+  int error = gd_run_on_thread(run_launch, launch);
   if (error != 0) {
     napi_delete_reference(env, launch->done);
     free_launch(launch);

@@ -33,6 +33,7 @@ void gd_export(napi_env env, napi_value exports, const char *name, napi_callback
 void gd_init_launch(napi_env env, napi_value exports);
 void gd_init_exit(napi_env env, napi_value exports);
 void gd_init_fds(napi_env env, napi_value exports);
+void gd_init_read_pipe(napi_env env, napi_value exports);
 void gd_init_users(napi_env env, napi_value exports);
 void gd_init_vsock(napi_env env, napi_value exports);
 void gd_init_notify(napi_env env, napi_value exports);

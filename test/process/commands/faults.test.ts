@@ -1,10 +1,10 @@
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, rmdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import { openRun } from '../../helpers/frame-stream.ts'
-import { run, startGuestd } from '../../helpers/guestd.ts'
+import { run, startGuestd, until } from '../../helpers/guestd.ts'
 import { mark } from './support.ts'
 
 t.test('a clone that the kernel refuses is an end like any other', async t => {
@@ -102,3 +102,32 @@ t.test('a script that begins with a dash is a script', async t => {
   t.match(exit, { exitCode: 127 })
   t.match(stderr, /-x: command not found/)
 })
+
+t.test(
+  'without descriptors a command ends, wherever they ran out, and leaves none behind',
+  async t => {
+    const guestd = await startGuestd(t)
+    await run(guestd, { command: 'true' })
+    const descriptors = () => readdirSync(`/proc/${guestd.pid}/fd`).map(Number)
+    const limits = (...words: string[]) =>
+      execFileSync('prlimit', ['--pid', `${guestd.pid}`, ...words], { encoding: 'utf8' }).trim()
+    const usual = limits('--nofile', '--noheadings', '-o', 'SOFT')
+    const before = descriptors()
+    const stages = new Set<unknown>()
+    // From one at which its connection is all that it can have, to one with enough.
+    for (let free = 1; free <= 12; free += 1) {
+      const taken = descriptors()
+      let count = 0
+      for (let left = free; left > 0 || taken.includes(count); count += 1)
+        if (!taken.includes(count)) left -= 1
+      limits(`--nofile=${count}:`)
+      const ended = await run(guestd, { command: 'true' }).catch(() => null)
+      limits(`--nofile=${usual}:`)
+      stages.add(ended?.exit.stage ?? (ended === null ? 'connection' : ended.exit.cause))
+      if (ended?.exit.cause === 'spawn') t.equal(ended.exit.errno, 'EMFILE')
+    }
+    t.ok(stages.has('pipe') && stages.has('exit'), [...stages].join())
+    t.match((await run(guestd, { command: 'exit 5' })).exit, { exitCode: 5 })
+    await until(() => descriptors().length <= before.length)
+  },
+)

@@ -1,0 +1,149 @@
+/*
+ * readPipe(fd, buffer, read) → reader: reads a pipe on the event loop, and owns it. Each read fills what buffer()
+ * returns, a Uint8Array, and read(length) tells of it: both are called in one step, and the bytes are read in
+ * between. read(-1) is the last call: every write end is closed, an error is taken for that, or closePipe was called.
+ *
+ * pausePipe(reader, paused): no read while it is paused, not even of one that is due.
+ * closePipe(reader): closes the read end; read(-1) follows.
+ */
+#define _GNU_SOURCE
+#include "napi_util.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include <uv.h>
+
+struct reader {
+  uv_pipe_t pipe;
+  napi_env env;
+  napi_ref buffer;
+  napi_ref read;
+  bool is_told;   /* that it has ended */
+  bool is_closed; /* by the loop, which does not use it any more */
+  bool is_free;   /* by JavaScript */
+};
+
+static void free_unused(struct reader *reader) {
+  if (reader->is_closed && reader->is_free) free(reader);
+}
+
+static void tell(struct reader *reader, ssize_t length) {
+  napi_handle_scope scope;
+  if (reader->is_told) return;
+  reader->is_told = length < 0;
+  napi_open_handle_scope(reader->env, &scope);
+  napi_value argv[1] = {gd_number(reader->env, (double)length)};
+  gd_call(reader->env, reader->read, 1, argv);
+  napi_close_handle_scope(reader->env, scope);
+}
+
+static void on_closed(uv_handle_t *handle) {
+  struct reader *reader = handle->data;
+  tell(reader, -1);
+  napi_delete_reference(reader->env, reader->buffer);
+  napi_delete_reference(reader->env, reader->read);
+  reader->is_closed = true;
+  free_unused(reader);
+}
+
+static void close_pipe(struct reader *reader) {
+  uv_handle_t *handle = (uv_handle_t *)&reader->pipe;
+  if (!reader->is_closed && !uv_is_closing(handle)) uv_close(handle, on_closed);
+}
+
+/* Without memory the read fails with UV_ENOBUFS, and so ends. */
+static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *into) {
+  struct reader *reader = handle->data;
+  napi_env env = reader->env;
+  napi_handle_scope scope;
+  napi_value buffer = NULL, callee = NULL, global = NULL, thrown = NULL;
+  void *data = NULL;
+  size_t length = 0;
+  (void)suggested;
+  napi_open_handle_scope(env, &scope);
+  napi_get_reference_value(env, reader->buffer, &callee);
+  napi_get_global(env, &global);
+  if (napi_call_function(env, global, callee, 0, NULL, &buffer) == napi_ok)
+    napi_get_typedarray_info(env, buffer, NULL, &length, &data, NULL, NULL);
+  else if (napi_get_and_clear_last_exception(env, &thrown) == napi_ok)
+    napi_fatal_exception(env, thrown);
+  /* The caller keeps the buffer, and memory of an ArrayBuffer does not move. */
+  *into = uv_buf_init(data, (unsigned int)length);
+  napi_close_handle_scope(env, scope);
+}
+
+static void on_read(uv_stream_t *stream, ssize_t length, const uv_buf_t *buffer) {
+  struct reader *reader = stream->data;
+  (void)buffer;
+  /* 0: there was nothing to read yet. */
+  if (length == 0) return;
+  tell(reader, length < 0 ? -1 : length);
+  if (length < 0) close_pipe(reader);
+}
+
+static void on_free(napi_env env, void *data, void *hint) {
+  struct reader *reader = data;
+  (void)env;
+  (void)hint;
+  reader->is_free = true;
+  free_unused(reader);
+}
+
+static int open_pipe(struct reader *reader, int fd) {
+  uv_loop_t *loop = NULL;
+  if (napi_get_uv_event_loop(reader->env, &loop) != napi_ok) return UV_EINVAL;
+  uv_pipe_init(loop, &reader->pipe, 0);
+  reader->pipe.data = reader;
+  int error = uv_pipe_open(&reader->pipe, fd);
+  if (error == 0) return uv_read_start((uv_stream_t *)&reader->pipe, on_alloc, on_read);
+  close(fd);
+  return error;
+}
+
+static napi_value read_pipe(napi_env env, napi_callback_info info) {
+  napi_value argv[3], result = NULL;
+  if (!gd_args(env, info, 3, argv)) return NULL;
+  struct reader *reader = calloc(1, sizeof *reader);
+  if (reader == NULL) return gd_throw_errno(env, "readPipe", ENOMEM);
+  reader->env = env;
+  napi_create_reference(env, argv[1], 1, &reader->buffer);
+  napi_create_reference(env, argv[2], 1, &reader->read);
+  napi_create_external(env, reader, on_free, NULL, &result);
+  /* What cannot be read has ended. */
+  if (open_pipe(reader, gd_int(env, argv[0])) != 0) close_pipe(reader);
+  return result;
+}
+
+static struct reader *get_reader(napi_env env, napi_value value) {
+  void *data = NULL;
+  napi_get_value_external(env, value, &data);
+  return data;
+}
+
+static napi_value pause_pipe(napi_env env, napi_callback_info info) {
+  napi_value argv[2];
+  bool paused = false;
+  if (!gd_args(env, info, 2, argv)) return NULL;
+  struct reader *reader = get_reader(env, argv[0]);
+  napi_get_value_bool(env, argv[1], &paused);
+  if (reader == NULL || reader->is_closed || uv_is_closing((uv_handle_t *)&reader->pipe))
+    return gd_undefined(env);
+  if (paused) uv_read_stop((uv_stream_t *)&reader->pipe);
+  else uv_read_start((uv_stream_t *)&reader->pipe, on_alloc, on_read);
+  return gd_undefined(env);
+}
+
+static napi_value close_reader(napi_env env, napi_callback_info info) {
+  napi_value argv[1];
+  if (!gd_args(env, info, 1, argv)) return NULL;
+  struct reader *reader = get_reader(env, argv[0]);
+  if (reader != NULL) close_pipe(reader);
+  return gd_undefined(env);
+}
+
+void gd_init_read_pipe(napi_env env, napi_value exports) {
+  gd_export(env, exports, "readPipe", read_pipe);
+  gd_export(env, exports, "pausePipe", pause_pipe);
+  gd_export(env, exports, "closePipe", close_reader);
+}
