@@ -104,13 +104,13 @@ export class GuestdError extends Error {
       ...(this.field === undefined ? {} : { field: this.field }),
     }
   }
+}
 
-  /** Whatever was thrown, as a GuestdError: the unknown becomes `internal` with its cause kept. */
-  static from(thrown: unknown): GuestdError {
-    if (thrown instanceof GuestdError) return thrown
-    const message = thrown instanceof Error ? thrown.message : String(thrown)
-    return new GuestdError('internal', message, { cause: thrown })
-  }
+/** Whatever was thrown, as a GuestdError: the unknown becomes `internal` with its cause kept. */
+export function asGuestdError(thrown: unknown): GuestdError {
+  if (thrown instanceof GuestdError) return thrown
+  const message = thrown instanceof Error ? thrown.message : String(thrown)
+  return new GuestdError('internal', message, { cause: thrown })
 }
 
 /** Whether a string received from a peer is one of the table's codes. */

@@ -1,7 +1,7 @@
 /** Every failure of a request as one problem of the error table. */
 
 import type { FastifyReply } from 'fastify'
-import { type ErrorCode, GuestdError } from '../errors.ts'
+import { asGuestdError, type ErrorCode, GuestdError } from '../errors.ts'
 
 export const PROBLEM_TYPE = 'application/problem+json'
 
@@ -21,7 +21,7 @@ export function problemOf(thrown: unknown): GuestdError {
   if (thrown instanceof GuestdError) return thrown
   const code = thrown instanceof Error && 'code' in thrown ? String(thrown.code) : ''
   const known = Object.hasOwn(frameworkErrors, code) ? frameworkErrors[code] : undefined
-  if (known === undefined) return GuestdError.from(thrown)
+  if (known === undefined) return asGuestdError(thrown)
   const [ours, detail, field] = known
   return new GuestdError(ours, detail, { field })
 }

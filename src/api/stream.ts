@@ -2,7 +2,7 @@
 
 import type { ServerResponse } from 'node:http'
 import type { FrameReader } from '../commands/types.ts'
-import { GuestdError } from '../errors.ts'
+import { asGuestdError } from '../errors.ts'
 import { createEncoder } from '../protocol/encoder.ts'
 import type { Frame } from '../protocol/frames.ts'
 import type { StreamMediaType } from '../protocol/negotiate.ts'
@@ -57,7 +57,7 @@ export function streamFrames(options: StreamOptions): void {
       sendAll(options, maxBytes, send)
     } catch (error) {
       onError(error)
-      const { code, message } = GuestdError.from(error)
+      const { code, message } = asGuestdError(error)
       send({ type: 'error', code, message })
       response.end()
     }

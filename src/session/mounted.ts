@@ -3,7 +3,7 @@
  * again, and whoever needs it is told why it is not there.
  */
 import { closeSync } from 'node:fs'
-import { GuestdError } from '../errors.ts'
+import { asGuestdError, GuestdError } from '../errors.ts'
 import type { Receipt } from '../protocol/schemas.ts'
 import { keepActivity } from './activity.ts'
 import { createFlusher, type Flusher } from './flusher.ts'
@@ -87,7 +87,7 @@ export function openMounted(
       mounted = { volume, flusher, fullness: watchFullness(path, log, tell), activity }
       tellMounted(volume, log, tell)
     } catch (error) {
-      const failure = GuestdError.from(error)
+      const failure = asGuestdError(error)
       mismatch = failure.code === 'session_mismatch' ? failure : null
       const { message } = failure
       if (message !== reason) {
@@ -160,7 +160,7 @@ export function openMounted(
         refused = null
       } catch (error) {
         owner = before
-        const failure = GuestdError.from(error)
+        const failure = asGuestdError(error)
         if (mounted === null || failure.code !== 'session_mismatch') throw error
         const { message } = failure
         if (message !== refused) {

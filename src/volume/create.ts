@@ -13,7 +13,7 @@ import {
 import { dirname } from 'node:path'
 import { encodeMark, MARK_AREA_BYTES } from '../protocol/volume/mark.ts'
 import { availableBytes } from '../protocol/volume/superblock.ts'
-import { VolumeError } from './error.ts'
+import { asVolumeError, VolumeError } from './error.ts'
 import { type LookedAt, lookAtVolume } from './look.ts'
 import { runTool } from './tools.ts'
 
@@ -66,7 +66,7 @@ export async function createVolume(path: string, options: CreateOptions): Promis
     linkSync(draft, path)
   } catch (error) {
     const exists = error instanceof Error && 'code' in error && error.code === 'EEXIST'
-    throw exists ? new VolumeError(`${path} exists already`) : VolumeError.from(error)
+    throw exists ? new VolumeError(`${path} exists already`) : asVolumeError(error)
   } finally {
     rmSync(draft, { force: true })
   }

@@ -1,7 +1,7 @@
 /** A folder of volumes. */
 import { lstatSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { VolumeError } from './error.ts'
+import { asVolumeError } from './error.ts'
 import { holderWords, InUseError } from './holders.ts'
 import { expiryOf, type Inspected, inspectVolume } from './inspect.ts'
 import { withVolume } from './lock.ts'
@@ -29,7 +29,7 @@ export async function listVolumes(
       const volume = await inspectVolume(path, idleMs)
       if (isVolume(volume)) volumes.push(volume)
     } catch (error) {
-      if (isThere(path)) unread.push({ path, reason: VolumeError.from(error).message })
+      if (isThere(path)) unread.push({ path, reason: asVolumeError(error).message })
     }
   }
   return { volumes, unread }
@@ -66,7 +66,7 @@ export async function sweepVolumes(
       const one = await sweepOne(path, idleMs, dryRun)
       if (one !== null) swept.push(one)
     } catch (error) {
-      if (isThere(path)) swept.push({ ...NOTHING, path, reason: VolumeError.from(error).message })
+      if (isThere(path)) swept.push({ ...NOTHING, path, reason: asVolumeError(error).message })
     }
   }
   return swept
@@ -118,7 +118,7 @@ async function sweepOne(path: string, idleMs: number, dryRun: boolean): Promise<
     })
   } catch (error) {
     if (error instanceof InUseError) return told('kept', `in use: ${holderWords(error.holders)}`)
-    return told('failed', VolumeError.from(error).message)
+    return told('failed', asVolumeError(error).message)
   }
 }
 
@@ -131,6 +131,6 @@ function filesOf(folder: string): readonly string[] {
       .map(({ name }) => join(folder, name))
       .sort()
   } catch (error) {
-    throw VolumeError.from(error)
+    throw asVolumeError(error)
   }
 }

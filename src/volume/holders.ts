@@ -4,7 +4,7 @@ import { findBlockDevice, listBlockDevices } from '../sys/block-devices.ts'
 import { commandOf, findFileUsers } from '../sys/file-users.ts'
 import { findHolders } from '../sys/holders.ts'
 import { listMounts } from '../sys/mounts.ts'
-import { VolumeError } from './error.ts'
+import { asVolumeError, VolumeError } from './error.ts'
 
 export interface VolumeHolder {
   /** `null`: no process, but a device or a mount; or one that this user cannot see. */
@@ -51,7 +51,7 @@ function statOf(path: string): Stats {
   try {
     return statSync(path)
   } catch (error) {
-    throw VolumeError.from(error)
+    throw asVolumeError(error)
   }
 }
 

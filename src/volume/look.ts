@@ -16,7 +16,7 @@ import {
   SLOTS,
 } from '../protocol/volume/mark.ts'
 import { findBlockDevice } from '../sys/block-devices.ts'
-import { VolumeError } from './error.ts'
+import { asVolumeError, VolumeError } from './error.ts'
 import { usageOf, type VolumeUsage } from './usage.ts'
 
 export interface LookedAt {
@@ -49,7 +49,7 @@ export function lookAtVolume(path: string): LookedAt {
       closeSync(fd)
     }
   } catch (error) {
-    throw VolumeError.from(error)
+    throw asVolumeError(error)
   }
 }
 

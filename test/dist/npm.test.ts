@@ -52,19 +52,19 @@ t.test('a host that installs the npm package has a library and guestctl', async 
     t.same(files.sort(), ['LICENSE', 'README.md', 'dist', 'docs', 'package.json'])
   })
 
-  const program = `import { createClient } from 'guestd/client'
+  const program = `import { createClient, GuestdError } from 'guestd/client'
     const guest = createClient({ connect: process.argv[2] })
     const command = guest.run({ command: 'echo from the library; exit 3' })
     for await (const frame of command)
       if (frame.type === 'output') process.stdout.write(frame.bytes)
     const { exitCode } = await command.result
-    console.log(exitCode)
+    console.log(exitCode, GuestdError.name)
     guest.close()`
   await writeFile(join(app, 'program.js'), program)
 
   await t.test('a program runs a command through it', async t => {
     const said = await offline(app, home, 'node', 'program.js', guestd.connect)
-    t.equal(said, 'from the library\n3')
+    t.equal(said, 'from the library\n3 GuestdError')
   })
 
   await t.test('npx finds guestctl', async t => {
@@ -110,7 +110,7 @@ t.test('a host that installs the npm package has a library and guestctl', async 
   await t.test('without the compiled part all but vsock: works', async t => {
     await rm(join(installed, 'dist/guestd_native.node'))
     const said = await offline(app, home, 'node', 'program.js', guestd.connect)
-    t.equal(said, 'from the library\n3')
+    t.equal(said, 'from the library\n3 GuestdError')
     await writeFile(
       join(app, 'vsock.js'),
       `import { createClient } from 'guestd/client'

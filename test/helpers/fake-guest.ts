@@ -5,7 +5,7 @@
 
 import http from 'node:http'
 import type { AddressInfo, ListenOptions } from 'node:net'
-import { GuestdError } from '../../src/errors.ts'
+import { asGuestdError, GuestdError } from '../../src/errors.ts'
 import { encodeEventStream } from '../../src/protocol/event-stream.ts'
 import type { EndFrame, ExitFrame, Frame, StartFrame } from '../../src/protocol/frames.ts'
 
@@ -110,7 +110,7 @@ export async function startFakeGuest(options: FakeGuestOptions): Promise<FakeGue
     response.setHeader('guestd-version', '0.1.0')
     if (options.intercept?.(request, response)) return
     handle(request, response).catch((error: unknown) => {
-      const problem = GuestdError.from(error).toProblem()
+      const problem = asGuestdError(error).toProblem()
       if (response.headersSent) response.destroy()
       else sendJson(response, problem.status, problem)
     })
