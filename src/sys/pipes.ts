@@ -35,7 +35,7 @@ export interface PipeEvents {
   readonly buffer: () => Uint8Array
   /** `length` bytes were read into the buffer last given. */
   readonly data: (length: number) => void
-  /** Every write end is closed. */
+  /** The last call: every write end is closed, it cannot be read, or it was destroyed. */
   readonly end: () => void
 }
 

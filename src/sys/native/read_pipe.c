@@ -52,7 +52,7 @@ static void close_pipe(struct reader *reader) {
   if (!reader->is_closed && !uv_is_closing(handle)) uv_close(handle, on_closed);
 }
 
-/* Without memory the read fails with UV_ENOBUFS, and so ends. */
+/* Where buffer() throws, that is reported as uncaught, and the read fails with UV_ENOBUFS. */
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *into) {
   struct reader *reader = handle->data;
   napi_env env = reader->env;
