@@ -20,10 +20,12 @@ export interface Usage {
 }
 
 /**
- * With fewer blocks left the space counts as run out: 256 KiB of 4 KiB each. A write of that size,
- * which programs make, fails whole on kernels with large folios, and leaves them over.
+ * With no more left the space counts as run out, in bytes. On kernels with large folios a write of up to this
+ * size fails whole, and leaves what it would have taken.
  */
-const FULL_BLOCKS = 64
+const FULL_BYTES = 1024 * 1024
+/** But of a small file system no larger share. */
+const FULL_SHARE = 1 / 16
 /** The root folder, and the inode that holds resized group descriptors. */
 const OWN_BLOCKS = 2
 /** EXT4_GOOD_OLD_FIRST_INO: 10 reserved ones, and lost+found. */
@@ -36,13 +38,15 @@ export function readUsage(path: string): Usage {
   const own = OWN_BLOCKS * bsize + lostAndFoundBytes(path)
   const usedBytes = Math.max(0, (blocks - bfree) * bsize - own)
   const availableBytes = bavail * bsize
+  const capBytes = usedBytes + availableBytes
+  const isFull = availableBytes <= Math.min(FULL_BYTES, capBytes * FULL_SHARE)
   return {
     usedBytes,
     availableBytes,
-    capBytes: usedBytes + availableBytes,
+    capBytes,
     usedInodes: Math.max(0, files - ffree - OWN_INODES),
     availableInodes: ffree,
-    full: ffree === 0 ? 'inodes' : bavail < FULL_BLOCKS ? 'bytes' : null,
+    full: ffree === 0 ? 'inodes' : isFull ? 'bytes' : null,
     at: new Date().toISOString(),
   }
 }

@@ -62,6 +62,21 @@ t.test('a command that fills the workspace gets ENOSPC, and its exit says why', 
   t.equal((await runCommand(guestd, { command: 'true' })).exit.workspaceFull, null)
 })
 
+t.test('what a large write may fail for and leave over counts as run out', async t => {
+  const guestd = await onVolume(t, { mkfs: ['-b', '4096', '-m', '0'] })
+  const { availableBytes } = await usageOf(guestd)
+  const leave = async (bytes: number) => {
+    const command = `fallocate -l ${availableBytes - bytes} big; sync -f .`
+    const { exit } = await runCommand(guestd, { command })
+    const { full, ...usage } = await usageOf(guestd)
+    await runCommand(guestd, { command: 'rm big; sync -f .' })
+    return { full, left: usage.availableBytes, told: exit.workspaceFull }
+  }
+  t.same(await leave(MIB + 4096), { full: null, left: MIB + 4096, told: null })
+  t.same(await leave(MIB), { full: 'bytes', left: MIB, told: 'bytes' })
+  t.same(await leave(256 * 1024), { full: 'bytes', left: 256 * 1024, told: 'bytes' })
+})
+
 t.test('root is held like everybody where nothing is reserved', async t => {
   const guestd = await onVolume(t, { mkfs: ['-m', '0'] })
   const full = await runCommand(guestd, { command: 'head -c 100M /dev/zero > big', user: 'root' })

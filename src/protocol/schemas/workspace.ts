@@ -14,7 +14,10 @@ export const usageFields = {
   availableInodes: nullableCount(
     'How many more there may be; null for a folder: nothing caps them',
   ),
-  full: nullable(Type.Enum(['bytes', 'inodes']), 'What has run out, or null'),
+  full: nullable(
+    Type.Enum(['bytes', 'inodes']),
+    'What has run out, or null: bytes with 1 MiB left or less, as a write of so much may fail whole',
+  ),
 }
 
 const WorkspaceUsage = Type.Object(
