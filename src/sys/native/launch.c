@@ -89,6 +89,23 @@ static bool check_directory(struct launch *launch) {
   return false;
 }
 
+/*
+ * The command's user becomes the owner of its pipes: to open /dev/stderr again asks for the rights of the pipe's
+ * inode, and a pipe that guestd made belongs to root. Without CAP_CHOWN the command runs, and cannot do that.
+ */
+static bool give_pipes(struct launch *launch) {
+  static const char *const stages[3] = {"stdin", "stdout", "stderr"};
+  const struct gd_child_plan *plan = &launch->plan;
+  if (!plan->switch_user) return true;
+  for (int i = 0; i < 3; i++) {
+    if (plan->stdio[i] < 0) continue;
+    if (fchown(plan->stdio[i], plan->uid, plan->gid) == 0 || errno == EPERM) continue;
+    set_failure(launch, stages[i], errno);
+    return false;
+  }
+  return true;
+}
+
 /* The child died before its exec, or exec was given up on: nobody else knows of it. */
 static void reap(struct launch *launch) {
   pthread_mutex_lock(&launch->lock);
@@ -135,7 +152,7 @@ static void close_child_ends(struct launch *launch) {
 
 static void run_launch(void *argument) {
   struct launch *launch = argument;
-  if (check_directory(launch) && prepare_cgroup(launch)) clone_child(launch);
+  if (check_directory(launch) && give_pipes(launch) && prepare_cgroup(launch)) clone_child(launch);
   close_child_ends(launch);
   pthread_mutex_lock(&loop.lock);
   launch->next = loop.finished;
