@@ -8,9 +8,11 @@ const root = join(import.meta.dirname, '..')
 
 export function errorsMarkdown(): string {
   const rows = Object.entries(errorTable).map(
-    ([code, { status, title, exitCode }]) => `| \`${code}\` | ${status} | ${exitCode} | ${title} |`,
+    ([code, { status, title, exitCode, retryable }]) =>
+      `| \`${code}\` | ${status} | ${retryable ? 'yes' : 'no'} | ${exitCode} | ${title} |`,
   )
-  return ['| code | status | guestctl exits with | |', '|---|---|---|---|', ...rows, ''].join('\n')
+  const header = '| code | status | retryable | guestctl exits with | |'
+  return [header, '|---|---|---|---|---|', ...rows, ''].join('\n')
 }
 
 const tables = [

@@ -1,6 +1,6 @@
 /**
- * The closed set of failures that guestd tells a client about, in one table:
- * code → HTTP status, title, and the exit code that guestctl ends with.
+ * The closed set of failures that guestd reports to a client, in one table: code → HTTP status,
+ * title, whether a retry can succeed, and the exit code of guestctl.
  *
  * The wire form is `application/problem+json` (RFC 9457).
  */
@@ -15,12 +15,21 @@ interface ErrorRow {
   readonly title: string
   /** The exit code of guestctl when a request ends with this code. */
   readonly exitCode: number
+  /** The request did nothing, and the same request can succeed later without any change to it. */
+  readonly retryable: boolean
 }
 
 const row = (status: number, title: string, exitCode = OWN_ERROR): ErrorRow => ({
   status,
   title,
   exitCode,
+  retryable: false,
+})
+
+/** A failure that passes by itself. */
+const retryableRow = (status: number, title: string): ErrorRow => ({
+  ...row(status, title),
+  retryable: true,
 })
 
 export const errorTable = {
@@ -30,7 +39,7 @@ export const errorTable = {
   command_not_found: row(404, 'There is no command with this id'),
   method_not_allowed: row(405, 'The route does not have this method'),
   not_acceptable: row(406, 'None of the accepted media types can be served'),
-  request_timeout: row(408, 'The request did not arrive in time'),
+  request_timeout: retryableRow(408, 'The request did not arrive in time'),
   id_conflict: row(409, 'The id belongs to a command with another body'),
   session_set: row(409, 'Another session was handed over already'),
   session_mismatch: row(409, 'The volume belongs to another session'),
@@ -45,14 +54,14 @@ export const errorTable = {
   user_unknown: row(422, 'There is no such user'),
   user_not_allowed: row(422, 'Commands may not run as this user'),
   limit_unavailable: row(422, 'This machine cannot enforce the limit'),
-  too_many_commands: row(429, 'Too many commands run at once'),
+  too_many_commands: retryableRow(429, 'Too many commands run at once'),
   headers_too_large: row(431, 'The request header fields are larger than the limit'),
   internal: row(500, 'guestd failed'),
-  starting: row(503, 'guestd is starting'),
+  starting: retryableRow(503, 'guestd is starting'),
   stopping: row(503, 'guestd is stopping'),
   stopped: row(503, 'guestd has stopped'),
   misconfigured: row(503, 'The settings of guestd cannot be used'),
-  workspace_unavailable: row(503, 'The workspace is not there'),
+  workspace_unavailable: retryableRow(503, 'The workspace is not there'),
   workspace_full: row(507, 'The workspace is full'),
 } as const satisfies Record<string, ErrorRow>
 
@@ -63,13 +72,15 @@ export class StartError extends Error {
   override readonly name = 'StartError'
 }
 
-/** What goes over the wire: RFC 9457 members, with guestd's `code` and, where one is to blame, `field`. */
+/** The wire form: RFC 9457 members, guestd's `code` and `retryable`, and the `field` at fault if there is one. */
 export interface Problem {
   readonly type: string
   readonly title: string
   readonly status: number
   readonly detail: string
   readonly code: ErrorCode
+  /** From {@link errorTable}. */
+  readonly retryable: boolean
   readonly field?: string
 }
 
@@ -93,14 +104,20 @@ export class GuestdError extends Error {
     return errorTable[this.code].exitCode
   }
 
+  /** Whether the same request can succeed later. */
+  get retryable(): boolean {
+    return errorTable[this.code].retryable
+  }
+
   toProblem(): Problem {
-    const { status, title } = errorTable[this.code]
+    const { status, title, retryable } = errorTable[this.code]
     return {
       type: `urn:guestd:error:${this.code}`,
       title,
       status,
       detail: this.message,
       code: this.code,
+      retryable,
       ...(this.field === undefined ? {} : { field: this.field }),
     }
   }

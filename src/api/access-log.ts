@@ -2,6 +2,7 @@
 
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Log } from '../log.ts'
+import { firstOf } from '../util/cut-text.ts'
 import type { App } from './context.ts'
 
 /**
@@ -54,5 +55,5 @@ function commandOf(request: FastifyRequest, header: unknown): { command?: string
   if (typeof header === 'string') return { command: header }
   const { params } = request
   if (typeof params !== 'object' || params === null || !('id' in params)) return {}
-  return typeof params.id === 'string' ? { command: params.id.slice(0, MAX_ID_CHARACTERS) } : {}
+  return typeof params.id === 'string' ? { command: firstOf(params.id, MAX_ID_CHARACTERS) } : {}
 }

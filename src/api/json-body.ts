@@ -2,6 +2,7 @@
 
 import { isUtf8 } from 'node:buffer'
 import type { IncomingMessage } from 'node:http'
+import type { FastifyRequest } from 'fastify'
 import { GuestdError } from '../errors.ts'
 import { messageOf } from '../util/message-of.ts'
 import type { App } from './context.ts'
@@ -12,12 +13,33 @@ import type { App } from './context.ts'
  */
 export const MAX_JSON_BYTES = 8 * 1024 * 1024
 
-/** Takes `application/json` and refuses any other media type. */
+/**
+ * Accepts `application/json` and refuses any other media type. A route without a body schema also
+ * accepts an empty body of any media type: many clients send a content type with every request.
+ */
 export function acceptJsonOnly(app: App, timeoutMs: number): void {
   app.removeAllContentTypeParsers()
-  app.addContentTypeParser('application/json', async (_request: unknown, body: IncomingMessage) =>
-    parseJson(await readBody(body, timeoutMs)),
+  app.addContentTypeParser(
+    'application/json',
+    async (request: FastifyRequest, body: IncomingMessage) => {
+      const bytes = await readBody(body, timeoutMs)
+      return bytes.length === 0 && !hasBodySchema(request) ? undefined : parseJson(bytes)
+    },
   )
+  app.addContentTypeParser('*', async (request: FastifyRequest) => {
+    if (hasBodySchema(request) || !isBodiless(request)) {
+      const detail = 'the body has to be application/json'
+      throw new GuestdError('unsupported_media_type', detail, { field: 'content-type' })
+    }
+  })
+}
+
+function hasBodySchema({ routeOptions }: FastifyRequest): boolean {
+  return routeOptions.schema?.body !== undefined
+}
+
+function isBodiless({ headers }: FastifyRequest): boolean {
+  return headers['transfer-encoding'] === undefined && Number(headers['content-length'] ?? 0) === 0
 }
 
 /** @throws GuestdError `too_large`, `request_timeout`; Error when the client goes away */

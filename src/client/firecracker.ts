@@ -5,6 +5,7 @@
  */
 
 import type net from 'node:net'
+import { firstOf } from '../util/cut-text.ts'
 import { ConnectError } from './connect-error.ts'
 
 /** Longest answer in bytes: `OK `, a 32-bit number and a newline are 14. */
@@ -68,7 +69,7 @@ function readLine(socket: net.Socket, at: string): Promise<string> {
 }
 
 function wrongSocket(at: string, answer: string): ConnectError {
-  const shown = answer.slice(0, MAX_LINE_BYTES).split(/[\r\n]/)[0]
+  const shown = firstOf(answer, MAX_LINE_BYTES).split(/[\r\n]/)[0]
   return new ConnectError('wrong_socket', at, {
     detail: `it answered ${JSON.stringify(shown)} to CONNECT`,
   })

@@ -5,6 +5,7 @@ import {
   type CommandUsage,
   type RunRequest,
 } from '../protocol/schemas.ts'
+import { firstOf } from '../util/cut-text.ts'
 import { noExit } from './exit-facts.ts'
 import type { Life } from './life.ts'
 import type { OutputLog } from './output-log.ts'
@@ -47,5 +48,5 @@ export function describe(facts: Described): CommandInfo {
 
 /** The first characters of what runs: enough to recognise it by. */
 export function commandLine(request: RunRequest): string {
-  return (request.command ?? request.argv?.join(' ') ?? '').slice(0, COMMAND_LINE_CHARACTERS)
+  return firstOf(request.command ?? request.argv?.join(' ') ?? '', COMMAND_LINE_CHARACTERS)
 }

@@ -8,6 +8,7 @@
  */
 import { GuestdError } from '../errors.ts'
 import type { SessionEvent } from '../protocol/schemas.ts'
+import { firstOf } from '../util/cut-text.ts'
 
 type WithoutPlace<Event> = Event extends unknown ? Omit<Event, 'cursor' | 'at'> : never
 /** An event without its cursor; its time is now, unless it has one. */
@@ -160,5 +161,5 @@ function firstAbove(ring: readonly Held[], seq: number): number {
 /** Events of commands come by the thousand, and have no such text. */
 function shortened(facts: EventFacts): EventFacts {
   if (!('reason' in facts) || facts.reason.length <= MAX_CHARACTERS) return facts
-  return { ...facts, reason: facts.reason.slice(0, MAX_CHARACTERS) } as EventFacts
+  return { ...facts, reason: firstOf(facts.reason, MAX_CHARACTERS) } as EventFacts
 }

@@ -1,5 +1,6 @@
 /** Runs the programs of e2fsprogs and util-linux that look at devices and change them. */
 import { type Ran, runProgram } from '../sys/program.ts'
+import { firstOf, lastOf } from '../util/cut-text.ts'
 
 export type { Ran } from '../sys/program.ts'
 
@@ -25,5 +26,5 @@ function inOneLine(text: string): string {
   const line = text.split('\n').join('; ')
   if (line.length <= MAX_WORDS_CHARACTERS) return line
   const half = MAX_WORDS_CHARACTERS / 2
-  return `${line.slice(0, half)} … ${line.slice(-half)}`
+  return `${firstOf(line, half)} … ${lastOf(line, half)}`
 }

@@ -1,5 +1,6 @@
 /** Who has a file open for writing: /proc of every process (proc(5), fdinfo). */
 import { readdir, readFile, stat } from 'node:fs/promises'
+import { firstOf } from '../util/cut-text.ts'
 
 export interface FileUser {
   readonly pid: number
@@ -55,6 +56,6 @@ async function useOf(pid: string, { dev, ino }: FileId): Promise<'locks' | 'writ
 export async function commandOf(pid: string): Promise<string> {
   const line = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')
   const text = line.replace(/[\p{Cc}\s]+/gu, ' ').trim()
-  if (text !== '') return text.slice(0, MAX_COMMAND_CHARACTERS)
+  if (text !== '') return firstOf(text, MAX_COMMAND_CHARACTERS)
   return (await readFile(`/proc/${pid}/comm`, 'utf8').catch(() => '?')).trim()
 }

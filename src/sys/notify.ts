@@ -1,6 +1,7 @@
 /** Telling the service manager how guestd is: sd_notify(3). */
 import { closeSync } from 'node:fs'
 import { Socket } from 'node:net'
+import { firstOf } from '../util/cut-text.ts'
 import { messageOf } from '../util/message-of.ts'
 import { native } from './native.ts'
 
@@ -114,7 +115,7 @@ function datagramOf(assignments: Readonly<Record<string, string>>): string {
 
 /** A line break would begin an assignment of the value's own. */
 function oneLine(value: string): string {
-  return value.replace(/[\r\n\0]+/g, ' ').slice(0, MAX_VALUE_CHARACTERS)
+  return firstOf(value.replace(/[\r\n\0]+/g, ' '), MAX_VALUE_CHARACTERS)
 }
 
 /** The manager closes its end once it has read the message; the read end of the pipe tells. */

@@ -9,11 +9,11 @@ type Code = keyof typeof errorTable
 /** Checks a whole problem, but for the sentences that are for people. */
 function checkProblem(t: Test, reply: Reply, code: Code, field?: string | null): void {
   const { title, detail, ...problem } = reply.json()
-  const { status } = errorTable[code]
+  const { status, retryable } = errorTable[code]
   t.equal(reply.status, status)
   t.equal(reply.headers['content-type'], 'application/problem+json')
   t.ok(reply.headers['guestd-version'])
-  const wanted = { type: `urn:guestd:error:${code}`, code, status }
+  const wanted = { type: `urn:guestd:error:${code}`, code, status, retryable }
   t.same(problem, typeof field === 'string' ? { ...wanted, field } : wanted)
   t.equal(title, errorTable[code].title)
   t.type(detail, 'string')
@@ -164,6 +164,38 @@ for (const [call, code, field, options] of calls) {
       t.match(reply.headers.allow, /^(GET, HEAD(, POST|, PUT)?|POST)$/)
   })
 }
+
+/** Routes without a body schema; DELETE needs a command. */
+const bodiless = ['DELETE /v1/commands/done', 'POST /v1/session/flush', 'POST /v1/session/stop']
+/** Headers as clients send them with no body. */
+const emptyBodies: readonly [string, CallOptions['headers']][] = [
+  ['no content type', {}],
+  ['a JSON content type', { 'content-type': 'application/json' }],
+  ['a JSON content type and length 0', { 'content-type': 'application/json', 'content-length': 0 }],
+  [
+    'an empty chunked JSON body',
+    { 'content-type': 'application/json', 'transfer-encoding': 'chunked' },
+  ],
+  ['an empty form', { 'content-type': 'application/x-www-form-urlencoded', 'content-length': 0 }],
+]
+for (const [title, headers] of emptyBodies) {
+  t.test(`a call without a body is served with ${title}`, async t => {
+    const other = await startGuestd(t)
+    const done = { body: { id: 'done', command: 'true' } }
+    t.equal((await other.request('POST', '/v1/commands', done)).status, 200)
+    for (const call of bodiless) {
+      const [method = '', path = ''] = call.split(' ')
+      const reply = await other.request(method, path, { headers })
+      t.equal(reply.status, 200, `${call}: ${reply.text}`)
+    }
+  })
+}
+
+t.test('a body of another media type is refused where a route takes none, too', async t => {
+  const body = { headers: { 'content-type': 'text/plain' }, body: 'x' }
+  const reply = await guestd.request('POST', '/v1/session/flush', body)
+  checkProblem(t, reply, 'unsupported_media_type', 'content-type')
+})
 
 t.test('none of them started anything, or failed inside', async t => {
   const reply = await guestd.request('GET', '/v1/commands')

@@ -1,6 +1,7 @@
 /** guestctl ps */
 
 import type { CommandInfo } from '../../client/index.ts'
+import { firstOf } from '../../util/cut-text.ts'
 import type { CliCommand } from '../command.ts'
 import { describeState } from '../describe.ts'
 import { exitCodes } from '../exit-code.ts'
@@ -52,6 +53,6 @@ function rowOf(info: CommandInfo): string[] {
     `${formatDuration(Math.max(0, Date.now() - Date.parse(info.startedAt)))} ago`,
     info.user,
     formatBytes(info.stdoutBytes + info.stderrBytes),
-    text.length > SHOWN_CHARACTERS ? `${text.slice(0, SHOWN_CHARACTERS - 1)}…` : text,
+    text.length > SHOWN_CHARACTERS ? `${firstOf(text, SHOWN_CHARACTERS - 1)}…` : text,
   ]
 }

@@ -96,7 +96,10 @@ export type SessionInfo = Static<typeof SessionInfo>
 const codes = Object.keys(errorTable) as ErrorCode[]
 
 const codeTable = codes
-  .map(code => `| ${code} | ${errorTable[code].status} | ${errorTable[code].exitCode} |`)
+  .map(code => {
+    const { status, retryable, exitCode } = errorTable[code]
+    return `| ${code} | ${status} | ${retryable} | ${exitCode} |`
+  })
   .join('\n')
 
 export const Problem = Type.Object(
@@ -106,10 +109,14 @@ export const Problem = Type.Object(
     status: Type.Integer({ minimum: 400, maximum: 599, description: 'HTTP status code' }),
     detail: Type.String({ description: 'What happened this time' }),
     code: Type.Enum(codes, {
-      description: `Stable name of the failure.\n\n| code | status | exit code of guestctl |\n|---|---|---|\n${codeTable}`,
+      description: `Stable name of the failure.\n\n| code | status | retryable | exit code of guestctl |\n|---|---|---|---|\n${codeTable}`,
+    }),
+    retryable: Type.Boolean({
+      description:
+        'The request did nothing, and the same request can succeed later without any change to it',
     }),
     field: Type.Optional(
-      Type.String({ description: 'The field to blame, such as "command" or "limits.pids"' }),
+      Type.String({ description: 'The field at fault, such as "command" or "limits.pids"' }),
     ),
   },
   { description: 'A failure, as RFC 9457 has it (application/problem+json)' },

@@ -6,6 +6,7 @@
  * A slot is 4 KiB: "guestd-mark 1 CRC LENGTH\n" with the CRC-32C of the text in 8 hexadecimal digits
  * and its length in bytes, the text itself as JSON, and zeros.
  */
+import { firstOf } from '../../util/cut-text.ts'
 import type { Receipt } from '../schemas.ts'
 import { crc32c } from './crc32c.ts'
 import { isMark } from './mark-shape.ts'
@@ -144,7 +145,7 @@ function fromJson(text: string): unknown {
 function shortened(receipt: Receipt | null): Receipt | null {
   if (receipt === null) return null
   // JSON has six bytes for some of these.
-  const short = (text: string) => text.slice(0, KEPT_CHARACTERS).replace(/\p{C}/gu, '?')
+  const short = (text: string) => firstOf(text, KEPT_CHARACTERS).replace(/\p{C}/gu, '?')
   return {
     ...receipt,
     errors: receipt.errors.slice(0, KEPT_ERRORS).map(short),
