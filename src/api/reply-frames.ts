@@ -2,6 +2,7 @@
 
 import type { FastifyReply } from 'fastify'
 import type { Command, FrameReader } from '../commands/types.ts'
+import { GuestdError } from '../errors.ts'
 import type { MediaType } from '../protocol/negotiate.ts'
 import type { ApiOptions } from './context.ts'
 import { streamFrames } from './stream.ts'
@@ -12,15 +13,17 @@ export interface FrameReply {
   readonly command: Command
   readonly reader: FrameReader
   readonly mediaType: MediaType
+  /** Of `application/json`: bytes kept of each stream. */
+  readonly outputLimitBytes: number | undefined
 }
 
 export async function replyWithFrames(
-  { reply, command, reader, mediaType }: FrameReply,
+  { reply, command, reader, mediaType, outputLimitBytes }: FrameReply,
   { config, log }: Pick<ApiOptions, 'config' | 'log'>,
 ): Promise<FastifyReply> {
   const headers = { 'Guestd-Command-Id': command.id }
   if (mediaType === 'application/json') {
-    const summary = await summarize(reply.raw, reader)
+    const summary = await summarize(reply.raw, reader, outputLimitBytes)
     if (summary === null) return reply.hijack()
     return reply.headers({ ...headers, 'Cache-Control': 'no-store' }).send(summary)
   }
@@ -34,4 +37,15 @@ export async function replyWithFrames(
     onError: error => log.error({ err: error, command: command.id }, 'a stream of frames failed'),
   })
   return reply
+}
+
+/**
+ * Refuses a limit that would have no effect.
+ *
+ * @throws GuestdError `invalid_request`
+ */
+export function checkOutputLimit(limit: number | undefined, mediaType: MediaType | null): void {
+  if (limit === undefined || mediaType === 'application/json') return
+  const detail = 'outputLimitBytes needs a reply in application/json: send Accept: application/json'
+  throw new GuestdError('invalid_request', detail, { field: 'outputLimitBytes' })
 }

@@ -11,14 +11,16 @@ const READ_BYTES = 256 * 1024
 /**
  * Waits until the reader is done.
  *
+ * @param limitBytes bytes kept of each stream; undefined: 1 MiB
  * @returns `null` when the client went away first; the reader is closed either way
  */
 export function summarize(
   response: ServerResponse,
   reader: FrameReader,
+  limitBytes: number | undefined,
 ): Promise<CommandSummary | null> {
   const { promise, resolve, reject } = Promise.withResolvers<CommandSummary | null>()
-  const summary = createSummary()
+  const summary = createSummary(limitBytes)
   const pull = () => {
     try {
       for (let frame = reader.read(READ_BYTES); frame !== null; frame = reader.read(READ_BYTES)) {

@@ -20,6 +20,7 @@ export {
   ID_PATTERN,
   MAX_ARG_BYTES,
   MAX_COMMAND_BYTES,
+  MAX_SUMMARY_STREAM_BYTES,
   MAX_TIMEOUT_MS,
   SUMMARY_STREAM_BYTES,
 } from './schemas/parts.ts'
@@ -29,6 +30,7 @@ export {
   CommandParams,
   ListQuery,
   OutputQuery,
+  RunQuery,
   RunRequest,
   SignalRequest,
   SignalTarget,

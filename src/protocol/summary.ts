@@ -8,7 +8,7 @@ import { createTail, type Tail } from './tail.ts'
 import { leadingContinuationBytes } from './utf8.ts'
 
 export interface Summary {
-  /** Takes in a frame. Bytes of output are copied, the last 1 MiB of each stream. */
+  /** Adds a frame. Copies its output; keeps the last bytes of each stream, up to the limit. */
   add(frame: Frame): void
   /**
    * What the frames came to. Without an `exit` and `end` (the command still runs) their fields
@@ -19,10 +19,14 @@ export interface Summary {
   finish(): CommandSummary
 }
 
-/** What a terminal said is told as `stdout`. */
-export function createSummary(): Summary {
-  const stdout = createTail(SUMMARY_STREAM_BYTES)
-  const stderr = createTail(SUMMARY_STREAM_BYTES)
+/**
+ * Output of a terminal counts as `stdout`.
+ *
+ * @param limitBytes bytes kept of each stream; default 1 MiB
+ */
+export function createSummary(limitBytes = SUMMARY_STREAM_BYTES): Summary {
+  const stdout = createTail(limitBytes)
+  const stderr = createTail(limitBytes)
   let id: string | null = null
   let exit: ExitFrame | null = null
   let end: EndFrame | null = null
@@ -50,8 +54,8 @@ export function createSummary(): Summary {
       ...exitFacts(exit),
       ...endFacts(end),
       cursor,
-      ...asText(stdout, 'stdout', 'stdoutBase64'),
-      ...asText(stderr, 'stderr', 'stderrBase64'),
+      ...asText(stdout, ['stdout', 'stdoutBase64', 'stdoutCut']),
+      ...asText(stderr, ['stderr', 'stderrBase64', 'stderrCut']),
     }
   }
 
@@ -81,17 +85,20 @@ function endFacts(end: EndFrame | null) {
   }
 }
 
-/** Text where it is UTF-8, apart from a character that lost its beginning; else all in base64. */
-function asText<T extends string, B extends string>(
+/**
+ * Text where it is UTF-8, apart from a character that lost its beginning; else all in base64. The
+ * last member is the number of bytes that came and are not included.
+ */
+function asText<T extends string, B extends string, C extends string>(
   tail: Tail,
-  textName: T,
-  base64Name: B,
-): { readonly [name in T | B]?: string } {
+  [textName, base64Name, cutName]: readonly [T, B, C],
+): { readonly [name in T | B]?: string } & { readonly [name in C]: number } {
   const bytes = tail.bytes()
-  const whole = tail.dropped ? bytes.subarray(leadingContinuationBytes(bytes)) : bytes
-  const name = isUtf8(whole) ? textName : base64Name
-  const value = isUtf8(whole) ? whole.toString('utf8') : bytes.toString('base64')
-  const named: { [key in T | B]?: string } = {}
-  named[name] = value
-  return named
+  const lead = tail.droppedBytes > 0 ? leadingContinuationBytes(bytes) : 0
+  const isText = isUtf8(bytes.subarray(lead))
+  const text: { [key in T | B]?: string } = {}
+  if (isText) text[textName] = bytes.toString('utf8', lead)
+  else text[base64Name] = bytes.toString('base64')
+  const cut = { [cutName]: tail.droppedBytes + (isText ? lead : 0) } as { [name in C]: number }
+  return { ...text, ...cut }
 }

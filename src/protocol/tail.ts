@@ -4,8 +4,8 @@
 const FIRST_BYTES = 4 * 1024
 
 export interface Tail {
-  /** Whether bytes were dropped at the beginning. */
-  readonly dropped: boolean
+  /** Bytes dropped at the beginning. */
+  readonly droppedBytes: number
   /** Adds bytes, copying them. */
   push(bytes: Uint8Array): void
   /** The bytes held, in order: a copy. */
@@ -18,7 +18,7 @@ export function createTail(maxBytes: number): Tail {
   let length = 0
   /** Where the next byte goes. */
   let writeAt = 0
-  let dropped = false
+  let droppedBytes = 0
 
   function inOrder(): Buffer {
     const older = length === ring.length ? ring.subarray(writeAt) : new Uint8Array(0)
@@ -35,12 +35,12 @@ export function createTail(maxBytes: number): Tail {
   }
 
   return {
-    get dropped() {
-      return dropped
+    get droppedBytes() {
+      return droppedBytes
     },
     push(bytes) {
       const kept = bytes.length > maxBytes ? bytes.subarray(bytes.length - maxBytes) : bytes
-      if (length + bytes.length > maxBytes) dropped = true
+      droppedBytes += Math.max(0, length + bytes.length - maxBytes)
       if (kept.length === 0) return
       reserve(Math.min(maxBytes, length + kept.length))
       const untilWrap = kept.subarray(0, ring.length - writeAt)

@@ -213,6 +213,19 @@ t.test('collect keeps the last bytes of each stream', async t => {
   const written = `${'600'.padStart(100)}${'700'.padStart(100)}${'800'.padStart(100)}`
   t.equal(result.stdout.toString(), written.slice(-250))
   t.equal(result.stderr.toString(), '900'.padStart(100) + '1000'.padStart(100))
+  t.equal(result.stdoutCut, 550)
+  t.equal(result.stderrCut, 0)
+})
+
+t.test('collect refuses a limit that is no whole number from 0', async t => {
+  const { client } = await withGuest(t, {
+    frames: [startFrame('a', 0), exitFrame(0, {}), endFrame(0, {})],
+  })
+  for (const maxBytes of [-1, 0.5, Number.NaN, Number.POSITIVE_INFINITY]) {
+    const command = client.run({ command: 'true' })
+    await t.rejects(command.collect({ maxBytes }), { code: 'invalid_request', field: 'maxBytes' })
+    for await (const _ of command);
+  }
 })
 
 t.test('a detached start is repeated after a loss, and runs once', async t => {

@@ -201,3 +201,44 @@ t.test('a command is killed, signalled and listed by its state', async t => {
   })
   t.match(late.json(), { status: 409, code: 'command_ended' })
 })
+
+t.test(
+  'the JSON reply counts what it left out, and the caller chooses how much it has',
+  async t => {
+    const headers = { accept: 'application/json' }
+    const command = 'head -c 3000000 /dev/zero | tr "\\0" a; echo b >&2'
+    const ask = async (query: string) => {
+      const reply = await guestd.request('POST', `/v1/commands${query}`, {
+        headers,
+        body: { id: 'long-output', command },
+      })
+      t.equal(reply.status, 200, reply.text)
+      const { stdout, stdoutCut, stderr, stderrCut, truncated, stdoutBytes } = reply.json()
+      t.equal(stdoutBytes, 3_000_000)
+      t.equal(truncated, 0)
+      t.same({ stderr, stderrCut }, { stderr: 'b\n', stderrCut: 0 })
+      return [String(stdout).length, stdoutCut]
+    }
+    const MIB = 1024 * 1024
+    t.same(await ask(''), [MIB, 3_000_000 - MIB])
+    t.same(await ask('?outputLimitBytes=2'), [2, 2_999_998])
+    t.same(await ask(`?outputLimitBytes=${4 * MIB}`), [3_000_000, 0])
+    const path = '/v1/commands/long-output/output?outputLimitBytes=10'
+    const again = await guestd.request('GET', path, { headers })
+    t.same([again.json().stdout, again.json().stdoutCut], ['a'.repeat(10), 2_999_990])
+  },
+)
+
+t.test('a limit of output that is too large, or has no effect, is refused', async t => {
+  const refused = async (query: string, accept: string, body: object) => {
+    const path = `/v1/commands?outputLimitBytes=${query}`
+    const reply = await guestd.request('POST', path, { headers: { accept }, body })
+    const { code, field } = reply.json()
+    t.same([code, field], ['invalid_request', 'outputLimitBytes'], `${query}: ${reply.text}`)
+  }
+  const body = { command: 'true' }
+  for (const query of ['-1', '1.5', 'all', '', String(4 * 1024 * 1024 + 1)])
+    await refused(query, 'application/json', body)
+  await refused('10', 'application/x-ndjson', body)
+  await refused('10', 'application/json', { ...body, detach: true })
+})

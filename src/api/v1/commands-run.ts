@@ -1,10 +1,10 @@
 /** POST /v1/commands */
 
 import { negotiate } from '../../protocol/negotiate.ts'
-import { checkRunRequest, RunAccepted, RunRequest } from '../../protocol/schemas.ts'
+import { checkRunRequest, RunAccepted, RunQuery, RunRequest } from '../../protocol/schemas.ts'
 import type { ApiOptions, App } from '../context.ts'
-import { replyWithFrames } from '../reply-frames.ts'
-import { framesReply, NoQuery, problems } from './schemas.ts'
+import { checkOutputLimit, replyWithFrames } from '../reply-frames.ts'
+import { framesReply, problems } from './schemas.ts'
 
 export function serveRun(app: App, options: ApiOptions): void {
   const { commands } = options
@@ -15,13 +15,15 @@ export function serveRun(app: App, options: ApiOptions): void {
       summary: 'Run a command',
       description:
         'Answers with the frames of the command until its end, or with `detach` as soon as it runs. A request that names an `id` can be repeated: it attaches to the command that it started before.',
-      querystring: NoQuery,
+      querystring: RunQuery,
       body: RunRequest,
       response: { 200: framesReply, 202: RunAccepted, ...problems },
     },
     handler: async (request, reply) => {
       // All that may be refused is looked at before anything is started.
       const mediaType = negotiate(request.headers.accept)
+      const { outputLimitBytes } = request.query
+      checkOutputLimit(outputLimitBytes, request.body.detach === true ? null : mediaType)
       checkRunRequest(request.body)
       const { command } = await commands.run(request.body)
       if (command.request.detach) {
@@ -35,7 +37,7 @@ export function serveRun(app: App, options: ApiOptions): void {
           .send({ id: command.id })
       }
       const reader = command.attach({ cursor: 0, follow: true, hold: true })
-      return replyWithFrames({ reply, command, reader, mediaType }, options)
+      return replyWithFrames({ reply, command, reader, mediaType, outputLimitBytes }, options)
     },
   })
 }

@@ -6,7 +6,7 @@ import { GuestdError } from '../../errors.ts'
 import { type MediaType, negotiate } from '../../protocol/negotiate.ts'
 import { CommandParams, OutputQuery } from '../../protocol/schemas.ts'
 import type { ApiOptions, App } from '../context.ts'
-import { replyWithFrames } from '../reply-frames.ts'
+import { checkOutputLimit, replyWithFrames } from '../reply-frames.ts'
 import { framesReply, Nothing, problems } from './schemas.ts'
 
 export function serveOutput(app: App, options: ApiOptions): void {
@@ -26,7 +26,8 @@ export function serveOutput(app: App, options: ApiOptions): void {
     handler: async (request, reply) => {
       const mediaType = negotiate(request.headers.accept)
       const command = options.commands.get(request.params.id)
-      const { cursor = 0, follow = false, hold = false } = request.query
+      const { cursor = 0, follow = false, hold = false, outputLimitBytes } = request.query
+      checkOutputLimit(outputLimitBytes, mediaType)
       const lastEvent = lastEventId(request, mediaType)
       if (lastEvent !== null && isAtEnd(command, lastEvent)) return reply.code(204).send(null)
       const reader = command.attach({
@@ -35,7 +36,7 @@ export function serveOutput(app: App, options: ApiOptions): void {
         follow: follow || hold,
         hold,
       })
-      return replyWithFrames({ reply, command, reader, mediaType }, options)
+      return replyWithFrames({ reply, command, reader, mediaType, outputLimitBytes }, options)
     },
   })
 }

@@ -95,9 +95,12 @@ export const CommandList = Type.Object(
 export type CommandList = Static<typeof CommandList>
 
 const lastOf = (stream: string) =>
-  `Last ${SUMMARY_STREAM_BYTES} bytes of ${stream}, from the beginning of a character on, where they are UTF-8`
+  `The last bytes of ${stream}, up to outputLimitBytes (default ${SUMMARY_STREAM_BYTES}), from the beginning of a character on, where they are UTF-8`
 const lastOfInBase64 = (stream: string) =>
-  `In place of ${stream}: the last ${SUMMARY_STREAM_BYTES} bytes, where they are not UTF-8`
+  `In place of ${stream}: its last bytes, up to outputLimitBytes, where they are not UTF-8`
+
+const cutOf = (stream: string) =>
+  `Bytes of ${stream} that were read and are not in this object: the first ones`
 
 export const CommandSummary = Type.Object(
   {
@@ -105,9 +108,13 @@ export const CommandSummary = Type.Object(
     ...exitFields,
     stdoutBytes: nullableCount('All bytes of standard output; null while the command runs'),
     stderrBytes: nullableCount('All bytes of standard error; null while the command runs'),
-    truncated: nullableCount('Bytes lost to gaps; null while the command runs'),
+    truncated: nullableCount(
+      'Bytes lost to gaps before they were read; null while the command runs',
+    ),
     descendants: nullableCount('Processes still alive in its cgroup; null while the command runs'),
     cursor: count('Position in the log after what this object tells, in bytes'),
+    stdoutCut: count(cutOf('stdout')),
+    stderrCut: count(cutOf('stderr')),
     stdout: Type.Optional(Type.String({ description: lastOf('standard output') })),
     stdoutBase64: Type.Optional(Type.String({ description: lastOfInBase64('stdout') })),
     stderr: Type.Optional(Type.String({ description: lastOf('standard error') })),

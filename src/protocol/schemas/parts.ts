@@ -10,8 +10,11 @@ export const MAX_COMMAND_BYTES = 1024 * 1024
 /** Longest string of argv or env (`NAME=value`), in bytes: MAX_ARG_STRLEN of execve(2) less its NUL. */
 export const MAX_ARG_BYTES = 128 * 1024 - 1
 
-/** Bytes of each stream that the `application/json` reply keeps: the last ones. */
+/** Bytes of each stream that the `application/json` reply keeps by default: the last ones. */
 export const SUMMARY_STREAM_BYTES = 1024 * 1024
+
+/** Most that a request can ask for: the reply is made in memory, and JSON has up to six bytes for one. */
+export const MAX_SUMMARY_STREAM_BYTES = 4 * 1024 * 1024
 
 /** Characters of a command's text that listings show. */
 export const COMMAND_LINE_CHARACTERS = 1024

@@ -7,8 +7,10 @@ import {
   count,
   MAX_ARG_BYTES,
   MAX_COMMAND_BYTES,
+  MAX_SUMMARY_STREAM_BYTES,
   MAX_TIMEOUT_MS,
   NO_NUL_PATTERN,
+  SUMMARY_STREAM_BYTES,
 } from './parts.ts'
 
 const closed = { additionalProperties: false } as const
@@ -178,8 +180,20 @@ export const SignalRequest = Type.Object(
 )
 export type SignalRequest = Static<typeof SignalRequest>
 
+const outputLimitBytes = Type.Optional(
+  Type.Integer({
+    minimum: 0,
+    maximum: MAX_SUMMARY_STREAM_BYTES,
+    description: `For application/json: bytes of each stream in the reply, the last ones. Default: ${SUMMARY_STREAM_BYTES}`,
+  }),
+)
+
+export const RunQuery = Type.Object({ outputLimitBytes }, closed)
+export type RunQuery = Static<typeof RunQuery>
+
 export const OutputQuery = Type.Object(
   {
+    outputLimitBytes,
     cursor: Type.Optional(
       count('Position in the log to begin after, in bytes. Default: 0, the beginning'),
     ),

@@ -63,7 +63,7 @@ t.test('a run becomes one object with the fields of exit and end', async t => {
   const summary = summarize(frames)
   const { type: _exit, ...exitFields } = exit
   const { type: _end, ...endFields } = end
-  const streams = { stdout: 'héllo', stderrBase64: '//4=' }
+  const streams = { stdout: 'héllo', stdoutCut: 0, stderrBase64: '//4=', stderrCut: 0 }
   t.same(summary, { id: 'x1', ...exitFields, ...endFields, ...streams })
   t.ok(Value.Check(CommandSummary, summary))
 })
@@ -83,15 +83,43 @@ t.test('a command that still runs has null where nothing is known yet', async t 
 
 t.test('of a long stream the last 1 MiB is kept, from the beginning of a character on', async t => {
   const long = Buffer.from('😀'.repeat(SUMMARY_STREAM_BYTES / 4))
-  const { stdout } = summarize([start, output('stdout', long), output('stdout', Buffer.from('x'))])
-  t.equal(stdout, `${'😀'.repeat(SUMMARY_STREAM_BYTES / 4 - 1)}x`)
-  t.equal(summarize([start, output('stderr', long)]).stderr, long.toString())
+  const summary = summarize([start, output('stdout', long), output('stdout', Buffer.from('x'))])
+  t.equal(summary.stdout, `${'😀'.repeat(SUMMARY_STREAM_BYTES / 4 - 1)}x`)
+  t.equal(summary.stdoutCut, 4, 'the whole character counts as cut')
+  t.equal(summary.stderrCut, 0)
+  const exact = summarize([start, output('stderr', long)])
+  t.equal(exact.stderr, long.toString())
+  t.equal(exact.stderrCut, 0)
 })
 
 t.test('of a long stream that is no text all of the last 1 MiB is kept', async t => {
   const noise = Buffer.alloc(SUMMARY_STREAM_BYTES + 5, 0x80)
-  const { stdoutBase64 } = summarize([start, output('stdout', noise)])
+  const { stdoutBase64, stdoutCut } = summarize([start, output('stdout', noise)])
+  t.equal(stdoutCut, 5)
   t.equal(Buffer.from(stdoutBase64 ?? '', 'base64').length, SUMMARY_STREAM_BYTES)
+})
+
+t.test('the caller chooses how much is kept, and what is cut is counted', async t => {
+  const frames = [
+    start,
+    output('stdout', Buffer.from('abc')),
+    output('stdout', Buffer.from('defgh')),
+    output('stderr', Buffer.from('xyz')),
+  ]
+  for (const [limit, stdout, stderr] of [
+    [0, '', ''],
+    [1, 'h', 'z'],
+    [4, 'efgh', 'xyz'],
+    [8, 'abcdefgh', 'xyz'],
+  ] as const) {
+    const summary = createSummary(limit)
+    for (const frame of frames) summary.add(frame)
+    const kept = summary.finish()
+    t.equal(kept.stdout, stdout)
+    t.equal(kept.stderr, stderr)
+    t.equal(kept.stdoutCut, 8 - stdout.length)
+    t.equal(kept.stderrCut, 3 - stderr.length)
+  }
 })
 
 t.test("the daemon's own failure is thrown with its code", async t => {
@@ -131,7 +159,7 @@ t.test('a tail holds the last bytes of any pushes', async t => {
         for (const bytes of pushes) tail.push(bytes)
         const all = Buffer.concat(pushes)
         const last = all.subarray(Math.max(0, all.length - max))
-        return tail.bytes().equals(last) && tail.dropped === all.length > max
+        return tail.bytes().equals(last) && tail.droppedBytes === all.length - last.length
       },
     ),
   )
@@ -143,5 +171,5 @@ t.test('a tail holds the last bytes of any pushes', async t => {
     large.push(bytes)
     if (!large.bytes().equals(whole.subarray(-10_000))) t.fail(`turn ${turn}`)
   }
-  t.ok(large.dropped)
+  t.equal(large.droppedBytes, whole.length - 10_000)
 })
