@@ -1,4 +1,5 @@
 # Two commands for a newcomer: `make run` and `make test`. All of them install what is missing.
+# `make check` and `make test-fast` are parts of `make test`, for work on guestd.
 
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 # As typed: `$` in CMD is the command's, not make's.
@@ -8,7 +9,7 @@ export CMD
 endif
 export VOLUME MEM CPUS KERNEL NET AGENT INCLUDE
 
-.PHONY: run vm image test soak crash bench build dist check clean vm-tools
+.PHONY: run vm image test test-fast soak crash bench build dist check clean vm-tools
 
 run: build
 	@node scripts/demo.ts
@@ -23,6 +24,10 @@ image: build vm-tools
 
 test: build vm-tools
 	@node test/run.ts
+
+# All tests but those of machines and power cuts.
+test-fast: build
+	@node test/run.ts fast
 
 # The long forms of some tests: thousands of commands more, minutes of output.
 soak: build
@@ -42,9 +47,9 @@ build: node_modules/.installed
 dist: build
 	@node scripts/dist.ts
 
+# Lint, types and unit tests.
 check: node_modules/.installed
-	@biome check .
-	@tsc
+	@node test/run.ts lint types unit
 
 vm-tools:
 	@sh scripts/install-deps.sh vm

@@ -1,116 +1,119 @@
 /**
- * All tests, in groups, one after the other: what `make test` runs. The last line is the sum,
- * `N passed, N failed`. Arguments name the groups to run: `node test/run.ts unit process`.
+ * All tests, in groups: what `make test` runs. The last line is the sum, `N passed, N failed`; before
+ * it are the slowest files. Arguments name the groups to run: `node test/run.ts unit process`;
+ * `fast` is all of them but the machines.
  */
 import { spawn } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { GROUPS, type Group, type Step } from './runner/groups.ts'
+import { lanesOf, runSteps } from './runner/schedule.ts'
+import { addSums, fileResults, type Sum, singleSum, tapSum } from './runner/tap-output.ts'
 
 const root = join(import.meta.dirname, '..')
 const results = join(root, 'build/test-results')
+/** How many files are listed at the end. */
+const SLOWEST = 10
+/** Of the column with the groups' names. */
+const WIDTH = Math.max(...GROUPS.map(({ name }) => name.length))
 
-interface Group {
+interface Ended {
+  /** Of stdout, which tap's results are on. */
+  readonly lines: readonly string[]
+  readonly errors: readonly string[]
+  readonly sum: Sum
+}
+
+interface Timed {
+  readonly group: string
   readonly name: string
-  readonly argv: readonly string[]
-  /** Counts as this many tests in all, for tools that count none: 1. */
-  readonly single?: boolean
-  readonly env?: Readonly<Record<string, string>>
-  /** Too long for every day. */
-  readonly onlyByName?: boolean
+  readonly seconds: number
 }
 
-const tap = (files: string, ...options: string[]) => ['tap', ...options, '--reporter=tap', files]
+const slowest: Timed[] = []
+const endedOf = new Map<Group, Ended[]>()
+const beganAt = new Map<Group, number>()
 
-const groups: readonly Group[] = [
-  { name: 'lint', argv: ['biome', 'check', '.'], single: true },
-  { name: 'types', argv: ['tsc'], single: true },
-  { name: 'unit', argv: tap('test/unit/**/*.test.ts') },
-  { name: 'process', argv: tap('test/process/**/*.test.ts') },
-  { name: 'storage', argv: tap('test/storage/**/*.test.ts') },
-  { name: 'asan', argv: ['node', 'test/asan.ts'] },
-  { name: 'dist', argv: tap('test/dist/**/*.test.ts', '--jobs=1', '--timeout=600') },
-  { name: 'vm', argv: tap('test/vm/**/*.test.ts', '--jobs=1', '--timeout=1200') },
-  // A guest at work, and 200 power cuts of it; GUESTD_CRASH_POINTS says how many.
-  { name: 'crash', argv: tap('test/crash/*.test.ts', '--jobs=1', '--timeout=3600') },
-  {
-    name: 'soak',
-    argv: tap('test/process/commands/{leaks,back-pressure}.test.ts', '--jobs=1', '--timeout=1200'),
-    env: { GUESTD_LONG: '1' },
-    onlyByName: true,
-  },
-]
+const groups = chosenGroups(process.argv.slice(2))
+const steps = groups.flatMap(group => group.commands.map((argv): Step => ({ group, argv })))
+mkdirSync(results, { recursive: true })
+await runSteps(steps, lanesOf(), runStep)
+printSlowest()
+const { passed, failed } = addSums([...endedOf.values()].flat().map(({ sum }) => sum))
+console.log(`${passed} passed, ${failed} failed`)
+process.exit(failed === 0 ? 0 : 1)
 
-interface Sum {
-  readonly passed: number
-  readonly failed: number
+function chosenGroups(names: readonly string[]): readonly Group[] {
+  if (names.length === 0) return GROUPS.filter(({ onlyByName }) => !onlyByName)
+  const known = new Map<string, readonly Group[]>([
+    ...GROUPS.map(group => [group.name, [group]] as const),
+    ['fast', GROUPS.filter(({ kind, onlyByName }) => kind === 'host' && !onlyByName)],
+  ])
+  const unknown = names.filter(name => !known.has(name))
+  if (unknown.length === 0) return [...new Set(names.flatMap(name => known.get(name) ?? []))]
+  console.error(`there is no group ${unknown.join(', ')}: ${[...known.keys()].join(', ')}`)
+  process.exit(2)
 }
 
-/** Runs one group, tells what each file came to, and shows all that a failed one said. */
-async function runGroup(group: Group): Promise<Sum> {
-  const [program = '', ...args] = group.argv
+/** Runs one step and prints it as a whole: a line for each file, all output of one that failed. */
+async function runStep({ group, argv }: Step): Promise<void> {
+  const [program = '', ...args] = argv
   const began = performance.now()
+  beganAt.set(group, beganAt.get(group) ?? began)
   const child = spawn(join(root, 'node_modules/.bin', program), args, {
     cwd: root,
     env: { ...process.env, ...group.env },
-    stdio: ['ignore', 'pipe', 'inherit'],
+    stdio: ['ignore', 'pipe', 'pipe'],
   })
-  const lines: string[] = []
-  let file: string[] = []
-  for await (const line of createInterface({ input: child.stdout })) {
-    lines.push(line)
-    file.push(line)
-    const result = /^(not )?ok \d+ - (.*)/.exec(line)
-    if (result === null) continue
-    if (result[1] === undefined) console.log(`  ${result[2]}`)
-    else console.log(file.join('\n'))
-    file = []
-  }
-  const code = await new Promise<number | null>(resolve => {
-    if (child.exitCode !== null) resolve(child.exitCode)
-    else child.once('close', resolve)
+  const closed = new Promise<number | null>((resolve, reject) => {
+    child.once('close', resolve).once('error', reject)
   })
-  mkdirSync(results, { recursive: true })
-  writeFileSync(join(results, `${group.name}.tap`), lines.join('\n'))
-  if (group.single && code !== 0) console.log(lines.join('\n'))
+  const [lines, errors] = await Promise.all([linesOf(child.stdout), linesOf(child.stderr)])
+  const code = await closed
   const sum = group.single ? singleSum(code) : tapSum(lines, code)
-  const seconds = ((performance.now() - began) / 1_000).toFixed(0)
-  console.log(`${group.name}: ${sum.passed} passed, ${sum.failed} failed (${seconds} s)`)
-  return sum
+  printStep(group, { lines, errors, sum }, (performance.now() - began) / 1_000)
 }
 
-function singleSum(code: number | null): Sum {
-  return code === 0 ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 }
+function printStep(group: Group, ended: Ended, seconds: number): void {
+  const { name, commands, single } = group
+  const all = [...(endedOf.get(group) ?? []), ended]
+  endedOf.set(group, all)
+  writeResults(group, all)
+  const files = fileResults(ended.lines)
+  for (const file of files) {
+    if (file.ok) console.log(`${name.padEnd(WIDTH)}  ${file.name} (${file.seconds?.toFixed(1)} s)`)
+    else console.log(file.lines.join('\n'))
+    slowest.push({ group: name, name: file.name, seconds: file.seconds ?? 0 })
+  }
+  if (ended.sum.failed > 0) {
+    // A failure that no file has: a tool's words, or what ended tap itself.
+    if (files.every(({ ok }) => ok)) console.log(ended.lines.join('\n'))
+    console.log(ended.errors.join('\n'))
+  }
+  if (single) slowest.push({ group: name, name: commands.flat().join(' '), seconds })
+  if (all.length < commands.length) return
+  const sum = addSums(all.map(({ sum }) => sum))
+  const took = (performance.now() - (beganAt.get(group) ?? 0)) / 1_000
+  console.log(`${name}: ${sum.passed} passed, ${sum.failed} failed (${took.toFixed(0)} s)`)
 }
 
-/** tap's own closing line counts every assertion. A run that failed without one failed once. */
-function tapSum(lines: readonly string[], code: number | null): Sum {
-  const summary = lines.findLast(line => line.startsWith('# { total:')) ?? ''
-  const read = (name: string) => Number(new RegExp(`${name}: (\\d+)`).exec(summary)?.[1] ?? 0)
-  // A test that was skipped, or is still to be written, has not passed.
-  const failed = read('fail') + read('skip') + read('todo')
-  const passed = read('pass')
-  const nothingRan = passed + failed === 0
-  return { passed, failed: failed === 0 && (code !== 0 || nothingRan) ? 1 : failed }
+async function linesOf(stream: NodeJS.ReadableStream): Promise<string[]> {
+  const lines: string[] = []
+  for await (const line of createInterface({ input: stream })) lines.push(line)
+  return lines
 }
 
-const wanted = process.argv.slice(2)
-const unknown = wanted.filter(name => !groups.some(group => group.name === name))
-if (unknown.length > 0) {
-  console.error(
-    `there is no group ${unknown.join(', ')}: ${groups.map(({ name }) => name).join(', ')}`,
-  )
-  process.exit(2)
+function writeResults({ name }: Group, all: readonly Ended[]): void {
+  const lines = all.flatMap(({ lines, errors }) => [...lines, ...errors])
+  writeFileSync(join(results, `${name}.tap`), lines.join('\n'))
 }
-let passed = 0
-let failed = 0
-for (const group of groups) {
-  const chosen = wanted.length === 0 ? !group.onlyByName : wanted.includes(group.name)
-  if (!chosen) continue
-  console.log(`${group.name}`)
-  const sum = await runGroup(group)
-  passed += sum.passed
-  failed += sum.failed
+
+function printSlowest(): void {
+  console.log('slowest:')
+  for (const { group, name, seconds } of slowest
+    .toSorted((a, b) => b.seconds - a.seconds)
+    .slice(0, SLOWEST)) {
+    console.log(`  ${seconds.toFixed(1).padStart(6)} s  ${name} (${group})`)
+  }
 }
-console.log(`${passed} passed, ${failed} failed`)
-process.exit(failed === 0 ? 0 : 1)
