@@ -45,10 +45,14 @@ export async function startGuest(dir: string, volume: string | null): Promise<Gu
   writeFileSync(settings, JSON.stringify({ listen: [connect], runDir: join(dir, 'run'), ...place }))
   const log = openSync(join(dir, 'guestd.log'), 'a')
   // In a session of its own, so that Ctrl-C does not reach it before its commands have ended.
-  const daemon = spawn(process.execPath, [join(dist, 'guestd.js'), '--config', settings], {
-    detached: true,
-    stdio: ['ignore', log, log],
-  })
+  const daemon = spawn(
+    process.execPath,
+    ['--disable-sigusr1', join(dist, 'guestd.js'), '--config', settings],
+    {
+      detached: true,
+      stdio: ['ignore', log, log],
+    },
+  )
   closeSync(log)
   const guest = { dir, connect, workspace, daemon }
   await untilReady(guest)

@@ -1,5 +1,7 @@
-#!/usr/bin/env node
+#!/usr/bin/env -S node --disable-sigusr1
 /** guestd: the composition root. Reads the settings, starts the daemon, and turns signals into its stop. */
+import './sys/signals.ts'
+
 import { readFileSync } from 'node:fs'
 import { type Config, ConfigError, type Loaded, loadConfig, renderSettings } from './config.ts'
 import { StartError } from './errors.ts'
@@ -9,8 +11,10 @@ import { addresses } from './lifecycle/serve.ts'
 import { createSupervision, type Supervision } from './lifecycle/supervision.ts'
 import { createLog, type RootLog } from './log.ts'
 import { exitNow } from './sys/exit.ts'
+import { closeInspector } from './sys/inspector.ts'
 import { keepYoungGenerationSmall } from './sys/memory.ts'
 import { createNotifier, type Notifier } from './sys/notify.ts'
+import { STOP_SIGNALS } from './sys/signals.ts'
 import { version } from './version.ts'
 
 const EXIT_FAILED = 1
@@ -80,6 +84,7 @@ async function run(
   try {
     supervision.starting(START_LIMIT_MS)
     const daemon = await startIt(log, notifier)
+    await closeInspector()
     supervision.ready(daemon.status)
     stopOnSignals(daemon, supervision, log)
   } catch (error) {
@@ -99,8 +104,7 @@ function stopOnSignals(daemon: Daemon, supervision: Supervision, log: RootLog): 
     leave(log, receipt?.clean === false ? EXIT_FAILED : 0)
   }
   let leaving = false
-  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const)
-    process.on(signal, () => void stop())
+  for (const signal of STOP_SIGNALS) process.on(signal, () => void stop())
 }
 
 function fail(log: RootLog, error: unknown): void {

@@ -54,6 +54,7 @@ interface Native {
   openPidfd(pid: number): number
   exitNow(code: number): never
   trimMemory(): void
+  ignoreSignals(numbers: readonly number[]): void
   pipe(bytes: number): [read: number, write: number]
   readPipe(fd: number, buffer: () => Uint8Array, read: (length: number) => void): NativeReader
   pausePipe(reader: NativeReader, paused: boolean): void

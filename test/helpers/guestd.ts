@@ -97,7 +97,14 @@ export async function startGuestd(t: Teardown, options: GuestdOptions = {}): Pro
   let log = ''
 
   const start = async () => {
-    const node = [process.execPath, ...(options.nodeArgs ?? []), DAEMON, '--config', settings]
+    const node = [
+      process.execPath,
+      '--disable-sigusr1',
+      ...(options.nodeArgs ?? []),
+      DAEMON,
+      '--config',
+      settings,
+    ]
     const [program = '', ...args] = [...(options.wrap ?? []), ...node]
     const started = spawn(program, args, {
       env: { PATH: process.env.PATH, ...PRELOAD, ...options.env },

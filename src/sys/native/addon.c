@@ -10,6 +10,7 @@ static napi_value init(napi_env env, napi_value exports) {
   gd_init_vsock(env, exports);
   gd_init_notify(env, exports);
   gd_init_memory(env, exports);
+  gd_init_signals(env, exports);
   return exports;
 }
 

@@ -38,5 +38,6 @@ void gd_init_users(napi_env env, napi_value exports);
 void gd_init_vsock(napi_env env, napi_value exports);
 void gd_init_notify(napi_env env, napi_value exports);
 void gd_init_memory(napi_env env, napi_value exports);
+void gd_init_signals(napi_env env, napi_value exports);
 
 #endif
