@@ -50,7 +50,11 @@ export function streamEvents(options: EventStreamOptions): void {
     close()
     return
   }
-  response.writeHead(200, { 'Content-Type': mediaType, 'Cache-Control': 'no-store' })
+  response.writeHead(200, {
+    'Content-Type': mediaType,
+    'Cache-Control': 'no-store',
+    'Guestd-Keepalive-Ms': String(keepaliveMs),
+  })
   response.flushHeaders()
   reader.onReadable = pump
   response.on('drain', pump)

@@ -72,11 +72,15 @@ export function streamFrames(options: StreamOptions): void {
   response.writeHead(200, {
     'Content-Type': mediaType,
     'Cache-Control': 'no-store',
+    // Clients derive from it how much silence means a lost connection.
+    'Guestd-Keepalive-Ms': String(keepaliveMs),
     ...headers,
   })
   reader.onReadable = pump
   response.on('drain', pump)
   pump()
+  // Without a frame so far the head would wait for the first one.
+  response.flushHeaders()
 }
 
 /** All that there is at present, or as much as the response takes, in one piece to the socket. */

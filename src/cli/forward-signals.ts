@@ -10,12 +10,20 @@ const forwarded = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const
 /** A command was left without waiting for its end. */
 export class GivenUp extends Error {
   override readonly name = 'GivenUp'
-  readonly exitCode = bySignal('SIGINT')
+  readonly exitCode: number
+
+  constructor(signal: NodeJS.Signals) {
+    super(`ended by ${signal}`)
+    this.exitCode = bySignal(signal)
+  }
 }
 
+/** The signal, of whichever kinds, that ends guestctl without waiting for the guest. */
+const LAST_SIGNAL = 3
+
 /**
- * Each signal goes to the command's process group; a second SIGINT kills all of it; a third gives
- * up waiting, for a guest that no longer answers.
+ * Each signal goes to the command's process group; a second SIGINT kills all of it; the third signal, of
+ * whichever kind, gives up waiting, for a guest that no longer answers.
  *
  * @returns what ends the forwarding
  */
@@ -25,10 +33,12 @@ export function forwardSignals(
   say: (line: string) => Promise<void>,
 ): () => void {
   let interrupts = 0
+  let signals = 0
 
   const act = (signal: NodeJS.Signals): Promise<unknown> => {
+    signals += 1
     if (signal === 'SIGINT') interrupts += 1
-    if (interrupts > 2) giveUp.abort(new GivenUp())
+    if (signals >= LAST_SIGNAL) giveUp.abort(new GivenUp(signal))
     return signal === 'SIGINT' && interrupts > 1 ? command.kill() : command.signal(signal)
   }
   const onSignal = (signal: NodeJS.Signals) => {

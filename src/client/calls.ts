@@ -45,7 +45,12 @@ export function createCalls(transport: Transport): Calls {
     },
     inspect: async (id, { signal } = {}) => await get<CommandInfo>(commandPath(id), signal),
     kill: async (id, { signal } = {}) =>
-      await transport.json<KillReply>({ method: 'DELETE', path: commandPath(id), signal }),
+      await transport.json<KillReply>({
+        method: 'DELETE',
+        path: commandPath(id),
+        signal,
+        slow: true,
+      }),
     signal: async (id, name, target = 'group', { signal } = {}) =>
       await transport.json<void>({
         method: 'POST',
@@ -67,14 +72,20 @@ export function createCalls(transport: Transport): Calls {
         path: '/v1/session',
         body: { type: 'application/json', bytes: JSON.stringify(request) },
         signal,
+        slow: true,
       }),
     flush: async ({ signal } = {}) =>
-      await transport.json<Receipt>({ method: 'POST', path: '/v1/session/flush', signal }),
-    top: async ({ count, signal } = {}) =>
-      await get<WorkspaceTop>(
-        `/v1/session/top${count === undefined ? '' : `?count=${count}`}`,
+      await transport.json<Receipt>({
+        method: 'POST',
+        path: '/v1/session/flush',
         signal,
-      ),
+        slow: true,
+      }),
+    top: async ({ count, signal } = {}) => {
+      const query = count === undefined ? '' : `?count=${count}`
+      const path = `/v1/session/top${query}`
+      return await transport.json<WorkspaceTop>({ method: 'GET', path, signal, slow: true })
+    },
     stop: ({ signal } = {}) => stopSession(transport, signal),
     health: async ({ signal } = {}) => {
       const { ready, reasons } = await transport.json<Readiness>({

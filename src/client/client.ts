@@ -28,6 +28,9 @@ const REATTACH_LIMIT_MS = 30_000
 /** A guest under load takes long to accept; a paused one never does. */
 const CONNECT_TIMEOUT_MS = 10_000
 
+/** Above what guestd takes for any reply that waits for nothing else. */
+const REQUEST_TIMEOUT_MS = 30_000
+
 export interface ClientOptions {
   /** `unix:PATH`, `firecracker:UDS_PATH:PORT`, `vsock:CID:PORT` or `tcp:HOST:PORT`. */
   readonly connect: string | Address
@@ -35,6 +38,13 @@ export interface ClientOptions {
   readonly reattachLimitMs?: number
   /** Limit for opening one connection, in milliseconds. Default: 10,000. */
   readonly connectTimeoutMs?: number
+  /**
+   * Limit for the first byte of a reply, in milliseconds; 0: none. Default: 30,000. A call that waits for
+   * a command or a disk (`kill`, `flush`, `stop`, `top`, `handOver`, a write to `stdin`) may take longer
+   * as long as guestd answers other requests. A call that reaches the limit rejects with a ConnectError
+   * `timeout`.
+   */
+  readonly requestTimeoutMs?: number
   /** Sent with every request, such as `traceparent`. */
   readonly headers?: Readonly<Record<string, string>>
   /** Told of each loss before the next attempt. */
@@ -124,6 +134,7 @@ export function createClient(options: ClientOptions): GuestdClient {
     typeof options.connect === 'string' ? parseAddress(options.connect) : options.connect
   const transport = createTransport(address, {
     connectTimeoutMs: options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS,
+    requestTimeoutMs: options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS,
     headers: options.headers ?? {},
   })
   const calls = createCalls(transport)

@@ -40,16 +40,26 @@ export function createCommands(options: CommandsOptions): Commands {
       onLost: options.onLost,
     })
 
-  const openOutput = (id: string, query: string, signal: AbortSignal | undefined) =>
+  const openOutput = (
+    id: string,
+    query: string,
+    signal: AbortSignal | undefined,
+    timeoutMs: number | undefined,
+  ) =>
     transport.send({
       method: 'GET',
       path: commandPath(id, `/output?${query}`),
       accept: FRAMES,
       signal,
+      timeoutMs,
     })
 
-  const takeOver = (id: string, cursor: number, signal: AbortSignal | undefined) =>
-    openOutput(id, `cursor=${cursor}&follow=true&hold=true`, signal)
+  const takeOver = (
+    id: string,
+    cursor: number,
+    signal: AbortSignal | undefined,
+    timeoutMs: number | undefined,
+  ) => openOutput(id, `cursor=${cursor}&follow=true&hold=true`, signal, timeoutMs)
 
   const newStdin = (
     id: string,
@@ -60,7 +70,8 @@ export function createCommands(options: CommandsOptions): Commands {
   const acceptedBytes = async (id: string, signal: AbortSignal | undefined): Promise<number> => {
     const body = { type: 'application/octet-stream', bytes: '' }
     const path = commandPath(id, '/stdin')
-    const reply = await transport.json<StdinReply>({ method: 'POST', path, body, signal })
+    const exchange = { method: 'POST', path, body, signal, slow: true } as const
+    const reply = await transport.json<StdinReply>(exchange)
     return reply.acceptedBytes
   }
 
@@ -74,12 +85,17 @@ export function createCommands(options: CommandsOptions): Commands {
     cursor: number,
     stdinOffset: (() => Promise<number>) | null,
     signal: AbortSignal | undefined,
-    open: (cursor: number, isAccepted: boolean) => Promise<IncomingMessage>,
+    open: (
+      at: number,
+      timeoutMs: number | undefined,
+      isAccepted: boolean,
+    ) => Promise<IncomingMessage>,
   ) => {
     const accepted = Promise.withResolvers<void>()
     let isAccepted = false
+    const patience = newPatience()
     const opened = async (at: number): Promise<IncomingMessage> => {
-      const reply = await open(at, isAccepted)
+      const reply = await open(at, patience.attemptLimitMs(), isAccepted)
       isAccepted = true
       accepted.resolve()
       return reply
@@ -92,7 +108,7 @@ export function createCommands(options: CommandsOptions): Commands {
       at: transport.at,
       cursor,
       follow: true,
-      patience: newPatience(),
+      patience,
       signal,
       open: async at => {
         const reply = first ?? opened(at)
@@ -123,15 +139,16 @@ export function createCommands(options: CommandsOptions): Commands {
         0,
         request.stdin === 'open' ? async () => 0 : null,
         signal,
-        (cursor, isAccepted) =>
+        (cursor, timeoutMs, isAccepted) =>
           isAccepted
-            ? takeOver(id, cursor, signal)
+            ? takeOver(id, cursor, signal, timeoutMs)
             : transport.send({
                 method: 'POST',
                 path: '/v1/commands',
                 accept: FRAMES,
                 body,
                 signal,
+                timeoutMs,
               }),
       )
     },
@@ -141,7 +158,14 @@ export function createCommands(options: CommandsOptions): Commands {
       const patience = newPatience()
       for (;;) {
         try {
-          const exchange = { method: 'POST', path: '/v1/commands', body, signal } as const
+          const timeoutMs = patience.attemptLimitMs()
+          const exchange = {
+            method: 'POST',
+            path: '/v1/commands',
+            body,
+            signal,
+            timeoutMs,
+          } as const
           return await transport.json<RunAccepted>(exchange)
         } catch (error) {
           await patience.wait(error, signal)
@@ -154,17 +178,20 @@ export function createCommands(options: CommandsOptions): Commands {
         cursor,
         () => acceptedBytes(id, signal),
         signal,
-        at => takeOver(id, at, signal),
+        (at, timeoutMs) => takeOver(id, at, signal, timeoutMs),
       ),
-    output: (id, { cursor = 0, follow = false, signal } = {}) =>
-      followFrames({
+    output: (id, { cursor = 0, follow = false, signal } = {}) => {
+      const patience = newPatience()
+      return followFrames({
         at: transport.at,
         cursor,
         follow,
-        patience: newPatience(),
+        patience,
         signal,
-        open: at => openOutput(id, `cursor=${at}&follow=${follow}`, signal),
-      }),
+        open: at =>
+          openOutput(id, `cursor=${at}&follow=${follow}`, signal, patience.attemptLimitMs()),
+      })
+    },
     events: (asked = {}) => followEvents(transport, newPatience(), asked),
     stdin: (id, { signal } = {}) => newStdin(id, () => acceptedBytes(id, signal), signal),
   }

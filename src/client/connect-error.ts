@@ -71,6 +71,8 @@ const codesOfConnect: Readonly<Record<string, ConnectErrorCode>> = {
   EACCES: 'forbidden',
   EPERM: 'forbidden',
   ETIMEDOUT: 'timeout',
+  // connect(2) to a Unix socket whose backlog is full.
+  EAGAIN: 'timeout',
   EHOSTUNREACH: 'timeout',
   ENETUNREACH: 'timeout',
   ENOTFOUND: 'bad_address',

@@ -4,6 +4,7 @@ import net from 'node:net'
 import { type Address, formatAddress } from './address.ts'
 import { ConnectError, fromConnect } from './connect-error.ts'
 import { shakeHands } from './firecracker.ts'
+import { createIdleTimer } from './idle-timer.ts'
 
 /**
  * @param timeoutMs limit for all of it, the handshake included
@@ -12,7 +13,7 @@ import { shakeHands } from './firecracker.ts'
 export async function dial(address: Address, timeoutMs: number): Promise<net.Socket> {
   const at = formatAddress(address)
   const deadline = new AbortController()
-  const timer = setTimeout(() => deadline.abort(), timeoutMs)
+  const timer = createIdleTimer(timeoutMs, () => deadline.abort())
   try {
     return await open(address, at, deadline.signal)
   } catch (error) {
@@ -20,7 +21,7 @@ export async function dial(address: Address, timeoutMs: number): Promise<net.Soc
     const hint = address.kind === 'firecracker' ? `; guestd's own socket is unix:PATH` : ''
     throw new ConnectError('timeout', at, { detail: `${timeoutMs} ms${hint}`, cause: error })
   } finally {
-    clearTimeout(timer)
+    timer.stop()
   }
 }
 

@@ -4,7 +4,7 @@ import type { SessionEvent } from '../protocol/schemas.ts'
 import type { EventsOptions } from './client.ts'
 import { linesOf } from './lines.ts'
 import type { Patience } from './patience.ts'
-import { awakeChunks } from './silence.ts'
+import { awakeChunks, silenceLimitOf } from './silence.ts'
 import type { Transport } from './transport.ts'
 
 /** @throws ConnectError, GuestdError, or the reason of the signal */
@@ -22,8 +22,10 @@ export async function* followEvents(
         path: `/v1/events?${query}`,
         accept: 'application/x-ndjson',
         signal,
+        timeoutMs: patience.attemptLimitMs(),
       })
-      for await (const line of linesOf(awakeChunks(reply, transport.at, signal))) {
+      const silence = { at: transport.at, signal, limitMs: silenceLimitOf(reply) }
+      for await (const line of linesOf(awakeChunks(reply, silence))) {
         const event: SessionEvent = JSON.parse(line)
         patience.progress()
         if (event.type === 'keepalive') continue

@@ -7,7 +7,7 @@ import { ProtocolError } from '../protocol/protocol-error.ts'
 import { ConnectError, fromConnection } from './connect-error.ts'
 import type { Patience } from './patience.ts'
 import { createPlace } from './place.ts'
-import { awakeChunks } from './silence.ts'
+import { awakeChunks, silenceLimitOf } from './silence.ts'
 
 /** Largest frame taken, in bytes: guestd's own stay far below it. */
 const MAX_FRAME_BYTES = 16 * 1024 * 1024
@@ -55,7 +55,8 @@ async function* readFrames(
 ): AsyncGenerator<Frame, void, void> {
   const decoder = createEventStreamDecoder({ maxMessageBytes: MAX_FRAME_BYTES })
   try {
-    for await (const chunk of awakeChunks(reply, at, signal)) yield* decoder.push(chunk)
+    const silence = { at, signal, limitMs: silenceLimitOf(reply) }
+    for await (const chunk of awakeChunks(reply, silence)) yield* decoder.push(chunk)
     decoder.end()
   } catch (error) {
     if (error instanceof ProtocolError && error.kind !== 'truncated') throw error

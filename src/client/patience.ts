@@ -14,9 +14,14 @@ const LONGEST_WAIT_MS = 1_000
  */
 const UNPROVEN_LIMIT_MS = 2_000
 
+/** The last attempt has at least so much time. */
+const SHORTEST_ATTEMPT_MS = 250
+
 export interface Patience {
   /** Something new arrived: the count starts again. */
   progress(): void
+  /** How long the next attempt may take, in milliseconds; `undefined` while nothing was lost. */
+  attemptLimitMs(): number | undefined
   /**
    * Waits before the next attempt.
    *
@@ -45,19 +50,29 @@ export function createPatience({ limitMs, isProven, onLost }: PatienceOptions): 
     return now - lostAt
   }
 
+  const limitNow = () => (isProven() ? limitMs : Math.min(limitMs, UNPROVEN_LIMIT_MS))
+
   return {
     progress: () => {
       lostAt = null
       waitMs = 0
     },
+    attemptLimitMs: () => {
+      if (lostAt === null) return undefined
+      return Math.max(limitNow() - (performance.now() - lostAt), SHORTEST_ATTEMPT_MS)
+    },
     wait: async (error, signal) => {
       signal?.throwIfAborted()
       if (!isWorthAnother(error, lostAt !== null)) throw error
-      const limit = isProven() ? limitMs : Math.min(limitMs, UNPROVEN_LIMIT_MS)
+      const limit = limitNow()
       if (limit === 0 || lostForMs(performance.now(), error) + waitMs > limit) throw error
       onLost?.(error)
+      const until = performance.now() + waitMs
       if (waitMs > 0) await sleep(waitMs, undefined, { signal }).catch(() => {})
       signal?.throwIfAborted()
+      // This process was stopped meanwhile: that time was not spent on attempts.
+      const late = performance.now() - until
+      if (lostAt !== null && late > LONGEST_WAIT_MS) lostAt += late
       waitMs = Math.min(Math.max(waitMs * 2, FIRST_WAIT_MS), LONGEST_WAIT_MS)
       attemptAt = performance.now()
     },

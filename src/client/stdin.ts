@@ -136,6 +136,8 @@ async function sendPiece(
         path: `/v1/commands/${encodeURIComponent(id)}/stdin?offset=${from}&eof=${eof}`,
         body: { type: 'application/octet-stream', bytes: piece.subarray(from - offset) },
         signal,
+        slow: true,
+        timeoutMs: patience.attemptLimitMs(),
       })
       patience.progress()
       if (acceptedBytes >= end) return end

@@ -3,6 +3,7 @@
 import type { StopFrame, StopReceipt } from '../protocol/schemas.ts'
 import { ConnectError, fromConnection } from './connect-error.ts'
 import { linesOf } from './lines.ts'
+import { awakeChunks } from './silence.ts'
 import type { Transport } from './transport.ts'
 
 /**
@@ -11,7 +12,7 @@ import type { Transport } from './transport.ts'
  */
 export interface SessionStop extends Promise<StopReceipt>, AsyncIterable<StopFrame> {}
 
-const STOP = { method: 'POST', path: '/v1/session/stop', fresh: true } as const
+const STOP = { method: 'POST', path: '/v1/session/stop', fresh: true, slow: true } as const
 
 /** It is read whether anybody iterates or not: a stop has a few dozen lines, by its time limits. */
 export function stopSession(transport: Transport, signal: AbortSignal | undefined): SessionStop {
@@ -22,9 +23,11 @@ export function stopSession(transport: Transport, signal: AbortSignal | undefine
 
   const read = async (): Promise<StopReceipt> => {
     const reply = await transport.send({ ...STOP, signal })
+    const { at, isAlive, requestTimeoutMs: limitMs } = transport
+    const silence = { at, signal, limitMs, isAlive }
     let receipt: StopReceipt | null = null
     try {
-      for await (const line of linesOf(reply)) {
+      for await (const line of linesOf(awakeChunks(reply, silence))) {
         const frame: StopFrame = JSON.parse(line)
         if (frame.type === 'receipt') receipt = frame
         frames.push(frame)

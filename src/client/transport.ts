@@ -6,7 +6,9 @@ import type { GuestdError } from '../errors.ts'
 import { type Address, formatAddress } from './address.ts'
 import { ConnectError, fromConnect, fromConnection, IMAGE_PORT } from './connect-error.ts'
 import { dial } from './dial.ts'
+import { createIdleTimer } from './idle-timer.ts'
 import { toGuestdError } from './problem.ts'
+import { awakeChunks } from './silence.ts'
 
 /** Connections kept open between requests. */
 const MAX_IDLE_SOCKETS = 16
@@ -27,10 +29,18 @@ export interface Exchange {
   readonly alsoFine?: readonly number[]
   /** On a connection of its own: for what must not be sent twice. */
   readonly fresh?: boolean
+  /**
+   * The reply waits for a command or a disk. After the time limit guestd is asked whether it is alive,
+   * and an answer gives the request as much time again.
+   */
+  readonly slow?: boolean
+  /** A limit below that of the transport, in milliseconds. */
+  readonly timeoutMs?: number | undefined
 }
 
 export interface Transport {
   readonly at: string
+  readonly requestTimeoutMs: number
   /** Whether guestd has ever answered here. */
   readonly proven: boolean
   /**
@@ -41,6 +51,8 @@ export interface Transport {
   send(exchange: Exchange): Promise<http.IncomingMessage>
   /** Sends, and reads the reply whole. A GET or DELETE cut before its reply is sent once more. */
   json<T>(exchange: Exchange): Promise<T>
+  /** Asks guestd, over a connection of its own, whether it answers within the time limit of a request. */
+  isAlive(): Promise<boolean>
   /** Closes idle connections. */
   close(): void
 }
@@ -48,6 +60,8 @@ export interface Transport {
 export interface TransportOptions {
   /** Limit for opening a connection, in milliseconds. */
   readonly connectTimeoutMs: number
+  /** Limit for the head of a reply, and for silence in a reply that is read whole, in milliseconds; 0: none. */
+  readonly requestTimeoutMs: number
   /** Sent with every request. */
   readonly headers: Readonly<Record<string, string>>
 }
@@ -61,23 +75,38 @@ export function createTransport(address: Address, options: TransportOptions): Tr
   const send = async (exchange: Exchange): Promise<http.IncomingMessage> => {
     const agent = exchange.fresh === true ? single : pool
     const headers = headersOf(exchange, address, options)
-    const reply = await exchangeHeads(agent, exchange, headers, at).catch((error: unknown) => {
-      throw isLoss(error) && !proven ? closedUnanswered(error, address) : error
-    })
+    const limitMs = shorterLimit(options.requestTimeoutMs, exchange.timeoutMs)
+    const deadline = { limitMs, isAlive: exchange.slow === true ? isAlive : null }
+    const reply = await exchangeHeads(agent, exchange, headers, at, deadline).catch(
+      (error: unknown) => {
+        throw isLoss(error) && !proven ? closedUnanswered(error, address) : error
+      },
+    )
     checkSpeaker(reply, at)
     proven = true
     const status = reply.statusCode ?? 0
     if (status < 400 || exchange.alsoFine?.includes(status)) return reply
-    throw await refusal(reply, at)
+    throw await refusal(reply, at, options.requestTimeoutMs)
   }
 
   const readJson = async <T>(exchange: Exchange): Promise<T> => {
-    const body = await readWhole(await send({ ...exchange, accept: 'application/json' }), at)
+    const reply = await send({ ...exchange, accept: 'application/json' })
+    const body = await readWhole(reply, at, options.requestTimeoutMs)
     return (body.length === 0 ? undefined : JSON.parse(body.toString())) as T
+  }
+
+  const isAlive = async (): Promise<boolean> => {
+    const exchange = { method: 'GET', path: '/healthz', fresh: true } as const
+    return await readJson(exchange).then(
+      () => true,
+      () => false,
+    )
   }
 
   return {
     at,
+    requestTimeoutMs: options.requestTimeoutMs,
+    isAlive,
     get proven() {
       return proven
     },
@@ -137,23 +166,51 @@ function headersOf(
   }
 }
 
+/** The shorter of two limits; 0 and `undefined` are none. */
+function shorterLimit(limitMs: number, otherMs: number | undefined): number {
+  const limits = [limitMs, otherMs ?? 0].filter(ms => ms > 0)
+  return limits.length === 0 ? 0 : Math.min(...limits)
+}
+
+interface Deadline {
+  /** For the connection and the head of the reply together, in milliseconds; 0: none. */
+  readonly limitMs: number
+  /** Where it resolves with true after that time, the reply has as much time again. */
+  readonly isAlive: (() => Promise<boolean>) | null
+}
+
 function exchangeHeads(
   agent: http.Agent,
   { method, path, body, signal }: Exchange,
   headers: Record<string, string>,
   at: string,
+  { limitMs, isAlive }: Deadline,
 ): Promise<http.IncomingMessage> {
   return new Promise((resolve, reject) => {
     signal?.throwIfAborted()
     const request = http.request({ agent, method, path, headers })
-    const onAbort = () => {
+    const giveUp = (reason: unknown) => {
       request.destroy()
-      reject(signal?.reason)
+      reject(reason)
     }
+    const onAbort = () => giveUp(signal?.reason)
+    const onIdle = async (): Promise<void> => {
+      if ((await isAlive?.()) === true) return timer.refresh()
+      if (isAnswered) return
+      const detail = `no reply to ${method} ${path.split('?')[0]} within ${limitMs} ms`
+      giveUp(new ConnectError('timeout', at, { detail }))
+    }
+    const timer = createIdleTimer(limitMs, () => void onIdle())
+    let isAnswered = false
     signal?.addEventListener('abort', onAbort)
-    request.on('close', () => signal?.removeEventListener('abort', onAbort))
+    request.on('close', () => {
+      timer.stop()
+      signal?.removeEventListener('abort', onAbort)
+    })
     request.on('error', error => reject(fromConnection(error, at)))
     request.on('response', reply => {
+      isAnswered = true
+      timer.stop()
       // A reader that has let go is told nothing; one that reads sees the error from its iterator.
       reply.on('error', () => {})
       resolve(reply)
@@ -201,8 +258,9 @@ function checkSpeaker(reply: http.IncomingMessage, at: string): void {
 async function refusal(
   reply: http.IncomingMessage,
   at: string,
+  limitMs: number,
 ): Promise<GuestdError | ConnectError> {
-  const error = toGuestdError(await readWhole(reply, at))
+  const error = toGuestdError(await readWhole(reply, at, limitMs))
   if (error !== null && error.code !== 'not_found') return error
   const version = reply.headers['guestd-version']
   return new ConnectError('version_mismatch', at, {
@@ -211,19 +269,19 @@ async function refusal(
   })
 }
 
-async function readWhole(reply: http.IncomingMessage, at: string): Promise<Buffer> {
-  const chunks: Buffer[] = []
+async function readWhole(
+  reply: http.IncomingMessage,
+  at: string,
+  limitMs: number,
+): Promise<Buffer> {
+  const chunks: Uint8Array[] = []
   let bytes = 0
-  try {
-    for await (const chunk of reply as AsyncIterable<Buffer>) {
-      bytes += chunk.length
-      if (bytes > MAX_REPLY_BYTES) {
-        throw new ConnectError('wrong_socket', at, { detail: `a reply over ${MAX_REPLY_BYTES} B` })
-      }
-      chunks.push(chunk)
+  for await (const chunk of awakeChunks(reply, { at, signal: undefined, limitMs })) {
+    bytes += chunk.length
+    if (bytes > MAX_REPLY_BYTES) {
+      throw new ConnectError('wrong_socket', at, { detail: `a reply over ${MAX_REPLY_BYTES} B` })
     }
-  } catch (error) {
-    throw fromConnection(error, at)
+    chunks.push(chunk)
   }
   return Buffer.concat(chunks)
 }

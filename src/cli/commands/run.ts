@@ -31,7 +31,8 @@ export const run: CliCommand = {
 with no shell.
 
 Ctrl-C, SIGTERM, SIGHUP and SIGQUIT go to the command's process group; a second Ctrl-C kills all
-of the command, a third leaves without waiting. A lost connection re-attaches by itself.
+of the command. The third signal, of whichever kind, ends guestctl at once, with 128+n: the command
+may go on. A lost connection re-attaches by itself.
   guestctl run -- 'make -j2 && ./app | tee log'
   guestctl run -C src -e CI=1 --timeout 10m -- npm test
   tar c . | guestctl run -i -- tar x`,
