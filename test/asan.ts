@@ -21,6 +21,7 @@ const tests = [
   'test/storage/mount.test.ts',
   'test/storage/busy.test.ts',
   'test/storage/mark.test.ts',
+  'test/storage/hostile-names.test.ts',
 ]
 
 const run = (program: string, args: readonly string[], env: NodeJS.ProcessEnv = {}) => {
@@ -58,9 +59,7 @@ run('gcc', [
 run('gcc', [
   ...['-std=gnu11', '-O1', '-g', '-Wall', '-Wextra', '-Werror'],
   ...['-fsanitize=address', '-fno-omit-frame-pointer', '-o', join(dist, 'guestd-helper')],
-  ...['main', 'device', 'mount', 'flush', 'loop', 'power', 'mark', 'lock', 'usage'].map(name =>
-    join(native, 'helper', `${name}.c`),
-  ),
+  ...globSync('*.c', { cwd: join(native, 'helper') }).map(name => join(native, 'helper', name)),
 ])
 run('tap', ['--reporter=tap', ...tests], {
   GUESTD_TEST_DIST: dist,

@@ -51,10 +51,10 @@ export function createSupervision(notifier: Notifier, watchdogMs: number | null)
     },
     ready(status) {
       clearInterval(extending)
-      told = status()
+      told = attempt(status) ?? ''
       notifier.tell({ READY: '1', STATUS: told })
       telling = every(STATUS_MS, () => {
-        const now = status()
+        const now = attempt(status) ?? told
         if (now === told) return
         told = now
         notifier.tell({ STATUS: now })
@@ -79,6 +79,15 @@ const EXTENSION_MS = 10_000
 /** How often it is extended, in milliseconds. */
 const EXTEND_MS = 3_000
 const US_PER_MS = 1_000
+
+/** A status that cannot be read does not end guestd: a manager would start it again and again. */
+function attempt(status: () => string): string | null {
+  try {
+    return status()
+  } catch {
+    return null
+  }
+}
 
 function every(intervalMs: number, call: () => void): NodeJS.Timeout {
   return setInterval(call, intervalMs).unref()

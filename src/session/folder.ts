@@ -98,7 +98,7 @@ export async function openFolder(
     room: async () => await usage?.room(),
     async top(count) {
       check()
-      return await readTop(path, { count, limitMs: TOP_LIMIT_MS })
+      return await readTop(path, { fd: null, count, limitMs: TOP_LIMIT_MS })
     },
     bind: async () => {},
     history: () => null,

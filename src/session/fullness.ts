@@ -1,11 +1,13 @@
 /** Watches how full the volume is: what was full when, and the levels that are told. */
 import type { Log } from '../log.ts'
+import { messageOf } from '../util/message-of.ts'
 import type { Tell } from './events.ts'
 import { createLevels } from './levels.ts'
-import { type Full, readUsage, type Usage } from './usage.ts'
+import type { Full, Usage } from './usage.ts'
 
 export interface Fullness {
-  usage(): Usage
+  /** Now, or where that cannot be read, as it was last read; `null`: never. */
+  usage(): Usage | null
   /** What was seen to have run out since then (of `performance.now()`); looks now, too. */
   fullSince(time: number): Full | null
   stop(): void
@@ -14,32 +16,35 @@ export interface Fullness {
 /** A look costs some microseconds; who fills the workspace and makes room at once is still seen. */
 const LOOK_MS = 250
 
-export function watchFullness(path: string, log: Log, tell: Tell): Fullness {
+/** @param read the usage now; may fail */
+export function watchFullness(read: () => Usage, log: Log, tell: Tell): Fullness {
   const seen: Record<Full, number> = { bytes: -1, inodes: -1 }
   const levels = createLevels(log, tell)
 
-  const look = (): Usage => {
-    const usage = readUsage(path)
-    if (usage.full !== null) seen[usage.full] = performance.now()
-    levels.take(usage)
-    return usage
-  }
-  const timer = setInterval(() => {
+  let last: Usage | null = null
+  let complaint = ''
+
+  /** Never fails: whoever asks for the status gets one. */
+  const look = (): Usage | null => {
     try {
-      look()
-    } catch (err) {
-      log.debug({ err }, 'the usage of the workspace cannot be read')
+      last = read()
+      complaint = ''
+    } catch (error) {
+      const reason = messageOf(error)
+      if (reason !== complaint) log.warn({ reason }, 'the usage of the workspace cannot be read')
+      complaint = reason
+      return last
     }
-  }, LOOK_MS).unref()
+    if (last.full !== null) seen[last.full] = performance.now()
+    levels.take(last)
+    return last
+  }
+  const timer = setInterval(look, LOOK_MS).unref()
 
   return {
     usage: look,
     fullSince(time) {
-      try {
-        look()
-      } catch {
-        // What was seen before still counts.
-      }
+      look()
       if (seen.bytes >= time) return 'bytes'
       return seen.inodes >= time ? 'inodes' : null
     },

@@ -15,6 +15,7 @@ import type { Source } from './source.ts'
 import { readTop, TOP_LIMIT_MS } from './top.ts'
 import { isBelow, unavailable } from './unavailable.ts'
 import { unmountVolume } from './unmount.ts'
+import { readUsage } from './usage.ts'
 import { mountVolume, type Volume } from './volume.ts'
 import type { Around, Workspace, WorkspaceSettings } from './workspace.ts'
 
@@ -84,7 +85,8 @@ export function openMounted(
       }
       const flusher = createFlusher({ fd: volume.fd, limitMs, everyMs, log, tell })
       const activity = keepActivity(volume.history, around)
-      mounted = { volume, flusher, fullness: watchFullness(path, log, tell), activity }
+      const usage = () => readUsage(volume.fd, volume.ownBytes)
+      mounted = { volume, flusher, fullness: watchFullness(usage, log, tell), activity }
       tellMounted(volume, log, tell)
     } catch (error) {
       const failure = asGuestdError(error)
@@ -132,7 +134,7 @@ export function openMounted(
     }),
     async top(count) {
       if (mounted === null) throw absent()
-      return await readTop(path, { count, limitMs: TOP_LIMIT_MS })
+      return await readTop(path, { fd: mounted.volume.fd, count, limitMs: TOP_LIMIT_MS })
     },
     history: () => mounted?.volume.history ?? kept,
     fullSince: time => mounted?.fullness.fullSince(time) ?? null,

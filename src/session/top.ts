@@ -1,99 +1,105 @@
 /** Who takes the space: the largest folders, and files that are deleted but still open. */
-import type { Dirent } from 'node:fs'
-import { lstat, readdir, readFile, readlink, stat } from 'node:fs/promises'
+import { closeSync, openSync, realpathSync } from 'node:fs'
+import { readdir, readFile, readlink, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { WorkspaceTop } from '../protocol/schemas.ts'
-import { numberOf } from '../sys/block-devices.ts'
+import { runHelper } from '../sys/helper.ts'
+import { createMountIds, deviceOf } from '../sys/mount-ids.ts'
+import { isBelow } from './unavailable.ts'
 
 export interface TopOptions {
+  /** Open on the root of a file system that all belongs to the workspace; `null`: the workspace is a folder. */
+  readonly fd: number | null
   /** How many of each are told. */
   readonly count: number
-  /** A walk that takes longer is left, and told as incomplete, in milliseconds. */
+  /** A walk or a search that takes longer is left, and reported as incomplete, in milliseconds. */
   readonly limitMs: number
 }
 
 /** A walk of 100,000 files takes a second or two. */
 export const TOP_LIMIT_MS = 10_000
+/** The helper ends at its own limit; a call that does not come back ends with it. */
+const HELPER_MARGIN_MS = 2_000
 const STAT_BLOCK_BYTES = 512
+const DELETED = ' (deleted)'
 
+/**
+ * Names in the workspace belong to its users: the walk follows none, and nothing that is mounted there is asked.
+ *
+ * @throws HelperError
+ */
 export async function readTop(path: string, options: TopOptions): Promise<WorkspaceTop> {
-  const { dev } = await stat(path, { bigint: true })
-  const [walked, deletedOpen] = await Promise.all([
-    walk(path, dev, options.limitMs),
-    findDeletedOpen(numberOf(dev)),
-  ])
-  const largest = <T extends { readonly bytes: number }>(all: readonly T[]) =>
-    [...all].sort((a, b) => b.bytes - a.bytes).slice(0, options.count)
+  const [walked, deleted] = await Promise.all([walk(path, options), findDeletedOpen(path, options)])
+  const largest = [...deleted.files].sort((a, b) => b.bytes - a.bytes).slice(0, options.count)
   return {
-    complete: walked.complete,
-    entries: largest(walked.entries),
-    deletedOpenBytes: deletedOpen.reduce((sum, { bytes }) => sum + bytes, 0),
-    deletedOpen: largest(deletedOpen),
+    complete: walked.complete && deleted.complete,
+    entries: walked.entries,
+    deletedOpenBytes: deleted.files.reduce((sum, { bytes }) => sum + bytes, 0),
+    deletedOpen: largest,
   }
 }
 
 interface Walked {
   readonly complete: boolean
-  /** What is directly in the folder, each with all that is below it. */
+  /** What is directly in the folder, each with all that is below it; the largest first. */
   readonly entries: WorkspaceTop['entries']
 }
 
-async function walk(root: string, device: bigint, limitMs: number): Promise<Walked> {
+async function walk(root: string, { fd, count, limitMs }: TopOptions): Promise<Walked> {
+  // Not by its path: something may be mounted over it.
+  const path = fd === null ? root : HELD_PATH
+  const printed = await runHelper('largest', [path, String(count), String(limitMs)], {
+    limitMs: limitMs + HELPER_MARGIN_MS,
+    ...(fd === null ? {} : { fd }),
+  })
+  const [facts = '', ...lines] = printed.toString('utf8').split('\0').slice(0, -1)
+  const entries = lines.map(line => {
+    const [, bytes, files, name = ''] = /^(\d+) (\d+) (.*)$/s.exec(line) ?? []
+    return { path: join(root, name), bytes: Number(bytes), files: Number(files) }
+  })
+  return { complete: facts === '1 0', entries: entries.sort((a, b) => b.bytes - a.bytes) }
+}
+
+/** Where the helper has the descriptor that it is given. */
+const HELD_PATH = '/proc/self/fd/3'
+
+interface Deleted {
+  readonly complete: boolean
+  readonly files: WorkspaceTop['deletedOpen']
+}
+
+async function deviceAt(folder: string, held: number | null): Promise<string> {
+  const fd = held ?? openSync(folder, 'r')
+  try {
+    return (await deviceOf(fd)) ?? ''
+  } finally {
+    if (held === null) closeSync(fd)
+  }
+}
+
+/** Links of /proc/PID/fd to files without a name, on this file system, that were below the folder. Each once. */
+async function findDeletedOpen(root: string, { fd, limitMs }: TopOptions): Promise<Deleted> {
   const deadline = performance.now() + limitMs
-  /** A file with several names is counted once. */
-  const linked = new Set<bigint>()
-  let complete = true
-
-  const sizeOf = async (path: string): Promise<{ bytes: number; files: number }> => {
-    const stats = await lstat(path, { bigint: true }).catch(() => null)
-    if (stats === null || stats.dev !== device) return { bytes: 0, files: 0 }
-    if (!stats.isDirectory() && stats.nlink > 1n) {
-      if (linked.has(stats.ino)) return { bytes: 0, files: 0 }
-      linked.add(stats.ino)
-    }
-    const sum = { bytes: Number(stats.blocks) * STAT_BLOCK_BYTES, files: 1 }
-    if (!stats.isDirectory()) return sum
-    for (const entry of await list(path)) {
-      if (performance.now() > deadline) {
-        complete = false
-        break
-      }
-      const below = await sizeOf(join(path, entry.name))
-      sum.bytes += below.bytes
-      sum.files += below.files
-    }
-    return sum
-  }
-
-  const entries: { path: string; bytes: number; files: number }[] = []
-  for (const { name } of await list(root)) {
-    if (name === 'lost+found') continue
-    entries.push({ path: join(root, name), ...(await sizeOf(join(root, name))) })
-  }
-  return { complete, entries }
-}
-
-async function list(path: string): Promise<Dirent[]> {
-  return await readdir(path, { withFileTypes: true }).catch(() => [])
-}
-
-/** Links of /proc/PID/fd to files without a name, on this device. Each file once. */
-async function findDeletedOpen(device: string): Promise<WorkspaceTop['deletedOpen']> {
+  const folder = fd === null ? realpathSync(root) : root
+  const mountIds = createMountIds(await deviceAt(folder, fd))
   const found = new Map<bigint, WorkspaceTop['deletedOpen'][number]>()
   for (const pid of await readdir('/proc')) {
     if (!/^\d+$/.test(pid)) continue
-    for (const fd of await readdir(`/proc/${pid}/fd`).catch(() => [])) {
-      const link = `/proc/${pid}/fd/${fd}`
+    for (const one of await readdir(`/proc/${pid}/fd`).catch(() => [])) {
+      if (performance.now() > deadline) return { complete: false, files: [...found.values()] }
+      const link = `/proc/${pid}/fd/${one}`
       const target = await readlink(link).catch(() => '')
-      if (!target.endsWith(' (deleted)')) continue
+      if (!target.endsWith(DELETED)) continue
+      const path = target.slice(0, -DELETED.length)
+      if (fd === null && !isBelow(path, folder)) continue
+      // A stat of what is elsewhere may never come back.
+      if ((await mountIds.isOn(pid, one)) !== true) continue
       const stats = await stat(link, { bigint: true }).catch(() => null)
-      if (stats === null || stats.nlink > 0n || numberOf(stats.dev) !== device) continue
-      if (found.has(stats.ino)) continue
+      if (stats === null || stats.nlink > 0n || found.has(stats.ino)) continue
       const name = (await readFile(`/proc/${pid}/comm`, 'utf8').catch(() => '?')).trim()
-      const path = target.slice(0, -' (deleted)'.length)
       const bytes = Number(stats.blocks) * STAT_BLOCK_BYTES
       found.set(stats.ino, { pid: Number(pid), name, path, bytes })
     }
   }
-  return [...found.values()]
+  return { complete: true, files: [...found.values()] }
 }

@@ -1,6 +1,5 @@
 /** How full the workspace is; on a device by one statfs(2), whatever is in it. */
-import { statfsSync, statSync } from 'node:fs'
-import { join } from 'node:path'
+import { statfsSync } from 'node:fs'
 
 export type Full = 'bytes' | 'inodes'
 
@@ -30,12 +29,17 @@ const FULL_SHARE = 1 / 16
 const OWN_BLOCKS = 2
 /** EXT4_GOOD_OLD_FIRST_INO: 10 reserved ones, and lost+found. */
 const OWN_INODES = 11
-const STAT_BLOCK_BYTES = 512
 
-/** Of the ext4 that is mounted here. The file system's own tables are in neither number. */
-export function readUsage(path: string): Usage {
-  const { bsize, blocks, bfree, bavail, files, ffree } = statfsSync(path)
-  const own = OWN_BLOCKS * bsize + lostAndFoundBytes(path)
+/**
+ * Of the ext4 that the descriptor is open on. The file system's own tables are in neither number. It reads
+ * nothing that a command may have put there, and never waits.
+ *
+ * @param ownBytes what lost+found takes
+ * @throws Error of statfs(2)
+ */
+export function readUsage(fd: number, ownBytes: number): Usage {
+  const { bsize, blocks, bfree, bavail, files, ffree } = statfsSync(pathOf(fd))
+  const own = OWN_BLOCKS * bsize + ownBytes
   const usedBytes = Math.max(0, (blocks - bfree) * bsize - own)
   const availableBytes = bavail * bsize
   const capBytes = usedBytes + availableBytes
@@ -51,8 +55,7 @@ export function readUsage(path: string): Usage {
   }
 }
 
-/** mke2fs gives it more blocks than it needs, so that it never has to grow. */
-function lostAndFoundBytes(path: string): number {
-  const stats = statSync(join(path, 'lost+found'), { throwIfNoEntry: false })
-  return stats === undefined ? 0 : stats.blocks * STAT_BLOCK_BYTES
+/** The folder itself that the descriptor is open on, also where another file system is mounted over it. */
+export function pathOf(fd: number): string {
+  return `/proc/self/fd/${fd}`
 }

@@ -37,6 +37,8 @@ export interface Volume {
   readonly errorsSince: 'mount' | 'restart'
   /** It held nothing but lost+found. */
   readonly fresh: boolean
+  /** What its folder lost+found takes. */
+  readonly ownBytes: number
   /** Blocks that only root may use. */
   readonly hasReserve: boolean
   readonly history: History
@@ -77,7 +79,7 @@ export async function mountVolume(settings: VolumeSettings): Promise<Volume> {
     const isMounted = isMountedAt(device, path)
     if (isMounted && found.content.kind !== 'ext4') throw notExt4(device, found.content)
     const takenOver = isMounted && (await takeOver(device, path))
-    const { fresh, ext4, history } = takenOver
+    const { fresh, ownBytes, ext4, history } = takenOver
       ? await goOn(found, settings)
       : await mountDevice(found, settings)
     const kept = takenOver ? keptFd(settings.storedFd, device) : null
@@ -91,6 +93,7 @@ export async function mountVolume(settings: VolumeSettings): Promise<Volume> {
       takenOver,
       errorsSince,
       fresh,
+      ownBytes,
       hasReserve: ext4.reservedBlocks > 0,
       history,
     }
@@ -135,14 +138,17 @@ function checkDevice({ device: { path, bytes, readOnly }, content }: Found): voi
 
 interface Begun {
   readonly fresh: boolean
+  readonly ownBytes: number
   readonly ext4: Ext4
   readonly history: History
 }
 
-async function goOn({ device, content }: Found, { owner }: VolumeSettings): Promise<Begun> {
+async function goOn({ device, content }: Found, settings: VolumeSettings): Promise<Begun> {
+  const { path, owner } = settings
   if (content.kind !== 'ext4') throw notExt4(device, content)
   const history = await continueGeneration(device, content, owner)
-  return { fresh: false, ext4: content, history }
+  const own = await runHelper('own', [path], { limitMs: PROBE_LIMIT_MS })
+  return { fresh: false, ownBytes: Number(own), ext4: content, history }
 }
 
 /** An ext4 as it is; a format that was cut off; or a blank device, where that is to be formatted. */
@@ -223,7 +229,8 @@ async function mountDevice(found: Found, settings: VolumeSettings): Promise<Begu
   try {
     const args = [device.path, path, String(owner.uid), String(owner.gid)]
     const printed = await runHelper('mount', args, { limitMs: MOUNT_LIMIT_MS })
-    return { fresh: printed.toString() === 'fresh\n', ext4, history }
+    const [state, own] = printed.toString().trim().split(' ')
+    return { fresh: state === 'fresh', ownBytes: Number(own), ext4, history }
   } catch (error) {
     await history.undo()
     throw error

@@ -22,6 +22,8 @@ export type HelperCommand =
   | 'attach'
   | 'detach'
   | 'usage'
+  | 'largest'
+  | 'own'
 
 export interface HelperOptions {
   /** In milliseconds: then the helper is killed, or, where it cannot be, left behind. */

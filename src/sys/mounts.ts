@@ -2,6 +2,8 @@
 import { readFileSync } from 'node:fs'
 
 export interface Mount {
+  /** `mnt_id` of fdinfo. */
+  readonly id: string
   /** `MAJOR:MINOR` of the device. */
   readonly device: string
   readonly at: string
@@ -12,7 +14,7 @@ export interface Mount {
 }
 
 /** In the order in which they were made: of several at one place the last one is seen. */
-export function listMounts(pid: number | 'self' = 'self'): readonly Mount[] {
+export function listMounts(pid: number | string = 'self'): readonly Mount[] {
   return readFileSync(`/proc/${pid}/mountinfo`, 'utf8')
     .split('\n')
     .filter(line => line !== '')
@@ -27,10 +29,10 @@ export function mountAt(path: string): Mount | null {
 /** ID PARENT MAJOR:MINOR ROOT AT OPTIONS [TAG…] - TYPE SOURCE SUPER-OPTIONS */
 function parseMount(line: string): Mount {
   const [mount = '', system = ''] = line.split(' - ')
-  const [, , device = '', , at = '', options = ''] = mount.split(' ')
+  const [id = '', , device = '', , at = '', options = ''] = mount.split(' ')
   const [type = '', source = '', superOptions = ''] = system.split(' ')
   const readOnly = [options, superOptions].some(list => list.split(',').includes('ro'))
-  return { device, at: decode(at), type, source: decode(source), readOnly }
+  return { id, device, at: decode(at), type, source: decode(source), readOnly }
 }
 
 /** Blanks, tabs, newlines and backslashes are written in octal. */

@@ -66,7 +66,7 @@ export type WorkspaceInfo = Static<typeof WorkspaceInfo>
 
 export const WorkspaceTop = Type.Object(
   {
-    complete: Type.Boolean({ description: 'All of it was walked in time' }),
+    complete: Type.Boolean({ description: 'All of it could be read, in time' }),
     entries: Type.Array(
       Type.Object({
         path: Type.String({ description: 'Absolute' }),

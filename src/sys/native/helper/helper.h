@@ -16,6 +16,8 @@ int cmd_slots(char **args);
 int cmd_put(char **args);
 int cmd_lock(char **args);
 int cmd_usage(char **args);
+int cmd_largest(char **args);
+int cmd_own(char **args);
 int cmd_held(char **args);
 int cmd_power(char **args);
 int cmd_attach(char **args);
@@ -23,6 +25,11 @@ int cmd_detach(char **args);
 
 /* Writes "CALL ERRNO text" to stderr, such as "mount EBUSY Device or resource busy"; returns 1. */
 int fail(const char *call, int error);
+
+/* EXT4_GOOD_OLD_FIRST_INO: mke2fs gives it to the folder lost+found. */
+enum { LOST_AND_FOUND_INODE = 11 };
+/* What that folder takes in bytes; 0: it is gone, or cannot be found. Takes the root of the file system. */
+long own_bytes(int root);
 
 /* A number in decimal; -1 where the text is none. */
 long number(const char *text);

@@ -1,7 +1,7 @@
 /*
  * mount DEVICE TARGET UID GID: mounts the ext4 of a device that nobody else holds, and gives the root
- * folder of a fresh one (nothing in it but lost+found) to the user; -1 leaves its owner. Prints
- * "fresh" for such a one.
+ * folder of a fresh one (nothing in it but the lost+found of mke2fs) to the user; -1 leaves its owner. Prints
+ * "fresh" for such a one, else "used", and what lost+found takes (see `own`).
  * rejoin DEVICE TARGET: mounts it once more while another mount namespace has it.
  * probe TARGET: whether files can be made: a file system that was shut down says EIO. Leaves nothing.
  * unmount TARGET: umount2(2), without following a symbolic link.
@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* As a disk is mounted, without device files, which a command as root could make otherwise. */
@@ -23,11 +24,19 @@ enum { FLAGS = MS_NODEV | MS_NOATIME };
 /* A file system found broken is not written to any more. */
 static const char options[] = "errors=remount-ro";
 
+/* A user may give the name to anything. */
+static bool is_lost_and_found(DIR *root, const struct dirent *entry) {
+  struct stat facts;
+  return strcmp(entry->d_name, "lost+found") == 0 &&
+         fstatat(dirfd(root), entry->d_name, &facts, AT_SYMLINK_NOFOLLOW) == 0 &&
+         S_ISDIR(facts.st_mode) && facts.st_ino == LOST_AND_FOUND_INODE;
+}
+
 static bool is_fresh(DIR *root) {
   for (struct dirent *entry; (entry = readdir(root)) != NULL;) {
     const char *name = entry->d_name;
-    if (strcmp(name, ".") != 0 && strcmp(name, "..") != 0 && strcmp(name, "lost+found") != 0)
-      return false;
+    if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0) continue;
+    if (!is_lost_and_found(root, entry)) return false;
   }
   return true;
 }
@@ -36,10 +45,10 @@ static int hand_over(const char *target, long uid, long gid) {
   int failed = 0;
   DIR *root = opendir(target);
   if (root == NULL) return fail("opendir", errno);
-  if (is_fresh(root)) {
-    printf("fresh\n");
-    if (uid >= 0 && fchown(dirfd(root), (uid_t)uid, (gid_t)gid) != 0) failed = fail("chown", errno);
-  }
+  bool fresh = is_fresh(root);
+  if (fresh && uid >= 0 && fchown(dirfd(root), (uid_t)uid, (gid_t)gid) != 0)
+    failed = fail("chown", errno);
+  printf("%s %ld\n", fresh ? "fresh" : "used", own_bytes(dirfd(root)));
   closedir(root);
   return failed;
 }
