@@ -57,6 +57,7 @@ export const errorTable = {
   too_many_commands: retryableRow(429, 'Too many commands run at once'),
   headers_too_large: row(431, 'The request header fields are larger than the limit'),
   internal: row(500, 'guestd failed'),
+  overloaded: retryableRow(503, 'guestd holds too many unfinished requests'),
   starting: retryableRow(503, 'guestd is starting'),
   stopping: row(503, 'guestd is stopping'),
   stopped: row(503, 'guestd has stopped'),
@@ -84,6 +85,10 @@ export interface Problem {
   readonly field?: string
 }
 
+/** Longest `detail` and `field` of a problem, in UTF-16 units: a value from outside can be in them. */
+const MAX_DETAIL = 2_048
+const MAX_FIELD = 256
+
 /** The one error class of guestd: a code from the table, a sentence, and the field to blame. */
 export class GuestdError extends Error {
   override readonly name = 'GuestdError'
@@ -91,9 +96,9 @@ export class GuestdError extends Error {
   readonly field: string | undefined
 
   constructor(code: ErrorCode, detail: string, options: { field?: string; cause?: unknown } = {}) {
-    super(detail, options.cause === undefined ? undefined : { cause: options.cause })
+    super(cut(detail, MAX_DETAIL), options.cause === undefined ? {} : { cause: options.cause })
     this.code = code
-    this.field = options.field
+    this.field = options.field === undefined ? undefined : cut(options.field, MAX_FIELD)
   }
 
   get status(): number {
@@ -133,4 +138,9 @@ export function asGuestdError(thrown: unknown): GuestdError {
 /** Whether a string received from a peer is one of the table's codes. */
 export function isErrorCode(code: unknown): code is ErrorCode {
   return typeof code === 'string' && Object.hasOwn(errorTable, code)
+}
+
+/** The beginning of a text that is too long, without half of a surrogate pair at its end. */
+function cut(text: string, max: number): string {
+  return text.length <= max ? text : `${text.slice(0, max - 1).replace(/[\ud800-\udbff]$/, '')}…`
 }

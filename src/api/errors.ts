@@ -26,6 +26,9 @@ export function problemOf(thrown: unknown): GuestdError {
   return new GuestdError(ours, detail, { field })
 }
 
+/** `Retry-After` by status: what these wait for is a matter of seconds, where it passes at all. */
+const retryAfterSeconds: Readonly<Record<number, string>> = { 429: '1', 503: '1' }
+
 export function problemBytes(error: GuestdError): Buffer {
   return Buffer.from(JSON.stringify(error.toProblem()))
 }
@@ -34,6 +37,8 @@ export function problemBytes(error: GuestdError): Buffer {
 export function sendProblem(reply: FastifyReply, error: GuestdError): FastifyReply {
   reply.removeHeader('connection')
   if (error.code === 'request_timeout') reply.header('connection', 'close')
+  if (error.status in retryAfterSeconds)
+    reply.header('retry-after', retryAfterSeconds[error.status])
   return reply
     .code(error.status)
     .header('content-type', PROBLEM_TYPE)

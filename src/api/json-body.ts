@@ -1,11 +1,13 @@
-/** JSON bodies: bounded in size and time, UTF-8 only, read whole before anything begins. */
+/** JSON bodies: bounded in size, structure and time, UTF-8 only, read whole before anything begins. */
 
 import { isUtf8 } from 'node:buffer'
 import type { IncomingMessage } from 'node:http'
 import type { FastifyRequest } from 'fastify'
 import { GuestdError } from '../errors.ts'
 import { messageOf } from '../util/message-of.ts'
+import { type BodyBudget, createBodyBudget } from './body-budget.ts'
 import type { App } from './context.ts'
+import { checkJsonBounds } from './json-bounds.ts'
 
 /**
  * Longest JSON body, in bytes: a script of 1 MiB in which each byte is written as `\u00XX`, with
@@ -18,11 +20,12 @@ export const MAX_JSON_BYTES = 8 * 1024 * 1024
  * accepts an empty body of any media type: many clients send a content type with every request.
  */
 export function acceptJsonOnly(app: App, timeoutMs: number): void {
+  const budget = createBodyBudget()
   app.removeAllContentTypeParsers()
   app.addContentTypeParser(
     'application/json',
     async (request: FastifyRequest, body: IncomingMessage) => {
-      const bytes = await readBody(body, timeoutMs)
+      const bytes = await readBody(body, { timeoutMs, budget })
       return bytes.length === 0 && !hasBodySchema(request) ? undefined : parseJson(bytes)
     },
   )
@@ -42,18 +45,29 @@ function isBodiless({ headers }: FastifyRequest): boolean {
   return headers['transfer-encoding'] === undefined && Number(headers['content-length'] ?? 0) === 0
 }
 
-/** @throws GuestdError `too_large`, `request_timeout`; Error when the client goes away */
-export function readBody(body: IncomingMessage, timeoutMs: number): Promise<Buffer> {
+export interface ReadBodyOptions {
+  readonly timeoutMs: number
+  readonly budget: BodyBudget
+}
+
+/**
+ * @throws GuestdError `too_large`, `request_timeout`, `overloaded`; Error when the client goes away
+ */
+export function readBody(
+  body: IncomingMessage,
+  { timeoutMs, budget }: ReadBodyOptions,
+): Promise<Buffer> {
   const { promise, resolve, reject } = Promise.withResolvers<Buffer>()
   const tooLarge = () =>
     new GuestdError('too_large', `a JSON body has at most ${MAX_JSON_BYTES} bytes`)
   if (Number(body.headers['content-length']) > MAX_JSON_BYTES) return Promise.reject(tooLarge())
-  const chunks: Buffer[] = []
-  let length = 0
+  const bytes = createCollector()
+  const share = budget.open()
 
   const settle = () => {
     clearTimeout(timer)
-    // The listener of errors stays: a client that is cut off later is nobody's error.
+    share.release()
+    // The error listener stays: a later reset of the connection must not be an uncaught error.
     body.off('data', onData).off('end', onEnd).off('close', onClose)
   }
   const fail = (error: Error) => {
@@ -61,13 +75,14 @@ export function readBody(body: IncomingMessage, timeoutMs: number): Promise<Buff
     reject(error)
   }
   const onData = (chunk: Buffer) => {
-    length += chunk.length
-    if (length > MAX_JSON_BYTES) fail(tooLarge())
-    else chunks.push(chunk)
+    const capacity = bytes.capacityWith(chunk.length)
+    if (bytes.length + chunk.length > MAX_JSON_BYTES) fail(tooLarge())
+    else if (share.hold(capacity)) bytes.add(chunk)
+    else fail(new GuestdError('overloaded', 'unfinished bodies hold too much memory'))
   }
   const onEnd = () => {
     settle()
-    resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks))
+    resolve(bytes.whole())
   }
   const onClose = () => fail(new Error('the client went away before the end of its body'))
   const onTimeout = () =>
@@ -78,24 +93,63 @@ export function readBody(body: IncomingMessage, timeoutMs: number): Promise<Buff
   return promise
 }
 
-/** @throws GuestdError `invalid_json` */
+/** @throws GuestdError `invalid_json`; `invalid_request`, `too_large` of the structure */
 export function parseJson(bytes: Buffer): unknown {
   if (bytes.length === 0) throw refuse('the body is empty')
   if (!isUtf8(bytes)) throw refuse('the body is not UTF-8')
+  checkJsonBounds(bytes)
   let value: unknown
   try {
     value = JSON.parse(bytes.toString('utf8'))
   } catch (error) {
     throw refuse(messageOf(error))
   }
-  // JSON can name half of a surrogate pair, which no UTF-8 can carry on.
+  // JSON can name half of a surrogate pair, which UTF-8 cannot encode.
   if (bytes.includes('\\u') && hasLoneSurrogate(value)) {
     throw refuse('a text has half of a surrogate pair in it')
   }
   return value
 }
 
-/** Without recursion: a body can nest deeper than the stack reaches. */
+const NO_BYTES = Buffer.alloc(0)
+
+/**
+ * Joins chunks in one buffer that grows by doubling. A list of the chunks would cost a hundred bytes
+ * for each, and a body can come in chunks of one byte.
+ */
+function createCollector() {
+  let buffer: Buffer = NO_BYTES
+  let length = 0
+  const capacityWith = (more: number) =>
+    length + more <= buffer.length
+      ? buffer.length
+      : Math.max(length + more, Math.min(MAX_JSON_BYTES, 2 * length))
+  return {
+    get length() {
+      return length
+    },
+    /** Bytes of memory once that many more are added. */
+    capacityWith,
+    add(chunk: Buffer) {
+      if (length === 0) {
+        // Most bodies are one chunk, and are not copied.
+        buffer = chunk
+      } else {
+        const capacity = capacityWith(chunk.length)
+        if (capacity > buffer.length) {
+          const grown = Buffer.allocUnsafeSlow(capacity)
+          buffer.copy(grown, 0, 0, length)
+          buffer = grown
+        }
+        chunk.copy(buffer, length)
+      }
+      length += chunk.length
+    },
+    whole: () => buffer.subarray(0, length),
+  }
+}
+
+/** Without recursion. */
 function hasLoneSurrogate(value: unknown): boolean {
   const left: unknown[] = [value]
   while (left.length > 0) {

@@ -4,6 +4,7 @@ import type { FastifySchemaCompiler } from 'fastify'
 import type { TSchema } from 'typebox'
 import { Compile } from 'typebox/schema'
 import { GuestdError } from '../errors.ts'
+import { type Failure, firstFailures } from './first-failures.ts'
 
 /**
  * Fastify's validator compiler. A schema is compiled when it is first needed: most of a daemon's
@@ -20,17 +21,8 @@ export const createValidator: FastifySchemaCompiler<TSchema> = ({ schema, httpPa
     compiled ??= Compile(schema)
     const value = isText ? fromTexts(schema, data) : data
     if (compiled.Check(value)) return { value }
-    return { error: refusal(compiled.Errors(value)[1], where) }
+    return { error: refusal(firstFailures(schema, value), where) }
   }
-}
-
-/** What TypeBox tells of a failure; `params` depend on the keyword. */
-interface Failure {
-  readonly keyword: string
-  /** JSON pointer (RFC 6901). */
-  readonly instancePath: string
-  readonly params: object
-  readonly message: string
 }
 
 function refusal(failures: readonly Failure[], where: string): GuestdError {

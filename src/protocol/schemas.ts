@@ -19,9 +19,14 @@ export {
   COMMAND_LINE_CHARACTERS,
   ID_PATTERN,
   MAX_ARG_BYTES,
+  MAX_ARGV,
   MAX_COMMAND_BYTES,
+  MAX_EXEC_BYTES,
+  MAX_PATH_BYTES,
   MAX_SUMMARY_STREAM_BYTES,
   MAX_TIMEOUT_MS,
+  MAX_USER_BYTES,
+  MAX_VARIABLES,
   SUMMARY_STREAM_BYTES,
 } from './schemas/parts.ts'
 export { Receipt, StopFrame, StopReason, StopReceipt, StopStep } from './schemas/receipt.ts'

@@ -36,6 +36,11 @@ const runs: readonly [title: string, call: CallOptions, code: Code, field?: stri
     json(`${'['.repeat(NESTED)}"\\u0041"${']'.repeat(NESTED)}`),
     'invalid_request',
   ],
+  [
+    'a list of a million numbers',
+    json(`{"argv":[${Array(1_000_000).fill('1').join(',')}]}`),
+    'too_large',
+  ],
   ['no body at all', {}, 'invalid_request'],
   ['an array', json('[]'), 'invalid_request'],
   ['null', json('null'), 'invalid_request'],
@@ -109,12 +114,26 @@ const bodies: readonly [title: string, body: object, field: string][] = [
   ['a word that is none of the choices', { command: 'true', stdin: 'pipe' }, 'stdin'],
   ['a text where a boolean belongs', { command: 'true', detach: 'true' }, 'detach'],
   ['an id with a slash in it', { command: 'true', id: 'a/b' }, 'id'],
+  ['a cwd of 6 MB', { command: 'true', cwd: `/${'x'.repeat(6_000_000)}` }, 'cwd'],
+  ['a user of 6 MB', { command: 'true', user: 'x'.repeat(6_000_000) }, 'user'],
+  ['an id of 6 MB', { command: 'true', id: 'x'.repeat(6_000_000) }, 'id'],
+  ['a variable of 6 MB', { command: 'true', env: { A: 'x'.repeat(6_000_000) } }, 'env.A'],
+  ['an argument of 6 MB', { argv: ['true', 'x'.repeat(6_000_000)] }, 'argv.1'],
+  ['arguments that execve does not take', { argv: Array(17).fill('x'.repeat(131_000)) }, 'argv'],
+  ['8,193 arguments', { argv: Array(8_193).fill('x') }, 'argv'],
+  ['4,097 variables', { command: 'true', env: variables(4_097) }, 'env'],
+  ['an unknown field with a name of 6 MB', { ['x'.repeat(6_000_000)]: 1 }, `${'x'.repeat(255)}…`],
 ]
+
+function variables(count: number): Record<string, string> {
+  return Object.fromEntries(Array.from({ length: count }, (_, index) => [`A${index}`, '']))
+}
 
 for (const [title, body, field] of bodies) {
   t.test(`${title} is told with its field`, async t => {
     const reply = await guestd.request('POST', '/v1/commands', { body })
     checkProblem(t, reply, 'invalid_request', field)
+    t.ok(reply.body.length < 4_096, 'what was sent is not sent back')
   })
 }
 

@@ -2,7 +2,7 @@
 
 import type { Static } from 'typebox'
 import * as Type from 'typebox'
-import { commandId, MAX_ARG_BYTES, MAX_TIMEOUT_MS, NO_NUL_PATTERN } from './parts.ts'
+import { commandId, MAX_ARG_BYTES, MAX_TIMEOUT_MS, MAX_VARIABLES, NO_NUL_PATTERN } from './parts.ts'
 import { CommandLimits } from './requests.ts'
 
 const limitMs = (description: string) =>
@@ -21,8 +21,13 @@ export const SessionRequest = Type.Object(
     env: Type.Optional(
       Type.Unsafe<Record<string, string>>({
         type: 'object',
-        propertyNames: { minLength: 1, pattern: '^[^=\\u0000]+$' },
-        additionalProperties: { type: 'string', pattern: NO_NUL_PATTERN },
+        maxProperties: MAX_VARIABLES,
+        propertyNames: { minLength: 1, maxLength: MAX_ARG_BYTES, pattern: '^[^=\\u0000]+$' },
+        additionalProperties: {
+          type: 'string',
+          maxLength: MAX_ARG_BYTES,
+          pattern: NO_NUL_PATTERN,
+        },
         description: `Environment of all commands, over the setting \`env\` and under a request's own; NAME=value has at most ${MAX_ARG_BYTES} bytes. Default: none`,
       }),
     ),

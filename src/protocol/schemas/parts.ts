@@ -10,6 +10,24 @@ export const MAX_COMMAND_BYTES = 1024 * 1024
 /** Longest string of argv or env (`NAME=value`), in bytes: MAX_ARG_STRLEN of execve(2) less its NUL. */
 export const MAX_ARG_BYTES = 128 * 1024 - 1
 
+/** Most strings of argv. */
+export const MAX_ARGV = 8_192
+
+/** Most variables of one environment. */
+export const MAX_VARIABLES = 4_096
+
+/**
+ * Most bytes of argv and env together, with the NUL and the pointer that execve(2) counts for each
+ * string: a quarter of the default stack limit of 8 MiB.
+ */
+export const MAX_EXEC_BYTES = 2 * 1024 * 1024
+
+/** Longest path, in bytes: PATH_MAX of limits.h less its NUL. */
+export const MAX_PATH_BYTES = 4_095
+
+/** Longest name of a user, in bytes: shadow allows 32, directories such as LDAP have longer ones. */
+export const MAX_USER_BYTES = 64
+
 /** Bytes of each stream that the `application/json` reply keeps by default: the last ones. */
 export const SUMMARY_STREAM_BYTES = 1024 * 1024
 

@@ -6,9 +6,14 @@ import {
   commandId,
   count,
   MAX_ARG_BYTES,
+  MAX_ARGV,
   MAX_COMMAND_BYTES,
+  MAX_EXEC_BYTES,
+  MAX_PATH_BYTES,
   MAX_SUMMARY_STREAM_BYTES,
   MAX_TIMEOUT_MS,
+  MAX_USER_BYTES,
+  MAX_VARIABLES,
   NO_NUL_PATTERN,
   SUMMARY_STREAM_BYTES,
 } from './parts.ts'
@@ -87,30 +92,35 @@ export const RunRequest = Type.Object(
         }),
         {
           minItems: 1,
-          description:
-            'A program and its arguments, run with no shell; the first is not empty. Exactly one of command and argv is required',
+          maxItems: MAX_ARGV,
+          description: `A program and its arguments, run with no shell; the first is not empty. With env at most ${MAX_EXEC_BYTES} bytes, each string counted with 9 more. Exactly one of command and argv is required`,
         },
       ),
     ),
     cwd: Type.Optional(
       Type.String({
         minLength: 1,
+        maxLength: MAX_PATH_BYTES,
         pattern: NO_NUL_PATTERN,
-        description:
-          'Working directory; a relative path begins at the workspace. Default: the workspace',
+        description: `Working directory, at most ${MAX_PATH_BYTES} bytes; a relative path begins at the workspace. Default: the workspace`,
       }),
     ),
     env: Type.Optional(
       Type.Unsafe<Record<string, string>>({
         type: 'object',
-        additionalProperties: { type: 'string', pattern: NO_NUL_PATTERN },
+        maxProperties: MAX_VARIABLES,
+        additionalProperties: {
+          type: 'string',
+          maxLength: MAX_ARG_BYTES,
+          pattern: NO_NUL_PATTERN,
+        },
         description: `Added to the image's base environment. Names are not empty and have neither "=" nor NUL; NAME=value has at most ${MAX_ARG_BYTES} bytes. Default: none`,
       }),
     ),
     user: Type.Optional(
       Type.Union(
         [
-          Type.String({ minLength: 1, pattern: NO_NUL_PATTERN }),
+          Type.String({ minLength: 1, maxLength: MAX_USER_BYTES, pattern: NO_NUL_PATTERN }),
           Type.Integer({ minimum: 0, maximum: MAX_UID }),
         ],
         {

@@ -4,6 +4,9 @@ import {
   checkRunRequest,
   MAX_ARG_BYTES,
   MAX_COMMAND_BYTES,
+  MAX_EXEC_BYTES,
+  MAX_PATH_BYTES,
+  MAX_USER_BYTES,
   type RunRequest,
 } from '../../../src/protocol/schemas.ts'
 import { thrownBy } from './thrown-by.ts'
@@ -70,4 +73,24 @@ t.test('one argument is limited to what execve takes, in bytes', async t => {
 t.test('a variable is limited to what execve takes, its name and sign included', async t => {
   t.equal(refusal({ command: 'a', env: { AB: 'x'.repeat(MAX_ARG_BYTES - 3) } }), null)
   t.same(refusal({ command: 'a', env: { AB: 'x'.repeat(MAX_ARG_BYTES - 2) } }), blames('env.AB'))
+})
+
+t.test('argv and env are limited together to what execve takes', async t => {
+  const argument = 'x'.repeat(MAX_ARG_BYTES)
+  // Each string counts with its NUL and a pointer.
+  const rest = MAX_EXEC_BYTES - 15 * (MAX_ARG_BYTES + 9)
+  const argv = (last: number) => [...Array(15).fill(argument), 'x'.repeat(last)]
+  t.equal(refusal({ argv: argv(rest - 9) }), null)
+  t.same(refusal({ argv: argv(rest - 8) }), blames('argv'))
+  t.equal(refusal({ argv: argv(rest - 9 - 12), env: { A: 'x' } }), null)
+  t.same(refusal({ argv: argv(rest - 9 - 12), env: { A: 'xy' } }), blames('env'))
+  const env = Object.fromEntries(Array.from({ length: 16 }, (_, i) => [`A${i}`, argument.slice(9)]))
+  t.same(refusal({ command: 'a', env }), blames('env'))
+})
+
+t.test('a path and the name of a user are limited to what the system takes, in bytes', async t => {
+  t.equal(refusal({ command: 'a', cwd: `/${'é'.repeat((MAX_PATH_BYTES - 1) / 2)}` }), null)
+  t.same(refusal({ command: 'a', cwd: `/${'é'.repeat(MAX_PATH_BYTES / 2)}x` }), blames('cwd'))
+  t.equal(refusal({ command: 'a', user: 'é'.repeat(MAX_USER_BYTES / 2) }), null)
+  t.same(refusal({ command: 'a', user: `${'é'.repeat(MAX_USER_BYTES / 2)}x` }), blames('user'))
 })
