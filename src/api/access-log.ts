@@ -1,7 +1,10 @@
 /** One line for each request. */
 
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { GuestdError } from '../errors.ts'
 import type { Log } from '../log.ts'
+import { ID_PATTERN } from '../protocol/schemas.ts'
+import { parseTrace } from '../protocol/trace-context.ts'
 import { firstOf } from '../util/cut-text.ts'
 import type { App } from './context.ts'
 
@@ -13,17 +16,30 @@ import type { App } from './context.ts'
  */
 export function logRequests(app: App, log: Log): void {
   app.addHook('onRequest', (request, reply, done) => {
-    // Of a reply that is cut off this is all that is heard.
-    reply.raw.once('close', () => logRequest(log, request, reply))
+    logAtEnd(log, request, reply)
     done()
   })
 }
 
+/** For a request that is refused before any hook runs, too. */
+export function logAtEnd(log: Log, request: FastifyRequest, reply: FastifyReply): void {
+  // The only event of a reply that is cut off.
+  reply.raw.once('close', () => logRequest(log, request, reply))
+}
+
+const refusals = new WeakMap<FastifyRequest, GuestdError>()
+
+/** Has the line of the request carry why it is refused. */
+export function noteRefusal(request: FastifyRequest, problem: GuestdError): void {
+  refusals.set(request, problem)
+}
+
 function logRequest(log: Log, request: FastifyRequest, { raw, elapsedTime }: FastifyReply): void {
-  const trace = traceOf(request)
+  const trace = parseTrace(request.headers)
+  const refusal = refusals.get(request)
   const isRead = request.method === 'GET' || request.method === 'HEAD'
   const isDone = raw.writableFinished && raw.statusCode < 400
-  const level = trace === undefined && (isRead || isDone) ? 'debug' : 'info'
+  const level = trace === null && (isRead || isDone) ? 'debug' : 'info'
   if (!log.isLevelEnabled(level)) return
   log[level](
     {
@@ -34,7 +50,8 @@ function logRequest(log: Log, request: FastifyRequest, { raw, elapsedTime }: Fas
       // The client went away before it had the whole reply.
       ...(raw.writableFinished ? {} : { cut: true }),
       ...commandOf(request, raw.getHeader('guestd-command-id')),
-      ...(trace === undefined ? {} : { traceparent: trace }),
+      ...(refusal === undefined ? {} : codeOf(refusal)),
+      ...(trace === null ? {} : { traceparent: trace.traceparent }),
     },
     'request',
   )
@@ -43,17 +60,26 @@ function logRequest(log: Log, request: FastifyRequest, { raw, elapsedTime }: Fas
 /** Longer ones are no ids, whatever was asked for. */
 const MAX_ID_CHARACTERS = 128
 
-/** W3C Trace Context: anything else in the header is not worth a line. */
-const TRACEPARENT = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/
+/** Of the name of a field, which the client chooses. */
+const MAX_FIELD_CHARACTERS = 128
 
-function traceOf({ headers }: FastifyRequest): string | undefined {
-  const { traceparent } = headers
-  return typeof traceparent === 'string' && TRACEPARENT.test(traceparent) ? traceparent : undefined
+function codeOf({ code, field }: GuestdError): object {
+  return field === undefined ? { code } : { code, field: firstOf(field, MAX_FIELD_CHARACTERS) }
 }
 
+const id = new RegExp(ID_PATTERN)
+
+/** The command that the request made, names, or would have made. */
 function commandOf(request: FastifyRequest, header: unknown): { command?: string } {
   if (typeof header === 'string') return { command: header }
-  const { params } = request
-  if (typeof params !== 'object' || params === null || !('id' in params)) return {}
-  return typeof params.id === 'string' ? { command: firstOf(params.id, MAX_ID_CHARACTERS) } : {}
+  const { params, body } = request
+  const inPath = idIn(params)
+  if (inPath !== undefined) return { command: firstOf(inPath, MAX_ID_CHARACTERS) }
+  const inBody = request.routeOptions.url === '/v1/commands' ? idIn(body) : undefined
+  return inBody !== undefined && id.test(inBody) ? { command: inBody } : {}
+}
+
+function idIn(value: unknown): string | undefined {
+  if (typeof value !== 'object' || value === null || !('id' in value)) return undefined
+  return typeof value.id === 'string' ? value.id : undefined
 }

@@ -2,7 +2,7 @@
 
 import type { Server } from 'node:http'
 import { type FastifyError, fastify } from 'fastify'
-import { logRequests } from './access-log.ts'
+import { logAtEnd, logRequests, noteRefusal } from './access-log.ts'
 import type { ApiOptions, App } from './context.ts'
 import { problemOf, sendProblem } from './errors.ts'
 import { acceptJsonOnly, MAX_JSON_BYTES } from './json-body.ts'
@@ -32,8 +32,11 @@ export function createApp(options: ApiOptions): App {
     // While guestd stops, calls are answered with its own errors.
     return503OnClosing: false,
     routerOptions: { maxParamLength: MAX_PARAM_CHARACTERS },
-    frameworkErrors: (error, _request, reply) => {
-      void sendProblem(reply, problemOf(error))
+    frameworkErrors: (error, request, reply) => {
+      const problem = problemOf(error)
+      logAtEnd(log, request, reply)
+      noteRefusal(request, problem)
+      void sendProblem(reply, problem)
     },
     // Keeps Fastify from loading ajv and its serializer: both are replaced below.
     schemaController: {
@@ -48,6 +51,7 @@ export function createApp(options: ApiOptions): App {
 
   app.setErrorHandler((error: FastifyError, request, reply) => {
     const problem = problemOf(error)
+    noteRefusal(request, problem)
     if (problem.code === 'internal') {
       // That the client has gone away is what most of the errors without it are about.
       const level = reply.raw.destroyed ? 'debug' : 'error'

@@ -12,6 +12,7 @@ import {
 import { closeFd, inputPipe } from '../sys/pipes.ts'
 import { signalGroup } from '../sys/process-group.ts'
 import { drain } from './drain.ts'
+import { timeoutOf } from './effective.ts'
 import { exitFacts } from './exit-facts.ts'
 import { commandLine, describe } from './info.ts'
 import type { Life } from './life.ts'
@@ -31,7 +32,7 @@ const beginning = () => 0
 
 export function createCommand(options: CommandOptions): ManagedCommand {
   const { id, containment, settings, events } = options
-  const { detach = false, onDisconnect = 'keep', background = 'keep', timeoutMs } = options.request
+  const { detach = false, onDisconnect = 'keep', background = 'keep' } = options.request
   const line = commandLine(options.request)
   /** Let go with the launch: an ended command is held for long, and a script may have 1 MiB. */
   let plan: Plan | null = options.plan
@@ -166,7 +167,7 @@ export function createCommand(options: CommandOptions): ManagedCommand {
     void process.exited.then(exited)
     // Asked to stop while it was being launched.
     if (endGrace !== null) endGrace = terminate(containment, settings.killGraceMs, killAll)
-    const limitMs = timeoutMs ?? (detach ? 0 : settings.timeoutMs)
+    const limitMs = timeoutOf(options.request, settings.timeoutMs)
     if (limitMs > 0) timeout = setTimeout(() => stop('timeout'), limitMs)
     // If the starter's stream never comes: as after a cut.
     if (!detach) hold.cut(beginning)

@@ -2,9 +2,11 @@
 import { isAbsolute, join, resolve } from 'node:path'
 import { GuestdError } from '../errors.ts'
 import type { CommandLimits, RunRequest } from '../protocol/schemas.ts'
+import type { Trace } from '../protocol/trace-context.ts'
 import type { CgroupTree } from '../sys/cgroup.ts'
 import type { LaunchSpec, UserEntry } from '../sys/native.ts'
 import { findUser, loginEnv } from '../sys/users.ts'
+import { traceEnv } from './effective.ts'
 import { BASH, bashArgv } from './script.ts'
 
 export interface PlanSettings {
@@ -39,9 +41,14 @@ const HIGHEST_OOM_SCORE_ADJ = 1000
 const CPU_PERIOD_US = 100_000
 
 /** @throws GuestdError `user_unknown`, `user_not_allowed`, `limit_unavailable` */
-export function planLaunch(request: RunRequest, settings: PlanSettings, machine: Machine): Plan {
+export function planLaunch(
+  request: RunRequest,
+  settings: PlanSettings,
+  machine: Machine,
+  trace: Trace | null = null,
+): Plan {
   const user = chooseUser(request, settings, machine.self)
-  const env = { ...loginEnv(user), ...settings.env, ...request.env }
+  const env = { ...loginEnv(user), ...settings.env, ...traceEnv(trace), ...request.env }
   const argv = request.argv ?? bashArgv(request.command ?? '')
   const limits = { ...settings.limits, ...request.limits }
   checkLimits(request.limits, machine)

@@ -2,12 +2,14 @@
 import { randomUUID } from 'node:crypto'
 import { GuestdError } from '../errors.ts'
 import type { RunRequest } from '../protocol/schemas.ts'
+import type { Trace } from '../protocol/trace-context.ts'
 import { processStat } from '../sys/process-group.ts'
 import { atMost } from '../util/at-most.ts'
 import { createBudget } from './budget.ts'
 import { createCommand } from './command.ts'
 import { type Containment, createContainment } from './containment.ts'
 import { requestDigest } from './digest.ts'
+import { type EndDetails, endDetails } from './effective.ts'
 import { commandLine } from './info.ts'
 import type { Entry, Journal } from './journal.ts'
 import type { CommandSettings, ManagedCommand } from './managed-command.ts'
@@ -41,7 +43,7 @@ export interface RegistryHooks {
   /** A command was launched. */
   readonly started: (id: string, user: string) => void
   /** A command ended: once each. */
-  readonly ended: (command: Command) => void
+  readonly ended: (command: Command, details: EndDetails) => void
   /** Nothing of it is left. */
   readonly settled: () => void
 }
@@ -144,7 +146,9 @@ export function createRegistry(
     request: RunRequest,
     plan: Plan,
     containment: Containment,
+    trace: Trace | null,
   ): ManagedCommand => {
+    const details = endDetails(request, trace, settings)
     const command = createCommand({
       id,
       request,
@@ -162,7 +166,7 @@ export function createRegistry(
           unended.delete(id)
           journal.ended(id, { endedAt: command.endedAt ?? '', exit, end })
         },
-        told: () => hooks.ended(command),
+        told: () => hooks.ended(command, details),
         settled: () => settled(id),
         workspaceFull: hooks.workspaceFull,
       },
@@ -170,13 +174,13 @@ export function createRegistry(
     return command
   }
 
-  const start = async (request: RunRequest): Promise<ManagedCommand> => {
+  const start = async (request: RunRequest, trace: Trace | null): Promise<ManagedCommand> => {
     if (stopping) throw new GuestdError('stopping', 'guestd is stopping and takes no commands')
     if (live.size >= settings.maxCommands) {
       const detail = `${settings.maxCommands} commands run already: maxCommands`
       throw new GuestdError('too_many_commands', detail)
     }
-    const plan = planLaunch(request, settings, machine)
+    const plan = planLaunch(request, settings, machine, trace)
     hooks.admit(plan.cwd)
     const id = request.id ?? randomUUID()
     const digest = request.id === undefined ? null : requestDigest(request)
@@ -193,7 +197,7 @@ export function createRegistry(
       cgroupPath: containment.cgroupPath,
     })
     try {
-      const command = create(id, request, plan, containment)
+      const command = create(id, request, plan, containment, trace)
       live.set(id, command)
       unended.add(id)
       const launched = launchAt(settings.workspace, command, plan)
@@ -237,13 +241,13 @@ export function createRegistry(
   }
 
   return {
-    async run(request) {
+    async run(request, trace = null) {
       const known = () => (request.id === undefined ? undefined : slots.get(request.id))
       if (known() === undefined && request.allowOverCap !== true) await hooks.room()
       // The same request may have come meanwhile.
       const slot = known()
       if (slot !== undefined) return { command: await attach(slot, request), created: false }
-      return { command: await start(request), created: true }
+      return { command: await start(request, trace), created: true }
     },
     get(id) {
       const slot = slots.get(id)

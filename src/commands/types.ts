@@ -2,10 +2,13 @@
 
 import type { Frame } from '../protocol/frames.ts'
 import type { CommandInfo, KillReply, RunRequest, SignalTarget } from '../protocol/schemas.ts'
+import type { Trace } from '../protocol/trace-context.ts'
 
 export interface Commands {
   /**
    * Runs a command, or finds the one that the same `id` and body already started.
+   *
+   * The trace is in the environment of the command that it starts.
    *
    * Resolves once the launch succeeded or failed (a failed launch is a command too, with cause
    * `spawn`). A request with an id that is still launching waits for that launch.
@@ -15,7 +18,10 @@ export interface Commands {
    * `workspace_full`:
    * nothing was started.
    */
-  run(request: RunRequest): Promise<{ readonly command: Command; readonly created: boolean }>
+  run(
+    request: RunRequest,
+    trace?: Trace | null,
+  ): Promise<{ readonly command: Command; readonly created: boolean }>
   /** @throws GuestdError `command_not_found` */
   get(id: string): Command
   /** Oldest first. */

@@ -1,16 +1,56 @@
-/** What the log tells of commands. */
+/** Log lines about commands. */
+import type { EndDetails } from '../commands/effective.ts'
 import type { Machine } from '../commands/plan.ts'
 import type { Config } from '../config.ts'
 import type { Log } from '../log.ts'
-import type { CommandInfo } from '../protocol/schemas.ts'
+import type { CommandInfo, StopReason } from '../protocol/schemas.ts'
 
-/** The facts of an end. The text of a command is told with `logCommands` alone. */
-export function endLine(info: CommandInfo, config: Config): object {
-  const { id, cause, exitCode, signal, stage, errno, durationMs, ...rest } = info
-  const { stdoutBytes, stderrBytes, descendants, user } = rest
-  const facts = { id, user, cause, exitCode, signal, stage, errno, durationMs }
-  const text = config.logCommands ? { command: rest.commandLine } : {}
-  return { ...facts, stdoutBytes, stderrBytes, descendants, ...text }
+/** What the end line needs of the session around the command. */
+export interface EndContext {
+  readonly logCommands: boolean
+  /** Why the session is being stopped; `null`: it is not. */
+  readonly stopReason: StopReason | null
+  readonly lifetimeMs: number
+}
+
+/**
+ * The fields of the log line of a command's end. `limit` names the limit that ended it, with its value.
+ * The text of the command is there only with `logCommands`.
+ */
+export function endLine(info: CommandInfo, details: EndDetails, context: EndContext): object {
+  const { id, pid, user, cause, exitCode, signal, stage, errno, durationMs, cpuMs } = info
+  const { stdoutBytes, stderrBytes, descendants, commandLine } = info
+  const { traceparent } = details
+  return {
+    command: id,
+    pid,
+    user,
+    cause,
+    limit: limitOf(info, details, context),
+    exitCode,
+    signal,
+    stage,
+    errno,
+    durationMs,
+    cpuMs,
+    stdoutBytes,
+    stderrBytes,
+    descendants,
+    ...(traceparent === null ? {} : { traceparent }),
+    ...(context.logCommands ? { commandLine } : {}),
+  }
+}
+
+function limitOf(
+  { cause }: CommandInfo,
+  { timeoutMs, memoryBytes }: EndDetails,
+  { stopReason, lifetimeMs }: EndContext,
+): object | null {
+  if (cause === 'timeout') return { timeoutMs }
+  // Without a limit of its own it was the memory of the machine.
+  if (cause === 'oom') return { memoryBytes }
+  if (cause === 'stopped' && stopReason === 'lifetime') return { lifetimeMs }
+  return null
 }
 
 /** A limit that every command was to have, and that this machine cannot keep. */

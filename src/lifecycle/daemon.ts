@@ -112,12 +112,14 @@ export async function startDaemon(
     room: workspace.room,
     workspaceFull: workspace.fullSince,
     started: (id, user) => tell({ type: 'command_started', id, user }),
-    ended(command) {
+    ended(command, details) {
       expiry.touch()
       const info = command.info()
       const { id, cause, exitCode, signal } = info
       if (cause !== null) tell({ type: 'command_ended', id, cause, exitCode, signal })
-      commandLog.info(endLine(info, config), 'command ended')
+      const { lifetimeMs } = expiry.facts()
+      const context = { logCommands: config.logCommands, stopReason: stop.reason, lifetimeMs }
+      commandLog.info(endLine(info, details, context), 'command ended')
       tidying.worked()
     },
     settled() {
@@ -176,7 +178,7 @@ export async function startDaemon(
       checkLimits(request.limits, machine)
     },
     handedOver({ id, runtimeVersion = null }) {
-      sessionLog.info({ id, runtimeVersion }, 'the session is handed over')
+      sessionLog.info({ session: id, runtimeVersion }, 'the session is handed over')
       tell({ type: 'session_set', id, runtimeVersion })
       expiry.touch()
       expiry.watch()

@@ -2,6 +2,7 @@
 
 import { negotiate } from '../../protocol/negotiate.ts'
 import { checkRunRequest, RunAccepted, RunQuery, RunRequest } from '../../protocol/schemas.ts'
+import { parseTrace } from '../../protocol/trace-context.ts'
 import type { ApiOptions, App } from '../context.ts'
 import { checkOutputLimit, replyWithFrames } from '../reply-frames.ts'
 import { framesReply, problems } from './schemas.ts'
@@ -25,7 +26,7 @@ export function serveRun(app: App, options: ApiOptions): void {
       const { outputLimitBytes } = request.query
       checkOutputLimit(outputLimitBytes, request.body.detach === true ? null : mediaType)
       checkRunRequest(request.body)
-      const { command } = await commands.run(request.body)
+      const { command } = await commands.run(request.body, parseTrace(request.headers))
       if (command.request.detach) {
         return reply
           .code(202)
