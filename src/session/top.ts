@@ -68,10 +68,10 @@ interface Deleted {
   readonly files: WorkspaceTop['deletedOpen']
 }
 
-async function deviceAt(folder: string, held: number | null): Promise<string> {
+async function deviceAt(folder: string, held: number | null): Promise<string | null> {
   const fd = held ?? openSync(folder, 'r')
   try {
-    return (await deviceOf(fd)) ?? ''
+    return await deviceOf(fd)
   } finally {
     if (held === null) closeSync(fd)
   }
@@ -81,7 +81,8 @@ async function deviceAt(folder: string, held: number | null): Promise<string> {
 async function findDeletedOpen(root: string, { fd, limitMs }: TopOptions): Promise<Deleted> {
   const deadline = performance.now() + limitMs
   const folder = fd === null ? realpathSync(root) : root
-  const mountIds = createMountIds(await deviceAt(folder, fd))
+  const device = await deviceAt(folder, fd)
+  const mountIds = createMountIds()
   const found = new Map<bigint, WorkspaceTop['deletedOpen'][number]>()
   for (const pid of await readdir('/proc')) {
     if (!/^\d+$/.test(pid)) continue
@@ -93,7 +94,7 @@ async function findDeletedOpen(root: string, { fd, limitMs }: TopOptions): Promi
       const path = target.slice(0, -DELETED.length)
       if (fd === null && !isBelow(path, folder)) continue
       // A stat of what is elsewhere may never come back.
-      if ((await mountIds.isOn(pid, one)) !== true) continue
+      if ((await mountIds.mountOf(pid, one))?.device !== device) continue
       const stats = await stat(link, { bigint: true }).catch(() => null)
       if (stats === null || stats.nlink > 0n || found.has(stats.ino)) continue
       const name = (await readFile(`/proc/${pid}/comm`, 'utf8').catch(() => '?')).trim()

@@ -2,9 +2,12 @@
  * The end of a mounted volume: all that was written made durable, unmounted, and seen to be so.
  * Every system call that may hang has a limit.
  */
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Receipt, StopReason } from '../protocol/schemas.ts'
 import { type Content, identify } from '../protocol/volume/content.ts'
+import type { BlockDevice } from '../sys/block-devices.ts'
 import { type HelperCommand, HelperError, runHelper } from '../sys/helper.ts'
+import { messageOf } from '../util/message-of.ts'
 import { readDirtyBytes } from './dirty.ts'
 import type { Flusher } from './flusher.ts'
 import { doStep, type Report, type Step } from './steps.ts'
@@ -29,6 +32,10 @@ const DEVICE_LIMIT_MS = 15_000
 /** A process that was killed lets go of its files a moment after it is gone from its cgroup. */
 const BUSY_ATTEMPTS = 20
 const BUSY_WAIT_MS = 50
+/** How long the search for holders runs before the shutdown, and after it. */
+const SEARCH_LEAD_MS = 500
+const SEARCH_LIMIT_MS = 6_000
+
 /**
  * syncfs on the held descriptor, umount, an exclusive open of the device. A file system that stays
  * busy is shut down instead (FS_IOC_SHUTDOWN with flag 0): it is written out and clean, and later
@@ -92,15 +99,25 @@ async function unmountOrShutDown({ device, path }: Volume, deadline: number): Pr
     if (await isFree(device.path)) return { how: 'unmount', heldBy: null }
     // Another mount namespace has it: a mount of ours is the same file system again.
     await run('rejoin', device.path, path)
-    const heldBy = await whoHolds(device)
-    await run('shutdown', path)
+    const heldBy = await shutDown(device, () => run('shutdown', path))
     await run('unmount', path)
     return { how: 'shutdown', heldBy }
   }
-  // Looked for first: a writer that gets an error may be gone at once.
-  const heldBy = await whoHolds(device)
-  await run('shutdown', path)
-  return { how: 'shutdown', heldBy }
+  return { how: 'shutdown', heldBy: await shutDown(device, () => run('shutdown', path)) }
+}
+
+/**
+ * The search begins first, as a writer that gets an error may be gone at once. The shutdown does not wait for it
+ * for long: until then the workspace can be written.
+ *
+ * @returns who held it
+ */
+async function shutDown(device: BlockDevice, shutdown: () => Promise<unknown>): Promise<string> {
+  const search = whoHolds(device).catch(error => `not found: ${messageOf(error)}`)
+  const within = (ms: number) => Promise.race([search, sleep(ms, null, { ref: false })])
+  await within(SEARCH_LEAD_MS)
+  await shutdown()
+  return (await within(SEARCH_LIMIT_MS)) ?? 'not found in time'
 }
 
 /** False where it stays busy. */

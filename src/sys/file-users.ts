@@ -1,6 +1,8 @@
 /** Who has a file open for writing: /proc of every process (proc(5), fdinfo). */
+import { closeSync, fstatSync, openSync } from 'node:fs'
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { firstOf } from '../util/cut-text.ts'
+import { createMountIds, deviceOf, type MountIds } from './mount-ids.ts'
 
 export interface FileUser {
   readonly pid: number
@@ -13,6 +15,8 @@ export interface FileUser {
 /** More names help nobody. */
 const MAX_USERS = 8
 const MAX_COMMAND_CHARACTERS = 120
+/** open(2): the file is not opened itself. Node has no name for it. */
+const O_PATH = 0o10000000
 /** The access mode in the flags of open(2), in octal as fdinfo has them. */
 const ACCESS_MODE = 0o3
 
@@ -22,11 +26,12 @@ const ACCESS_MODE = 0o3
  * @throws where there is no such file
  */
 export async function findFileUsers(path: string): Promise<readonly FileUser[]> {
-  const file = await stat(path, { bigint: true })
+  const file = await idOf(path)
+  const mountIds = createMountIds()
   const found: FileUser[] = []
   for (const name of await readdir('/proc')) {
     if (!/^\d+$/.test(name) || Number(name) === process.pid) continue
-    const use = await useOf(name, file)
+    const use = await useOf(name, file, mountIds)
     if (use === null) continue
     found.push({ pid: Number(name), command: await commandOf(name), locks: use === 'locks' })
     if (found.length === MAX_USERS) break
@@ -37,11 +42,29 @@ export async function findFileUsers(path: string): Promise<readonly FileUser[]> 
 interface FileId {
   readonly dev: bigint
   readonly ino: bigint
+  /** As mountinfo has it; `null` where that does not say. */
+  readonly device: string | null
 }
 
-async function useOf(pid: string, { dev, ino }: FileId): Promise<'locks' | 'writes' | null> {
+async function idOf(path: string): Promise<FileId> {
+  const fd = openSync(path, O_PATH)
+  try {
+    const { dev, ino } = fstatSync(fd, { bigint: true })
+    return { dev, ino, device: await deviceOf(fd) }
+  } finally {
+    closeSync(fd)
+  }
+}
+
+async function useOf(
+  pid: string,
+  { dev, ino, device }: FileId,
+  mountIds: MountIds,
+): Promise<'locks' | 'writes' | null> {
   let writes = false
   for (const fd of await readdir(`/proc/${pid}/fd`).catch(() => [])) {
+    // What is elsewhere is not asked: it may never answer.
+    if ((await mountIds.mountOf(pid, fd))?.device !== device) continue
     const stats = await stat(`/proc/${pid}/fd/${fd}`, { bigint: true }).catch(() => null)
     if (stats?.dev !== dev || stats.ino !== ino) continue
     const info = await readFile(`/proc/${pid}/fdinfo/${fd}`, 'utf8').catch(() => '')

@@ -1,7 +1,7 @@
 /** Who keeps a device or a file system busy: /proc of every process. */
-import { readdir, readFile, readlink, stat } from 'node:fs/promises'
-import { numberOf } from './block-devices.ts'
-import { listMounts } from './mounts.ts'
+import { readdir, readFile, readlink } from 'node:fs/promises'
+import { deviceNumber } from './block-devices.ts'
+import { createMountIds, type MountIds } from './mount-ids.ts'
 
 export interface Holder {
   readonly pid: number
@@ -15,18 +15,28 @@ export interface Holder {
 const MAX_HOLDERS = 8
 const IN_NAMESPACE = 'mount namespace'
 
+/** A machine with 10,000 descriptors takes a second. */
+const LIMIT_MS = 5_000
+/** File systems with device files: they answer stat(2) at once. */
+const HAVE_DEVICES = ['devtmpfs', 'tmpfs']
+
 /**
  * Processes that use the device itself, or the file system on it, by its `MAJOR:MINOR`: at most 8,
- * one entry a process. The caller is not among them.
+ * one entry a process. The caller is not among them. It asks no file system, so one that does not answer, as of a
+ * FUSE or NFS, cannot hold it. After 5 s it gives what it has found.
  */
 export async function findHolders(number: string): Promise<readonly Holder[]> {
   const found: Holder[] = []
   /** Many processes may share one that has a copy of the mount: they come last. */
   const inNamespaces: Holder[] = []
+  const mountIds = createMountIds()
+  const deadline = performance.now() + LIMIT_MS
   const own = await readlink('/proc/self/ns/mnt').catch(() => '')
   for (const name of await readdir('/proc')) {
     if (!/^\d+$/.test(name) || Number(name) === process.pid) continue
-    const how = (await usedFiles(name, number)) ?? (await otherNamespace(name, number, own))
+    if (performance.now() > deadline) break
+    const used = await usedFile(name, number, mountIds, deadline)
+    const how = used ?? (await otherNamespace(name, number, own, mountIds))
     if (how === null) continue
     const comm = await readFile(`/proc/${name}/comm`, 'utf8').catch(() => '?')
     const list = how === IN_NAMESPACE ? inNamespaces : found
@@ -43,31 +53,41 @@ export function holderWords(holders: readonly Holder[], devices: readonly string
   )
 }
 
-async function usedFiles(pid: string, number: string): Promise<string | null> {
+/** How a process uses it; `null`: not by a file. */
+async function usedFile(
+  pid: string,
+  number: string,
+  mountIds: MountIds,
+  deadline: number,
+): Promise<string | null> {
   for (const link of ['cwd', 'root', 'exe']) {
-    if (await isOn(`/proc/${pid}/${link}`, number)) return link
+    const target = await readlink(`/proc/${pid}/${link}`).catch(() => null)
+    if (target === null) continue
+    if ((await mountIds.mountAbove(pid, target))?.device === number) return link
   }
   for (const fd of await readdir(`/proc/${pid}/fd`).catch(() => [])) {
+    if (performance.now() > deadline) break
     const path = `/proc/${pid}/fd/${fd}`
-    if (!(await isOn(path, number))) continue
-    return `fd ${fd} ${await readlink(path).catch(() => '')}`.trim()
+    const target = await readlink(path).catch(() => '')
+    // Pipes, sockets and the like are on no device.
+    if (!target.startsWith('/') && !target.startsWith('(')) continue
+    const mount = await mountIds.mountOf(pid, fd)
+    if (mount === null) continue
+    const isOnIt = mount.device === number
+    const isIt = HAVE_DEVICES.includes(mount.type) && deviceNumber(path) === number
+    if (isOnIt || isIt) return `fd ${fd} ${target}`
   }
   return null
 }
 
-async function isOn(path: string, number: string): Promise<boolean> {
-  const stats = await stat(path, { bigint: true }).catch(() => null)
-  if (stats === null) return false
-  return numberOf(stats.isBlockDevice() ? stats.rdev : stats.dev) === number
-}
-
-async function otherNamespace(pid: string, number: string, own: string): Promise<string | null> {
+async function otherNamespace(
+  pid: string,
+  number: string,
+  own: string,
+  mountIds: MountIds,
+): Promise<string | null> {
   const namespace = await readlink(`/proc/${pid}/ns/mnt`).catch(() => own)
   if (namespace === own) return null
-  try {
-    const mounted = listMounts(Number(pid)).some(mount => mount.device === number)
-    return mounted ? IN_NAMESPACE : null
-  } catch {
-    return null
-  }
+  const mounted = (await mountIds.mountsOf(pid)).some(({ device }) => device === number)
+  return mounted ? IN_NAMESPACE : null
 }

@@ -6,14 +6,19 @@ import { readFile, readlink } from 'node:fs/promises'
 import { listMounts, type Mount } from './mounts.ts'
 
 export interface MountIds {
-  /** `null`: it cannot be seen, or has gone. */
-  isOn(pid: string, fd: string): Promise<boolean | null>
-  /** The mounts of the file system that the process sees. */
+  /** The mount that a descriptor of a process is on; `null`: it cannot be seen, or has gone. */
+  mountOf(pid: string, fd: string): Promise<Mount | null>
+  /** The mount that a path leads to, as the process sees it. */
+  mountAbove(pid: string, path: string): Promise<Mount | null>
+  /** All that the process sees. */
   mountsOf(pid: string): Promise<readonly Mount[]>
 }
 
-/** @param number `MAJOR:MINOR` of the file system's device. Each mount namespace is read once */
-export function createMountIds(number: string): MountIds {
+/** Of paths that are in another mount namespace than the reader (readlink(2) of /proc/PID/cwd). */
+const UNREACHABLE = '(unreachable)'
+
+/** Each mount namespace is read once. */
+export function createMountIds(): MountIds {
   const known = new Map<string, readonly Mount[]>()
 
   const mountsOf = async (pid: string) => {
@@ -21,17 +26,29 @@ export function createMountIds(number: string): MountIds {
     if (namespace === null) return []
     const mounts = known.get(namespace) ?? read(pid)
     known.set(namespace, mounts)
-    return mounts.filter(({ device }) => device === number)
+    return mounts
   }
 
   return {
     mountsOf,
-    async isOn(pid, fd) {
+    async mountOf(pid, fd) {
       const id = await mountIdOf(pid, fd)
-      if (id === null) return null
-      return (await mountsOf(pid)).some(mount => mount.id === id)
+      return (await mountsOf(pid)).find(mount => mount.id === id) ?? null
+    },
+    async mountAbove(pid, path) {
+      const within = path.startsWith(UNREACHABLE) ? path.slice(UNREACHABLE.length) : path
+      const above = (await mountsOf(pid)).filter(({ at }) => isIn(within, at))
+      // Of several at one place the last one is seen.
+      return above.reduce<Mount | null>(
+        (best, mount) => (mount.at.length >= (best?.at.length ?? 0) ? mount : best),
+        null,
+      )
     },
   }
+}
+
+function isIn(path: string, folder: string): boolean {
+  return folder === '/' || path === folder || path.startsWith(`${folder}/`)
 }
 
 /**

@@ -7,6 +7,15 @@ interface Test {
   teardown(undo: () => unknown): void
 }
 
+/** A process that has it open, without having asked it anything. */
+export async function holdFuse(t: Test, at: string): Promise<void> {
+  const script =
+    'import os, sys, time; os.open(sys.argv[1], os.O_PATH); print("held", flush=True); time.sleep(600)'
+  const child = spawn('python3', ['-c', script, at], { stdio: ['ignore', 'pipe', 'inherit'] })
+  t.teardown(() => child.kill('SIGKILL'))
+  await once(child.stdout, 'data')
+}
+
 /** Mounts it at a folder; gone with the test. */
 export async function mountDeafFuse(t: Test, at: string): Promise<void> {
   const child = spawn('python3', [join(import.meta.dirname, 'fuse.py'), at], {

@@ -3,6 +3,8 @@ import { once } from 'node:events'
 import { closeSync, existsSync, openSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import { holdFuse, mountDeafFuse } from '../helpers/fuse.ts'
+import { guestctl } from '../helpers/guestctl.ts'
 import {
   type Guestd,
   run as runCommand,
@@ -131,6 +133,28 @@ t.test('a mount namespace that still has the volume does not keep it live', asyn
   t.throws(() => run('nsenter', '-t', String(holder.pid), '-m', 'touch', join(at, 'late')))
   t.equal(fsck(image).status, 0)
 })
+
+t.test(
+  'a FUSE that does not answer, held by any process, keeps neither stop nor search',
+  async t => {
+    const image = makeImage(t)
+    const workspace = attach(t, image)
+    const at = makeMountPoint(t)
+    const deaf = makeMountPoint(t)
+    await mountDeafFuse(t, deaf)
+    await holdFuse(t, deaf)
+    const guestd = await startGuestd(t, { config: { workspace, workspaceMount: at } })
+    await runCommand(guestd, { command: 'echo kept > file' })
+    const holder = await hold(t, 'sh', '-c', `exec 3< ${at}/file; echo in; exec sleep 600`)
+    t.equal(await guestd.stop(), 0)
+    const { how, clean, heldBy, errors } = receiptOf(guestd)
+    t.same([how, clean, errors], ['shutdown', true, []])
+    t.equal(heldBy, `sleep (pid ${holder.pid}, fd 3 ${at}/file)`)
+    const inspected = await guestctl(['volume', 'inspect', image])
+    t.equal(inspected.code, 125)
+    t.match(inspected.err, `(pid ${holder.pid})`)
+  },
+)
 
 t.test('a file that is let go a moment later is waited for', async t => {
   const workspace = attach(t, makeImage(t))
