@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { GuestdError } from '../errors.ts'
 import type { RunRequest } from '../protocol/schemas.ts'
 import type { Trace } from '../protocol/trace-context.ts'
+import { reapOrphans } from '../sys/orphans.ts'
 import { processStat } from '../sys/process-group.ts'
 import { atMost } from '../util/at-most.ts'
 import { createBudget } from './budget.ts'
@@ -86,6 +87,7 @@ export function createRegistry(
   const settledIds = new Set<string>()
   const retention = createRetention(settings.output.keepMs, settings.output.keepCommands)
   const budget = createBudget(settings.output.totalBytes)
+  reapOrphans()
   let stopping = false
   let sweeper: NodeJS.Timeout | undefined
 

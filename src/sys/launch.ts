@@ -22,6 +22,8 @@ export interface ExitStatus {
 export interface LaunchedProcess {
   readonly pid: number
   readonly exited: Promise<ExitStatus>
+  /** False once it has exited. */
+  readonly alive: boolean
   /** To the one process, by its pidfd. False when it has exited. */
   signal(signal: number): boolean
 }
@@ -42,7 +44,9 @@ export function launch(spec: LaunchSpec, onTimeout: () => void): Promise<LaunchO
     clearTimeout(timer)
     isDone = true
     const process = pidfd >= 0 ? adopt(pid, pidfd) : null
-    if (stage === null && process !== null) resolve({ kind: 'running', process })
+    if (process !== null && 'errno' in process)
+      resolve({ kind: 'failed', stage: 'watch', errno: process.errno })
+    else if (stage === null && process !== null) resolve({ kind: 'running', process })
     else if (stage === 'precheck') resolve({ kind: 'refused', errno: errno ?? 'ENOENT' })
     else resolve({ kind: 'failed', stage: stage ?? 'clone', errno })
   }
@@ -71,10 +75,12 @@ export function errnoName(error: unknown): string | null {
   return error instanceof Error && 'code' in error ? String(error.code) : null
 }
 
-function adopt(pid: number, pidfd: number): LaunchedProcess {
+/** A process whose exit cannot be watched is killed at once: it would never end for guestd. */
+function adopt(pid: number, pidfd: number): LaunchedProcess | { readonly errno: string | null } {
   let alive = true
   const ownMaxRssKiB = process.resourceUsage().maxRSS
-  const exited = new Promise<ExitStatus>(resolve => {
+  const { promise: exited, resolve } = Promise.withResolvers<ExitStatus>()
+  try {
     native.watchExit(pid, pidfd, (exitCode, signal, cpuMicroseconds, maxRssKiB) => {
       alive = false
       resolve({
@@ -84,8 +90,19 @@ function adopt(pid: number, pidfd: number): LaunchedProcess {
         maxRssBytes: usefulMaxRss(maxRssKiB, ownMaxRssKiB),
       })
     })
-  })
-  return { pid, exited, signal: number => alive && sendSignal(pidfd, number) }
+  } catch (error) {
+    sendSignal(pidfd, constants.signals.SIGKILL)
+    closePidfd(pidfd)
+    return { errno: errnoName(error) }
+  }
+  return {
+    pid,
+    exited,
+    get alive() {
+      return alive
+    },
+    signal: number => alive && sendSignal(pidfd, number),
+  }
 }
 
 /**

@@ -52,6 +52,7 @@ interface Native {
   ): void
   sendSignal(pidfd: number, signal: number): void
   openPidfd(pid: number): number
+  reapOrphans(): void
   exitNow(code: number): never
   trimMemory(): void
   ignoreSignals(numbers: readonly number[]): void

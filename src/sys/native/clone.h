@@ -24,12 +24,12 @@ struct gd_child_plan {
   unsigned long long nofile_hard;
 };
 
-/* Written by kernel and child, read by the parent and by whoever gives up on the launch. */
+/* Written by kernel and child, read by the launch's thread and, while that is held, by the event loop. */
 struct gd_child_state {
-  volatile pid_t pid;   /* set by the kernel before the child runs */
-  volatile int pidfd;
-  const char *volatile stage; /* the step that failed, or NULL */
-  volatile int error;
+  _Atomic pid_t pid;   /* set by the kernel before the child runs */
+  _Atomic int pidfd;
+  const char *_Atomic stage; /* the step that failed, or NULL */
+  _Atomic int error;
 };
 
 /*

@@ -12,6 +12,9 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+/* Far above any use; 0 is the kernel's default. */
+#define MAX_PIPE_BYTES (64 * 1024 * 1024)
+
 static napi_value pair(napi_env env, double first, double second) {
   napi_value result = NULL;
   napi_create_array_with_length(env, 2, &result);
@@ -22,19 +25,19 @@ static napi_value pair(napi_env env, double first, double second) {
 
 static napi_value make_pipe(napi_env env, napi_callback_info info) {
   napi_value argv[1];
-  int fds[2];
-  if (!gd_args(env, info, 1, argv)) return NULL;
+  int fds[2], bytes = 0;
+  if (!gd_args(env, info, 1, argv) || !gd_int(env, argv[0], "bytes", 0, MAX_PIPE_BYTES, &bytes)) return NULL;
   if (pipe2(fds, O_CLOEXEC) != 0) return gd_throw_errno(env, "pipe2", errno);
   /* A user over pipe-user-pages-soft keeps the default capacity: slower, not wrong. */
-  int bytes = gd_int(env, argv[0]);
   if (bytes > 0) fcntl(fds[1], F_SETPIPE_SZ, bytes);
   return pair(env, fds[0], fds[1]);
 }
 
 static napi_value lock_file(napi_env env, napi_callback_info info) {
   napi_value argv[1], result = NULL;
-  if (!gd_args(env, info, 1, argv)) return NULL;
-  bool locked = flock(gd_int(env, argv[0]), LOCK_EX | LOCK_NB) == 0;
+  int fd = -1;
+  if (!gd_args(env, info, 1, argv) || !gd_fd(env, argv[0], &fd)) return NULL;
+  bool locked = flock(fd, LOCK_EX | LOCK_NB) == 0;
   if (!locked && errno != EWOULDBLOCK) return gd_throw_errno(env, "flock", errno);
   napi_get_boolean(env, locked, &result);
   return result;

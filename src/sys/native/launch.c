@@ -6,6 +6,7 @@
  * working directory, clones, and hands the outcome to the event loop.
  */
 #define _GNU_SOURCE
+#include "children.h"
 #include "clone.h"
 #include "napi_util.h"
 #include "plan.h"
@@ -13,6 +14,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -27,7 +29,7 @@ struct launch {
   struct gd_child_plan plan;
   struct gd_child_state state;
   char *cgroup_path;    /* NULL without cgroups */
-  char **cgroup_writes; /* name, value, name, value, …, NULL: limits, written before the birth */
+  char **cgroup_writes; /* of an even length: name, value, name, value, …, NULL: limits, written before the birth */
   pthread_mutex_t lock; /* guards abandoned and reaped */
   bool abandoned;
   bool reaped;
@@ -70,10 +72,11 @@ static bool prepare_cgroup(struct launch *launch) {
   launch->plan.cgroup_fd = directory;
   for (char **write_pair = launch->cgroup_writes; *write_pair != NULL; write_pair += 2) {
     int file = openat(directory, write_pair[0], O_WRONLY | O_CLOEXEC);
-    ssize_t written = file < 0 ? -1 : write(file, write_pair[1], strlen(write_pair[1]));
-    int error = errno;
+    size_t length = strlen(write_pair[1]);
+    ssize_t written = file < 0 ? -1 : write(file, write_pair[1], length);
+    int error = written < 0 ? errno : EIO;
     if (file >= 0) close(file);
-    if (written >= 0) continue;
+    if (written == (ssize_t)length) continue;
     set_failure(launch, "limits", error);
     return false;
   }
@@ -211,24 +214,52 @@ static void on_finished(uv_async_t *async) {
   }
 }
 
-static bool is_string(napi_env env, napi_value value) {
-  napi_valuetype type;
-  return napi_typeof(env, value, &type) == napi_ok && type == napi_string;
+/* A launch is reported long before its number comes again. */
+static int next_id(void) {
+  int id = loop.next_id;
+  loop.next_id = id == INT_MAX ? 1 : id + 1;
+  return id;
+}
+
+/* A command without its cgroup, or with half of its limits, is not to run: false, with an exception pending. */
+static bool copy_cgroup(napi_env env, napi_value spec, struct launch *launch) {
+  napi_value path = gd_get(env, spec, "cgroupPath");
+  napi_valuetype type = napi_undefined;
+  launch->cgroup_writes = gd_copy_list(env, gd_get(env, spec, "cgroupWrites"), "cgroupWrites");
+  if (launch->cgroup_writes == NULL) return false;
+  size_t count = 0;
+  while (launch->cgroup_writes[count] != NULL) count++;
+  if (count % 2 != 0 || path == NULL || napi_typeof(env, path, &type) != napi_ok) {
+    gd_throw_errno(env, "launch", EINVAL);
+    return false;
+  }
+  if (type == napi_null) return true;
+  launch->cgroup_path = gd_copy_string(env, path, "cgroupPath");
+  return launch->cgroup_path != NULL;
+}
+
+/* NULL, with an exception pending, where not all of the spec can be copied. */
+static struct launch *create_launch(napi_env env, napi_value spec, napi_value done) {
+  struct launch *launch = calloc(1, sizeof *launch);
+  if (launch == NULL) {
+    gd_throw_errno(env, "launch", ENOMEM);
+    return NULL;
+  }
+  pthread_mutex_init(&launch->lock, NULL);
+  launch->state.pidfd = -1;
+  if (gd_copy_plan(env, spec, &launch->plan) && copy_cgroup(env, spec, launch) &&
+      gd_keep_function(env, done, &launch->done))
+    return launch;
+  free_launch(launch);
+  return NULL;
 }
 
 static napi_value launch(napi_env env, napi_callback_info info) {
   napi_value argv[2];
   if (!gd_args(env, info, 2, argv)) return NULL;
-  struct launch *launch = calloc(1, sizeof *launch);
-  if (launch == NULL) return gd_throw_errno(env, "launch", ENOMEM);
-  napi_value cgroup = gd_get(env, argv[0], "cgroupPath");
-  pthread_mutex_init(&launch->lock, NULL);
-  gd_copy_plan(env, argv[0], &launch->plan);
-  if (is_string(env, cgroup)) launch->cgroup_path = gd_copy_string(env, cgroup);
-  launch->cgroup_writes = gd_copy_list(env, gd_get(env, argv[0], "cgroupWrites"));
-  launch->state.pidfd = -1;
-  launch->id = loop.next_id++;
-  napi_create_reference(env, argv[1], 1, &launch->done);
+  struct launch *launch = create_launch(env, argv[0], argv[1]);
+  if (launch == NULL) return NULL;
+  launch->id = next_id();
   int id = launch->id;
   int error = gd_run_on_thread(run_launch, launch);
   if (error != 0) {
@@ -242,11 +273,17 @@ static napi_value launch(napi_env env, napi_callback_info info) {
   return gd_number(env, id);
 }
 
+bool gd_is_launching(pid_t pid) {
+  for (struct launch *launch = loop.running; launch != NULL; launch = launch->peer)
+    if (launch->state.pid == pid) return true;
+  return false;
+}
+
 /* abandonLaunch(job): the launch is given up; whatever it still brings to life is killed. */
 static napi_value abandon_launch(napi_env env, napi_callback_info info) {
   napi_value argv[1];
-  if (!gd_args(env, info, 1, argv)) return NULL;
-  int id = gd_int(env, argv[0]);
+  int id = 0;
+  if (!gd_args(env, info, 1, argv) || !gd_int(env, argv[0], "job", 1, INT_MAX, &id)) return NULL;
   for (struct launch *launch = loop.running; launch != NULL; launch = launch->peer) {
     if (launch->id != id) continue;
     pthread_mutex_lock(&launch->lock);
@@ -261,7 +298,7 @@ void gd_init_launch(napi_env env, napi_value exports) {
   uv_loop_t *uv = NULL;
   if (!loop.ready && napi_get_uv_event_loop(env, &uv) == napi_ok) {
     loop.env = env;
-    uv_async_init(uv, &loop.async, on_finished);
+    if (uv_async_init(uv, &loop.async, on_finished) != 0) return;
     uv_unref((uv_handle_t *)&loop.async);
     loop.ready = true;
   }

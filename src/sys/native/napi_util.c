@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "napi_util.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -12,16 +13,45 @@ bool gd_args(napi_env env, napi_callback_info info, size_t count, napi_value *ar
   return false;
 }
 
-int32_t gd_int(napi_env env, napi_value value) {
-  int32_t number = 0;
-  napi_get_value_int32(env, value, &number);
-  return number;
+/* A getter may have thrown already: that error stays. */
+static void throw_unless_pending(napi_env env, napi_status (*throw_error)(napi_env, const char *, const char *),
+                                 const char *text) {
+  bool pending = false;
+  napi_is_exception_pending(env, &pending);
+  if (!pending) throw_error(env, "ERR_INVALID_ARG_VALUE", text);
 }
 
-int64_t gd_int64(napi_env env, napi_value value) {
+bool gd_integer(napi_env env, napi_value value, const char *name, int64_t least, int64_t most, int64_t *out) {
+  double number = 0;
+  char text[120];
+  bool is_read = value != NULL && napi_get_value_double(env, value, &number) == napi_ok;
+  /* Also false for NaN. The comparison comes first: to convert what does not fit is undefined. */
+  if (is_read && number >= (double)least && number <= (double)most && number == (double)(int64_t)number) {
+    *out = (int64_t)number;
+    return true;
+  }
+  snprintf(text, sizeof text, "%s is not an integer from %lld to %lld", name, (long long)least, (long long)most);
+  throw_unless_pending(env, napi_throw_range_error, text);
+  return false;
+}
+
+bool gd_int(napi_env env, napi_value value, const char *name, int least, int most, int *out) {
   int64_t number = 0;
-  napi_get_value_int64(env, value, &number);
-  return number;
+  if (!gd_integer(env, value, name, least, most, &number)) return false;
+  *out = (int)number;
+  return true;
+}
+
+bool gd_fd(napi_env env, napi_value value, int *out) { return gd_int(env, value, "fd", 0, INT_MAX, out); }
+
+bool gd_pid(napi_env env, napi_value value, pid_t *out) { return gd_int(env, value, "pid", 1, INT_MAX, out); }
+
+bool gd_bool(napi_env env, napi_value value, const char *name, bool *out) {
+  char text[80];
+  if (value != NULL && napi_get_value_bool(env, value, out) == napi_ok) return true;
+  snprintf(text, sizeof text, "%s is not a boolean", name);
+  throw_unless_pending(env, napi_throw_type_error, text);
+  return false;
 }
 
 napi_value gd_number(napi_env env, double number) {
@@ -48,8 +78,7 @@ void gd_set(napi_env env, napi_value object, const char *name, napi_value value)
 
 napi_value gd_get(napi_env env, napi_value object, const char *name) {
   napi_value value = NULL;
-  napi_get_named_property(env, object, name, &value);
-  return value;
+  return napi_get_named_property(env, object, name, &value) == napi_ok ? value : NULL;
 }
 
 napi_value gd_throw_errno(napi_env env, const char *call, int error) {
@@ -63,6 +92,15 @@ napi_value gd_throw_errno(napi_env env, const char *call, int error) {
   gd_set(env, object, "syscall", gd_string(env, call));
   napi_throw(env, object);
   return NULL;
+}
+
+bool gd_keep_function(napi_env env, napi_value function, napi_ref *kept) {
+  napi_valuetype type = napi_undefined;
+  if (napi_typeof(env, function, &type) == napi_ok && type == napi_function &&
+      napi_create_reference(env, function, 1, kept) == napi_ok)
+    return true;
+  throw_unless_pending(env, napi_throw_type_error, "not a function that can be kept");
+  return false;
 }
 
 void gd_call(napi_env env, napi_ref function, size_t argc, napi_value *argv) {

@@ -33,7 +33,7 @@ static napi_value notify_socket(napi_env env, napi_callback_info info) {
 static socklen_t to_address(napi_env env, napi_value text, struct sockaddr_un *address) {
   char path[sizeof address->sun_path + 1] = "";
   size_t length = 0;
-  napi_get_value_string_utf8(env, text, path, sizeof path, &length);
+  if (napi_get_value_string_utf8(env, text, path, sizeof path, &length) != napi_ok) return 0;
   /* One that was cut off fills the buffer. */
   if (length == 0 || length >= sizeof address->sun_path) return 0;
   address->sun_family = AF_UNIX;
@@ -43,16 +43,17 @@ static socklen_t to_address(napi_env env, napi_value text, struct sockaddr_un *a
   return offsetof(struct sockaddr_un, sun_path) + length + (path[0] == '@' ? 0 : 1);
 }
 
-static size_t to_fds(napi_env env, napi_value array, int *fds) {
-  uint32_t count = 0;
-  napi_get_array_length(env, array, &count);
-  if (count > MAX_FDS) count = MAX_FDS;
-  for (uint32_t i = 0; i < count; i++) {
-    napi_value element = NULL;
-    napi_get_element(env, array, i, &element);
-    fds[i] = gd_int(env, element);
+/* False, with an exception pending, where not all of them are descriptors. */
+static bool to_fds(napi_env env, napi_value array, int *fds, uint32_t *count) {
+  if (napi_get_array_length(env, array, count) != napi_ok || *count > MAX_FDS) {
+    napi_throw_range_error(env, "ERR_INVALID_ARG_VALUE", "fds is not an array of at most 16 descriptors");
+    return false;
   }
-  return count;
+  for (uint32_t i = 0; i < *count; i++) {
+    napi_value element = NULL;
+    if (napi_get_element(env, array, i, &element) != napi_ok || !gd_fd(env, element, &fds[i])) return false;
+  }
+  return true;
 }
 
 static napi_value result_of(napi_env env, int error) {
@@ -74,20 +75,25 @@ static napi_value notify_send(napi_env env, napi_callback_info info) {
   if (!gd_args(env, info, 4, argv)) return NULL;
   socklen_t address_size = to_address(env, argv[1], &address);
   if (address_size == 0) return result_of(env, ENAMETOOLONG);
-  napi_get_value_string_utf8(env, argv[2], message, sizeof message, &length);
-  size_t count = to_fds(env, argv[3], fds);
+  uint32_t count = 0;
+  int socket = -1;
+  if (napi_get_value_string_utf8(env, argv[2], message, sizeof message, &length) != napi_ok)
+    return result_of(env, EINVAL);
+  /* One that was cut off may fill the buffer. */
+  if (length >= sizeof message - 1) return result_of(env, EMSGSIZE);
+  if (!gd_fd(env, argv[0], &socket) || !to_fds(env, argv[3], fds, &count)) return NULL;
   struct iovec part = {.iov_base = message, .iov_len = length};
   struct msghdr datagram = {
       .msg_name = &address, .msg_namelen = address_size, .msg_iov = &part, .msg_iovlen = 1};
   if (count > 0) {
     datagram.msg_control = control.bytes;
-    datagram.msg_controllen = CMSG_SPACE(count * sizeof fds[0]);
+    datagram.msg_controllen = CMSG_SPACE((size_t)count * sizeof fds[0]);
     control.header.cmsg_level = SOL_SOCKET;
     control.header.cmsg_type = SCM_RIGHTS;
-    control.header.cmsg_len = CMSG_LEN(count * sizeof fds[0]);
+    control.header.cmsg_len = CMSG_LEN((size_t)count * sizeof fds[0]);
     memcpy(CMSG_DATA(&control.header), fds, count * sizeof fds[0]);
   }
-  ssize_t sent = sendmsg(gd_int(env, argv[0]), &datagram, MSG_NOSIGNAL | MSG_DONTWAIT);
+  ssize_t sent = sendmsg(socket, &datagram, MSG_NOSIGNAL | MSG_DONTWAIT);
   return result_of(env, sent < 0 ? errno : 0);
 }
 

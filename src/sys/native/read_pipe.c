@@ -10,6 +10,7 @@
 #include "napi_util.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <unistd.h>
 #include <uv.h>
@@ -64,9 +65,11 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *into) {
   napi_open_handle_scope(env, &scope);
   napi_get_reference_value(env, reader->buffer, &callee);
   napi_get_global(env, &global);
-  if (napi_call_function(env, global, callee, 0, NULL, &buffer) == napi_ok)
-    napi_get_typedarray_info(env, buffer, NULL, &length, &data, NULL, NULL);
-  else if (napi_get_and_clear_last_exception(env, &thrown) == napi_ok)
+  if (napi_call_function(env, global, callee, 0, NULL, &buffer) == napi_ok) {
+    /* No buffer, or one of more than a read can have: UV_ENOBUFS. */
+    if (napi_get_typedarray_info(env, buffer, NULL, &length, &data, NULL, NULL) != napi_ok || length > INT_MAX)
+      length = 0;
+  } else if (napi_get_and_clear_last_exception(env, &thrown) == napi_ok)
     napi_fatal_exception(env, thrown);
   /* The caller keeps the buffer, and memory of an ArrayBuffer does not move. */
   *into = uv_buf_init(data, (unsigned int)length);
@@ -90,43 +93,62 @@ static void on_free(napi_env env, void *data, void *hint) {
   free_unused(reader);
 }
 
+/* 0, or a libuv error. The pipe handle is initialised in both cases, and is to be closed. */
 static int open_pipe(struct reader *reader, int fd) {
-  uv_loop_t *loop = NULL;
-  if (napi_get_uv_event_loop(reader->env, &loop) != napi_ok) return UV_EINVAL;
-  uv_pipe_init(loop, &reader->pipe, 0);
-  reader->pipe.data = reader;
   int error = uv_pipe_open(&reader->pipe, fd);
   if (error == 0) return uv_read_start((uv_stream_t *)&reader->pipe, on_alloc, on_read);
   close(fd);
   return error;
 }
 
+/* Keeps what the reader calls, and makes its handle. False, with an exception pending: nothing of it is left. */
+static bool init_reader(napi_env env, struct reader *reader, napi_value buffer, napi_value read) {
+  uv_loop_t *loop = NULL;
+  reader->env = env;
+  reader->pipe.data = reader;
+  if (!gd_keep_function(env, buffer, &reader->buffer)) return false;
+  if (gd_keep_function(env, read, &reader->read)) {
+    if (napi_get_uv_event_loop(env, &loop) == napi_ok && uv_pipe_init(loop, &reader->pipe, 0) == 0) return true;
+    gd_throw_errno(env, "readPipe", EINVAL);
+    napi_delete_reference(env, reader->read);
+  }
+  napi_delete_reference(env, reader->buffer);
+  return false;
+}
+
 static napi_value read_pipe(napi_env env, napi_callback_info info) {
   napi_value argv[3], result = NULL;
-  if (!gd_args(env, info, 3, argv)) return NULL;
+  int fd = -1;
+  if (!gd_args(env, info, 3, argv) || !gd_fd(env, argv[0], &fd)) return NULL;
   struct reader *reader = calloc(1, sizeof *reader);
-  if (reader == NULL) return gd_throw_errno(env, "readPipe", ENOMEM);
-  reader->env = env;
-  napi_create_reference(env, argv[1], 1, &reader->buffer);
-  napi_create_reference(env, argv[2], 1, &reader->read);
-  napi_create_external(env, reader, on_free, NULL, &result);
+  if (reader == NULL) gd_throw_errno(env, "readPipe", ENOMEM);
+  if (reader == NULL || !init_reader(env, reader, argv[1], argv[2])) {
+    close(fd);
+    free(reader);
+    return NULL;
+  }
+  if (napi_create_external(env, reader, on_free, NULL, &result) != napi_ok) {
+    /* JavaScript has nothing to hold it by: it ends by itself. */
+    reader->is_free = true;
+    close(fd);
+    close_pipe(reader);
+    return gd_throw_errno(env, "readPipe", ENOMEM);
+  }
   /* What cannot be read has ended. */
-  if (open_pipe(reader, gd_int(env, argv[0])) != 0) close_pipe(reader);
+  if (open_pipe(reader, fd) != 0) close_pipe(reader);
   return result;
 }
 
 static struct reader *get_reader(napi_env env, napi_value value) {
   void *data = NULL;
-  napi_get_value_external(env, value, &data);
-  return data;
+  return napi_get_value_external(env, value, &data) == napi_ok ? data : NULL;
 }
 
 static napi_value pause_pipe(napi_env env, napi_callback_info info) {
   napi_value argv[2];
   bool paused = false;
-  if (!gd_args(env, info, 2, argv)) return NULL;
+  if (!gd_args(env, info, 2, argv) || !gd_bool(env, argv[1], "paused", &paused)) return NULL;
   struct reader *reader = get_reader(env, argv[0]);
-  napi_get_value_bool(env, argv[1], &paused);
   if (reader == NULL || reader->is_closed || uv_is_closing((uv_handle_t *)&reader->pipe))
     return gd_undefined(env);
   if (paused) uv_read_stop((uv_stream_t *)&reader->pipe);

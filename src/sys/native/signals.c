@@ -15,6 +15,7 @@
 #define KERNEL_SIGSET_BYTES 8
 #define FIRST_OF_THREADS 32
 #define LAST_OF_THREADS 33
+#define LAST_SIGNAL 64
 
 /* The kernel's struct sigaction on x86_64; glibc's has another layout. */
 struct kernel_sigaction {
@@ -43,10 +44,10 @@ static napi_value ignore_signals(napi_env env, napi_callback_info info) {
     return gd_throw_errno(env, "ignoreSignals", EINVAL);
   for (uint32_t i = 0; i < count; i++) {
     napi_value item;
-    int32_t number = 0;
-    if (napi_get_element(env, argv[0], i, &item) != napi_ok ||
-        napi_get_value_int32(env, item, &number) != napi_ok)
+    int number = 0;
+    if (napi_get_element(env, argv[0], i, &item) != napi_ok)
       return gd_throw_errno(env, "ignoreSignals", EINVAL);
+    if (!gd_int(env, item, "signal", 1, LAST_SIGNAL, &number)) return NULL;
     int error = ignore(number);
     if (error != 0) return gd_throw_errno(env, "rt_sigaction", error);
   }

@@ -31,9 +31,10 @@ static napi_value close_and_throw(napi_env env, int fd, const char *call) {
 
 static napi_value vsock_listen(napi_env env, napi_callback_info info) {
   napi_value argv[1];
-  if (!gd_args(env, info, 1, argv)) return NULL;
+  int64_t port = 0;
+  if (!gd_args(env, info, 1, argv) || !gd_integer(env, argv[0], "port", 0, UINT32_MAX, &port)) return NULL;
   struct sockaddr_vm address = {
-      .svm_family = AF_VSOCK, .svm_cid = VMADDR_CID_ANY, .svm_port = (unsigned)gd_int64(env, argv[0])};
+      .svm_family = AF_VSOCK, .svm_cid = VMADDR_CID_ANY, .svm_port = (unsigned)port};
   int fd = vsock_socket();
   if (fd < 0) return close_and_throw(env, fd, "socket");
   if (bind(fd, (struct sockaddr *)&address, sizeof address) != 0) return close_and_throw(env, fd, "bind");
@@ -43,10 +44,11 @@ static napi_value vsock_listen(napi_env env, napi_callback_info info) {
 
 static napi_value vsock_connect(napi_env env, napi_callback_info info) {
   napi_value argv[2];
-  if (!gd_args(env, info, 2, argv)) return NULL;
-  struct sockaddr_vm address = {.svm_family = AF_VSOCK,
-                                .svm_cid = (unsigned)gd_int64(env, argv[0]),
-                                .svm_port = (unsigned)gd_int64(env, argv[1])};
+  int64_t cid = 0, port = 0;
+  if (!gd_args(env, info, 2, argv) || !gd_integer(env, argv[0], "cid", 0, UINT32_MAX, &cid)) return NULL;
+  if (!gd_integer(env, argv[1], "port", 0, UINT32_MAX, &port)) return NULL;
+  struct sockaddr_vm address = {
+      .svm_family = AF_VSOCK, .svm_cid = (unsigned)cid, .svm_port = (unsigned)port};
   int fd = vsock_socket();
   if (fd < 0) return close_and_throw(env, fd, "socket");
   if (connect(fd, (struct sockaddr *)&address, sizeof address) != 0 && errno != EINPROGRESS)
@@ -86,29 +88,33 @@ static void on_connect_ended(uv_poll_t *poll, int status, int events) {
 static napi_value vsock_connected(napi_env env, napi_callback_info info) {
   napi_value argv[2];
   uv_loop_t *loop = NULL;
-  if (!gd_args(env, info, 2, argv)) return NULL;
-  napi_get_uv_event_loop(env, &loop);
+  int fd = -1;
+  napi_ref done = NULL;
+  if (!gd_args(env, info, 2, argv) || !gd_fd(env, argv[0], &fd)) return NULL;
+  if (napi_get_uv_event_loop(env, &loop) != napi_ok) return gd_throw_errno(env, "vsockConnected", EINVAL);
+  if (!gd_keep_function(env, argv[1], &done)) return NULL;
   struct connect_watch *watch = calloc(1, sizeof *watch);
-  if (watch == NULL) return gd_throw_errno(env, "vsockConnected", ENOMEM);
-  watch->env = env;
-  watch->fd = gd_int(env, argv[0]);
-  watch->poll.data = watch;
-  int error = uv_poll_init(loop, &watch->poll, watch->fd);
+  int error = watch == NULL ? UV_ENOMEM : uv_poll_init(loop, &watch->poll, fd);
   if (error != 0) {
+    napi_delete_reference(env, done);
     free(watch);
     return gd_throw_errno(env, "uv_poll_init", -error);
   }
-  napi_create_reference(env, argv[1], 1, &watch->done);
+  watch->env = env;
+  watch->fd = fd;
+  watch->done = done;
+  watch->poll.data = watch;
   uv_poll_start(&watch->poll, UV_WRITABLE, on_connect_ended);
   return gd_undefined(env);
 }
 
 static napi_value vsock_peer(napi_env env, napi_callback_info info) {
   napi_value argv[1];
-  if (!gd_args(env, info, 1, argv)) return NULL;
+  int fd = -1;
+  if (!gd_args(env, info, 1, argv) || !gd_fd(env, argv[0], &fd)) return NULL;
   struct sockaddr_storage storage = {0};
   socklen_t size = sizeof storage;
-  if (getpeername(gd_int(env, argv[0]), (struct sockaddr *)&storage, &size) != 0)
+  if (getpeername(fd, (struct sockaddr *)&storage, &size) != 0)
     return gd_throw_errno(env, "getpeername", errno);
   if (storage.ss_family != AF_VSOCK) return gd_number(env, -1);
   struct sockaddr_vm address;
@@ -118,10 +124,11 @@ static napi_value vsock_peer(napi_env env, napi_callback_info info) {
 
 static napi_value socket_family(napi_env env, napi_callback_info info) {
   napi_value argv[1];
-  if (!gd_args(env, info, 1, argv)) return NULL;
+  int fd = -1;
+  if (!gd_args(env, info, 1, argv) || !gd_fd(env, argv[0], &fd)) return NULL;
   struct sockaddr_storage storage = {0};
   socklen_t size = sizeof storage;
-  if (getsockname(gd_int(env, argv[0]), (struct sockaddr *)&storage, &size) != 0)
+  if (getsockname(fd, (struct sockaddr *)&storage, &size) != 0)
     return gd_throw_errno(env, "getsockname", errno);
   switch (storage.ss_family) {
     case AF_VSOCK: return gd_string(env, "vsock");

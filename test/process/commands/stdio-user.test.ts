@@ -1,18 +1,10 @@
-import { execFileSync } from 'node:child_process'
-import { chmodSync, chownSync, statSync } from 'node:fs'
-import { userInfo } from 'node:os'
+import { statSync } from 'node:fs'
 import t from 'tap'
 import { openRun } from '../../helpers/frame-stream.ts'
-import { run, startGuestd } from '../../helpers/guestd.ts'
+import { run } from '../../helpers/guestd.ts'
+import { otherId, startForOther } from './support.ts'
 
-/** guestd runs as root, its commands as another user. */
-const USER = 'nobody'
-const idOf = (flag: '-u' | '-g') => Number(execFileSync('id', [flag, USER], { encoding: 'utf8' }))
-
-t.equal(userInfo().uid, 0, 'these tests run as root')
-const guestd = await startGuestd(t, { config: { user: USER } })
-chmodSync(guestd.dir, 0o755)
-chownSync(guestd.workspace, idOf('-u'), idOf('-g'))
+const guestd = await startForOther(t)
 
 t.test('a command of another user can open its own output again, by every name', async t => {
   const lines = [
@@ -69,7 +61,7 @@ t.test('the pipes of a command belong to its user, and to no other', async t => 
   const start = await stream.next()
   for (const fd of [0, 1, 2]) {
     const { uid, gid, mode } = statSync(`/proc/${start?.pid}/fd/${fd}`)
-    t.same([uid, gid, mode & 0o777], [idOf('-u'), idOf('-g'), 0o600], `fd ${fd}`)
+    t.same([uid, gid, mode & 0o777], [otherId('-u'), otherId('-g'), 0o600], `fd ${fd}`)
   }
   const command = `for fd in 0 1 2; do
     true < /proc/${start?.pid}/fd/$fd && echo "read $fd"

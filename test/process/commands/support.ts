@@ -1,6 +1,15 @@
 /** What the tests of commands share. */
+import { execFileSync } from 'node:child_process'
+import { chmodSync, chownSync, readFileSync } from 'node:fs'
+import { userInfo } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Guestd, until } from '../../helpers/guestd.ts'
+import {
+  type Guestd,
+  type GuestdOptions,
+  startGuestd,
+  type Teardown,
+  until,
+} from '../../helpers/guestd.ts'
 import { killAll, processesWith } from '../../helpers/processes.ts'
 
 export const MIB = 1024 * 1024
@@ -77,4 +86,28 @@ export async function stoppedAt(on: Guestd, id: string): Promise<number> {
     return same
   })
   return before
+}
+
+/** User and system time of a process, in milliseconds: fields 14 and 15 of /proc/PID/stat, in ticks of 10 ms. */
+export function cpuMsOf(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? []
+  return (Number(fields[11]) + Number(fields[12])) * 10
+}
+
+/** The user that commands of {@link startForOther} run as. */
+export const OTHER_USER = 'nobody'
+
+export const otherId = (flag: '-u' | '-g') =>
+  Number(execFileSync('id', [flag, OTHER_USER], { encoding: 'utf8' }))
+
+/** A guestd that runs as root, and its commands as another user, to whom the workspace belongs. */
+export async function startForOther(t: Teardown, options: GuestdOptions = {}): Promise<Guestd> {
+  if (userInfo().uid !== 0) throw new Error('these tests run as root')
+  const guestd = await startGuestd(t, {
+    ...options,
+    config: { user: OTHER_USER, ...options.config },
+  })
+  chmodSync(guestd.dir, 0o755)
+  chownSync(guestd.workspace, otherId('-u'), otherId('-g'))
+  return guestd
 }
