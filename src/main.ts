@@ -8,13 +8,13 @@ import { StartError } from './errors.ts'
 import { type Daemon, startDaemon } from './lifecycle/daemon.ts'
 import { startMisconfigured } from './lifecycle/misconfigured.ts'
 import { addresses } from './lifecycle/serve.ts'
+import { openStopSignals, type StopSignals } from './lifecycle/stop-signals.ts'
 import { createSupervision, type Supervision } from './lifecycle/supervision.ts'
 import { createLog, type RootLog } from './log.ts'
 import { exitNow } from './sys/exit.ts'
 import { closeInspector } from './sys/inspector.ts'
 import { keepYoungGenerationSmall } from './sys/memory.ts'
 import { createNotifier, type Notifier } from './sys/notify.ts'
-import { STOP_SIGNALS } from './sys/signals.ts'
 import { version } from './version.ts'
 
 const EXIT_FAILED = 1
@@ -47,10 +47,11 @@ async function refuse(error: ConfigError): Promise<void> {
   const { action, bad, config } = error
   for (const { message } of bad) process.stderr.write(`guestd: ${message}\n`)
   if (action === 'check' || config.inheritedFds.length === 0) process.exit(EXIT_BAD_SETTINGS)
-  await run(config, async log => {
+  await run(config, async (log, _notifier, asked) => {
     const daemon = await startMisconfigured(bad, config, log, version)
     const { listening } = daemon
-    log.error({ component: 'lifecycle', version, listening, bad }, 'misconfigured')
+    if (!asked.aborted)
+      log.error({ component: 'lifecycle', version, listening, bad }, 'misconfigured')
     return daemon
   })
 }
@@ -63,40 +64,60 @@ async function start(config: Config): Promise<void> {
     )
     process.exit(EXIT_BAD_SETTINGS)
   }
-  await run(config, async (log, notifier) => {
-    const daemon = await startDaemon(config, log, version, notifier)
+  await run(config, async (log, notifier, asked) => {
+    const daemon = await startDaemon(config, log, version, notifier, asked)
     const { listening } = daemon
-    log.info({ component: 'lifecycle', version, listening, pid: process.pid }, 'ready')
+    if (!asked.aborted)
+      log.info({ component: 'lifecycle', version, listening, pid: process.pid }, 'ready')
     return daemon
   })
 }
 
 async function run(
   config: Config,
-  startIt: (log: RootLog, notifier: Notifier) => Promise<Daemon>,
+  startIt: (log: RootLog, notifier: Notifier, asked: AbortSignal) => Promise<Daemon>,
 ): Promise<void> {
+  const signals = openStopSignals()
   const log = createLog({ level: config.logLevel })
   process.on('uncaughtException', error => fail(log, error))
   const notifier = createNotifier(config.notifySocket, errno =>
     log.warn({ component: 'lifecycle', errno }, 'the service manager cannot be told how guestd is'),
   )
   const supervision = createSupervision(notifier, config.watchdogMs)
+  let started = false
   try {
     supervision.starting(START_LIMIT_MS)
-    const daemon = await startIt(log, notifier)
+    // The steps of the start come to their end, or are cancelled, before the stop.
+    signals.first.addEventListener('abort', () => {
+      if (!started) supervision.stopping(START_LIMIT_MS)
+    })
+    const daemon = await startIt(log, notifier, signals.first)
+    started = true
     await closeInspector()
-    supervision.ready(daemon.status)
-    stopOnSignals(daemon, supervision, log)
+    if (!signals.first.aborted) supervision.ready(daemon.status)
+    stopOnSignals(signals, daemon, supervision, log)
   } catch (error) {
-    if (!(error instanceof StartError)) return fail(log, error)
+    if (!isExpected(error)) return fail(log, error)
     process.stderr.write(`guestd: ${error.message}\n`)
     leave(log, EXIT_FAILED)
   }
 }
 
-function stopOnSignals(daemon: Daemon, supervision: Supervision, log: RootLog): void {
+/** A system call that failed says all there is to say; what else was thrown needs its stack. */
+function isExpected(error: unknown): error is Error {
+  return error instanceof StartError || (error instanceof Error && 'syscall' in error)
+}
+
+function stopOnSignals(
+  signals: StopSignals,
+  daemon: Daemon,
+  supervision: Supervision,
+  log: RootLog,
+): void {
+  let stopping = false
   const stop = async () => {
-    supervision.stopping(daemon.stopsWithinMs + LAST_LINES_MS)
+    if (!stopping) supervision.stopping(daemon.stopsWithinMs + LAST_LINES_MS)
+    stopping = true
     const receipt = await daemon.stop()
     if (leaving) return
     leaving = true
@@ -104,7 +125,7 @@ function stopOnSignals(daemon: Daemon, supervision: Supervision, log: RootLog): 
     leave(log, receipt?.clean === false ? EXIT_FAILED : 0)
   }
   let leaving = false
-  for (const signal of STOP_SIGNALS) process.on(signal, () => void stop())
+  signals.listen(() => void stop())
 }
 
 function fail(log: RootLog, error: unknown): void {

@@ -26,6 +26,7 @@ import { statusLine } from './status-line.ts'
 import { createStop } from './stop.ts'
 import { createStoredFd } from './stored-fd.ts'
 import { createTidying } from './tidy.ts'
+import { createUndo, type Undo } from './undo.ts'
 
 /** After the last command has ended, readers have this long to take their last frames. */
 const LAST_FRAMES_MS = 2_000
@@ -47,18 +48,47 @@ export interface Daemon {
   stop(): Promise<Receipt | null>
 }
 
-/** Journal and remains of the daemon before, then the API, then the listeners: nobody is served early. */
+/**
+ * Journal and remains of the daemon before, then the API, then the listeners: nobody is served early.
+ *
+ * @param asked aborted once a stop is asked for: then it serves nothing, and is there to be stopped
+ * @throws StartError and others, once everything that was opened is closed
+ */
 export async function startDaemon(
   config: Config,
   log: Log,
   version: string,
   notifier: Notifier,
+  asked: AbortSignal,
 ): Promise<Daemon> {
+  const undo = createUndo()
+  try {
+    return await openDaemon({ config, log, version, notifier, asked, undo })
+  } catch (error) {
+    await undo.all()
+    throw error
+  }
+}
+
+interface Opening {
+  readonly config: Config
+  readonly log: Log
+  readonly version: string
+  readonly notifier: Notifier
+  readonly asked: AbortSignal
+  readonly undo: Undo
+}
+
+async function openDaemon(opening: Opening): Promise<Daemon> {
+  const { config, log, version, notifier, asked, undo } = opening
   const startedAt = new Date().toISOString()
   const journal = openJournal(config.runDir, err =>
     log.error({ component: 'commands', err }, 'the journal could not be written'),
   )
+  undo.add(() => journal.close())
   const machine = lookAtMachine(config.runDir, config.reserve)
+  const { cgroups } = machine
+  if (cgroups !== null) undo.add(() => closeCgroupTree(cgroups))
   const sessionLog = log.child({ component: 'session' })
   const stored = createStoredFd(notifier, config.storedFds)
   const boot = openBoot(config.runDir, err =>
@@ -88,6 +118,9 @@ export async function startDaemon(
   const { lastActivityAt } = expiry
   const around = { log: sessionLog, tell, lastActivityAt }
   const workspace = await openWorkspace(config, owner, stored, around)
+  /** A stop that goes on, or is over, is joined. */
+  let endSession = (): Promise<unknown> => workspace.end(() => {}, 'signal')
+  undo.add(() => endSession())
   const commandLog = log.child({ component: 'commands' })
   warnOfLimits(config, machine, commandLog)
   const settings = {
@@ -144,6 +177,7 @@ export async function startDaemon(
       events.end()
     },
   })
+  endSession = () => stop.run('signal')
   const stopped = async () => {
     const followed = Promise.all([stop.followed(), events.followed()])
     if (config.powerOff !== null) await endMachine(config.powerOff, followed, sessionLog)
@@ -199,16 +233,18 @@ export async function startDaemon(
     log,
     version,
   })
-  const { listening, drain } = await serve(api, addresses(config), log)
-  tell({ type: 'ready', version, restarted: boot.restarted })
-  expiry.watch()
+  const { listening, drain } = await serve(api, asked.aborted ? [] : addresses(config), log)
+  if (!asked.aborted) {
+    tell({ type: 'ready', version, restarted: boot.restarted })
+    expiry.watch()
+  }
 
   const leave = async () => {
     const receipt = await stop.run('signal')
     tidying.stop()
     await drain(LAST_FRAMES_MS)
     await api.close()
-    if (machine.cgroups !== null) closeCgroupTree(machine.cgroups)
+    if (cgroups !== null) closeCgroupTree(cgroups)
     journal.close()
     return receipt
   }

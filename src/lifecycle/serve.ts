@@ -2,7 +2,9 @@
 import { createServer, type Server } from 'node:http'
 import type { Api } from '../api/api.ts'
 import type { Config, ListenAddress } from '../config.ts'
+import { StartError } from '../errors.ts'
 import type { Log } from '../log.ts'
+import { messageOf } from '../util/message-of.ts'
 import { openListener } from './listeners.ts'
 
 export interface Served {
@@ -12,7 +14,7 @@ export interface Served {
   drain(limitMs: number): Promise<void>
 }
 
-/** @throws Error with a `code`, such as EADDRINUSE */
+/** @throws StartError that names the address and the reason, once what was opened is closed */
 export async function serve(
   api: Api,
   addresses: readonly ListenAddress[],
@@ -25,8 +27,13 @@ export async function serve(
   for (const address of addresses) {
     const server = createServer(api.serverOptions, api.handler)
     api.guard(server)
+    try {
+      listening.push(await openListener(server, address, refused))
+    } catch (error) {
+      await Promise.all(servers.map(opened => api.drain(opened, 0)))
+      throw new StartError(`cannot listen on ${address.uri}: ${messageOf(error)}`)
+    }
     servers.push(server)
-    listening.push(await openListener(server, address, refused))
   }
   return {
     listening,

@@ -11,7 +11,7 @@ export interface Supervision {
   ready(status: () => string): void
   /**
    * guestd will end, within `limitMs`. A manager takes it at its word: it kills what stays longer.
-   * Asked again, it changes nothing: the limit is the first one.
+   * Called again, the new limit counts, from now on.
    */
   stopping(limitMs: number): void
 }
@@ -61,10 +61,10 @@ export function createSupervision(notifier: Notifier, watchdogMs: number | null)
       })
     },
     stopping(limitMs) {
-      if (ending) return
-      ending = true
       clearInterval(telling)
-      notifier.tell({ STOPPING: '1', STATUS: 'Stopping: the commands are being ended' })
+      if (!ending)
+        notifier.tell({ STOPPING: '1', STATUS: 'Stopping: the commands are being ended' })
+      ending = true
       extend(limitMs)
     },
   }

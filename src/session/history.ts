@@ -68,12 +68,14 @@ export interface Start {
  * changes, and until its last one has: if the machine dies in between, the next start does it again.
  *
  * @param owner `null`: nobody has said whose it is to be
+ * @param cancel aborted, a check that runs is cancelled
  * @throws GuestdError `session_mismatch` (nothing was written), `workspace_unavailable`, HelperError
  */
 export async function beginGeneration(
   { device, ext4, end, plan }: Start,
   owner: Owner | null,
   settings: RetentionSettings,
+  cancel: AbortSignal,
 ): Promise<{ readonly history: History; readonly ext4: Ext4 }> {
   const place = await openMark(device, end)
   const before = place?.mark ?? null
@@ -96,7 +98,7 @@ export async function beginGeneration(
   }
   if (pending !== null && place !== null) {
     // Multiple mount protection is no concern of mke2fs: e2fsck sees another host.
-    if (ext4?.mmp) await recoverVolume(device.path)
+    if (ext4?.mmp) await recoverVolume(device.path, cancel)
     await checkFormatter(device)
     if (before?.pending === undefined) await place.write({ ...mark, pending })
     const made = await format(device, pending)
@@ -106,7 +108,7 @@ export async function beginGeneration(
   }
   if (ext4 === null) throw unavailable(`${device.path} has no file system`)
   const leftClean = ext4.clean && !ext4.hasErrors && before?.state !== 'inUse'
-  const recovery = leftClean ? [] : [await recoverVolume(device.path)]
+  const recovery = leftClean ? [] : [await recoverVolume(device.path, cancel)]
   await place?.write(mark)
   return { history: historyOf(place, mark, before, recovery), ext4 }
 }

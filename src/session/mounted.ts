@@ -65,6 +65,7 @@ export function openMounted(
   let refused: string | null = null
   let retry: NodeJS.Timeout | undefined
   let isEnding = false
+  const cancelled = new AbortController()
   /** Still told when it is no longer mounted. */
   let kept: History | null = null
 
@@ -78,6 +79,7 @@ export function openMounted(
         user,
         owner,
         storedFd: stored.fd,
+        cancel: cancelled.signal,
       })
       if (volume.fd !== stored.fd) {
         await forget(stored)
@@ -187,6 +189,7 @@ export function openMounted(
     },
     async end(report, why) {
       isEnding = true
+      cancelled.abort()
       clearTimeout(retry)
       await attempt
       const ending = mounted

@@ -12,11 +12,13 @@ const CHECK_LIMIT_MS = 600_000
  * Runs `e2fsck -p`, which replays the journal and mends what is safe to mend. With multiple mount
  * protection it fails while another host has the volume.
  *
+ * @param cancel aborted, the check ends early, and the next start begins it again
  * @returns what was done, for people
  * @throws GuestdError `workspace_unavailable` for what only a person can mend
  */
-export async function recoverVolume(device: string): Promise<string> {
-  const ran = await runTool('e2fsck', ['-p', device], CHECK_LIMIT_MS)
+export async function recoverVolume(device: string, cancel: AbortSignal): Promise<string> {
+  const ran = await runTool('e2fsck', ['-p', device], CHECK_LIMIT_MS, cancel)
+  if (cancel.aborted) throw unavailable(`guestd stops: the check of ${device} was cancelled`)
   if (ran === null) return 'journal replay by the kernel'
   const { status, text } = ran
   if (status === 0 || status === CORRECTED || status === CORRECTED_REBOOT)

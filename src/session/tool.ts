@@ -10,14 +10,17 @@ const MAX_WORDS_CHARACTERS = 300
 /**
  * What it said comes in one line, for people.
  *
+ * @param cancel aborted, it gets SIGTERM
  * @returns `null` where the program is not installed
  */
 export async function runTool(
   program: 'e2fsck' | 'mke2fs' | 'wipefs',
   args: readonly string[],
   limitMs: number,
+  cancel?: AbortSignal,
 ): Promise<Ran | null> {
-  const ran = await runProgram(program, args, { path: PATH, limitMs })
+  const options = { path: PATH, limitMs, ownSession: true, ...(cancel && { cancel }) }
+  const ran = await runProgram(program, args, options)
   return ran === null ? null : { status: ran.status, text: inOneLine(ran.text) }
 }
 

@@ -56,6 +56,8 @@ export interface VolumeSettings extends RetentionSettings {
   readonly formatBlank: boolean
   /** Whose it is to be; `null`: nobody has said. */
   readonly owner: Owner | null
+  /** Aborted once guestd stops: a check that runs is cancelled, and nothing is mounted after it. */
+  readonly cancel: AbortSignal
 }
 
 /** The replay of a journal takes seconds; ext4's multiple mount protection alone 45 s after a crash. */
@@ -224,7 +226,7 @@ async function mountDevice(found: Found, settings: VolumeSettings): Promise<Begu
   mkdirSync(path, { recursive: true })
   await claim(device)
   const start = await startOf(found, formatBlank)
-  const { history, ext4 } = await beginGeneration(start, ofSession, settings)
+  const { history, ext4 } = await beginGeneration(start, ofSession, settings, settings.cancel)
   const owner = ownerOf(user)
   try {
     const args = [device.path, path, String(owner.uid), String(owner.gid)]

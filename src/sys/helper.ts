@@ -65,6 +65,8 @@ export async function runHelper(
   const child = spawn(HELPER_PROGRAM, [command, ...args], {
     cwd: '/',
     env: {},
+    // A terminal's Ctrl-C must not cut a mount short.
+    detached: true,
     stdio: [
       input === undefined ? 'ignore' : 'pipe',
       'pipe',

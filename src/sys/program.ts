@@ -12,30 +12,44 @@ const KEPT_BYTES = 32 * 1024
 /** A program that repairs something comes to a good end at SIGTERM (e2fsck does); one that hangs does not. */
 const GRACE_MS = 60_000
 
+export interface ProgramOptions {
+  readonly path: string
+  readonly limitMs: number | null
+  readonly ownSession?: boolean
+  readonly cancel?: AbortSignal
+}
+
 /**
  * It is never ended for what it says: a repair that is cut short leaves more harm than it found.
  *
- * @param limitMs after it comes SIGTERM, and a minute later SIGKILL; `null`: there is no limit
+ * @param options.limitMs after it comes SIGTERM, and a minute later SIGKILL; `null`: there is no limit
+ * @param options.ownSession a terminal's Ctrl-C, and a signal to the group of its parent, do not reach it
+ * @param options.cancel aborted, it has the same effect as the limit
  * @returns `null` where the program is not installed
  */
 export async function runProgram(
   program: string,
   args: readonly string[],
-  { path, limitMs }: { readonly path: string; readonly limitMs: number | null },
+  { path, limitMs, ownSession = false, cancel }: ProgramOptions,
 ): Promise<Ran | null> {
   // Loaded at the first use: it costs the start of a daemon that has no device nothing.
   const { spawn } = await import('node:child_process')
-  const child = spawn(program, args, { env: { PATH: path }, stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(program, args, {
+    env: { PATH: path },
+    stdio: ['ignore', 'pipe', 'pipe'],
+    detached: ownSession,
+  })
   const kept = createEnds()
   child.stdout.on('data', kept.add)
   child.stderr.on('data', kept.add)
-  const timers =
-    limitMs === null
-      ? []
-      : [
-          setTimeout(() => child.kill('SIGTERM'), limitMs),
-          setTimeout(() => child.kill('SIGKILL'), limitMs + GRACE_MS),
-        ]
+  const timers: NodeJS.Timeout[] = []
+  const end = () => {
+    child.kill('SIGTERM')
+    timers.push(setTimeout(() => child.kill('SIGKILL'), GRACE_MS))
+  }
+  if (limitMs !== null) timers.push(setTimeout(end, limitMs))
+  cancel?.addEventListener('abort', end)
+  if (cancel?.aborted) end()
   try {
     return await new Promise((resolve, reject) => {
       child.on('error', error => {
@@ -45,6 +59,7 @@ export async function runProgram(
       child.on('close', code => resolve({ status: code ?? -1, text: kept.text() }))
     })
   } finally {
+    cancel?.removeEventListener('abort', end)
     for (const timer of timers) clearTimeout(timer)
   }
 }

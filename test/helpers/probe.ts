@@ -12,10 +12,10 @@ export interface Insight {
   readonly rss: number
 }
 
-/** Runs in guestd before its own code: on SIGUSR2 it collects garbage and writes what it holds. */
+/** Runs in guestd before its own code: on SIGWINCH it collects garbage and writes what it holds. */
 const PROBE = `
 import { renameSync, writeFileSync } from 'node:fs'
-process.on('SIGUSR2', async () => {
+process.on('SIGWINCH', async () => {
   for (let i = 0; i < 3; i++) {
     globalThis.gc()
     await new Promise(resolve => setImmediate(resolve))
@@ -41,7 +41,7 @@ export const PROBE_ARGS = [
 export async function lookInto(guestd: Guestd): Promise<Insight> {
   const path = join(guestd.dir, 'config.json.probe')
   rmSync(path, { force: true })
-  process.kill(guestd.pid, 'SIGUSR2')
+  process.kill(guestd.pid, 'SIGWINCH')
   await until(() => existsSync(path))
   return JSON.parse(readFileSync(path, 'utf8'))
 }

@@ -13,9 +13,9 @@ const WATCHDOG_MS = 300
 const WATCHDOG_USEC = String(WATCHDOG_MS * 1_000)
 const FEW_FEEDS = 5
 
-/** On SIGUSR2 the event loop hangs, as one in an endless loop does. */
+/** On SIGWINCH the event loop hangs, as one in an endless loop does. */
 const HANG = `
-  process.on('SIGUSR2', () => {
+  process.on('SIGWINCH', () => {
     require('node:fs').writeSync(2, 'hung')
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)
   })
@@ -73,7 +73,7 @@ t.test('the watchdog is fed by the event loop, and by nothing else', async t => 
   })
   const feeds = () => manager.notices.filter(({ values }) => values.WATCHDOG === '1').length
   await until(() => feeds() >= FEW_FEEDS)
-  process.kill(guestd.pid, 'SIGUSR2')
+  process.kill(guestd.pid, 'SIGWINCH')
   await until(() => guestd.log().includes('hung'))
   // What had been sent before is read by then: the next is one of this test's.
   spawnSync('python3', ['-c', SEND, address, 'MARK=1'])

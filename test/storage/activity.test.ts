@@ -38,6 +38,7 @@ t.test(
       user: null,
       storedFd: null,
       owner: null,
+      cancel: new AbortController().signal,
       formatBlank: false,
       retentionMs: 0,
       onExpired: 'keep',

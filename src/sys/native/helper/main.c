@@ -6,6 +6,7 @@
 #include "helper.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,7 +39,17 @@ long number(const char *text) {
   return errno != 0 || end == text || *end != '\0' ? -1 : value;
 }
 
+/*
+ * A service manager may signal all processes of its unit at once. A mount that is cut short then would stay,
+ * and guestd would not know of it. Only SIGKILL ends a call early.
+ */
+static void ignore_requests_to_end(void) {
+  const int signals[] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT};
+  for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) signal(signals[i], SIG_IGN);
+}
+
 int main(int argc, char **argv) {
+  ignore_requests_to_end();
   for (size_t i = 0; argc > 1 && i < sizeof commands / sizeof *commands; i++) {
     if (strcmp(argv[1], commands[i].name) == 0 && argc - 2 == commands[i].arguments)
       return commands[i].run(argv + 2);

@@ -1,0 +1,59 @@
+import { execFileSync } from 'node:child_process'
+import { hash } from 'node:crypto'
+import { once } from 'node:events'
+import { existsSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { type RawOptions, spawnGuestd } from '../helpers/raw-guestd.ts'
+import { makeScratch } from '../helpers/scratch.ts'
+
+t.test('a listener that fails is one line with the address and the reason', async t => {
+  const dir = makeScratch(t)
+  const taken = join(dir, 'taken.sock')
+  const server = createServer().listen(taken)
+  await once(server, 'listening')
+  t.teardown(() => server.close())
+  writeFileSync(join(dir, 'file'), '')
+  const rows: readonly [uri: string, reason: RegExp][] = [
+    [`unix:${taken}`, /taken\.sock is in use by another process$/],
+    ['unix:/nowhere/x.sock', /listen E[A-Z]+: .* \/nowhere\/x\.sock/],
+    [`unix:${dir}/file`, /listen EADDRINUSE: address already in use .*\/file/],
+    [`unix:${dir}/file/below`, /E[A-Z]+: .*/],
+    ['fd:77', /E[A-Z]+|[a-z]+: .*/],
+  ]
+  for (const [uri, reason] of rows) {
+    const first = join(dir, 'first.sock')
+    const { output } = await fail(t, { config: { listen: [`unix:${first}`, uri] } })
+    const lines = output.split('\n').filter(line => line !== '' && !line.startsWith('{'))
+    t.equal(lines.length, 1, output)
+    const [line = ''] = lines
+    t.ok(line.startsWith(`guestd: cannot listen on ${uri}: `), line)
+    t.match(line, reason)
+    t.equal(existsSync(first), false, 'the listener that was open is closed')
+  }
+})
+
+t.test('a stop during the start serves nothing and exits with 0', async t => {
+  const guestd = spawnGuestd(t)
+  // Its first file shows that it has begun.
+  while (!existsSync(join(guestd.dir, 'run', 'lock'))) await new Promise(setImmediate)
+  guestd.child.kill('SIGTERM')
+  t.same(await guestd.ended, { code: 0, signal: null })
+  t.match(guestd.output(), /"msg":"the session is stopped"[\s\S]*"msg":"stopped"/)
+  t.equal(cgroupsOf(guestd.dir), '')
+})
+
+async function fail(t: Test, options: RawOptions) {
+  const guestd = spawnGuestd(t, options)
+  t.same(await guestd.ended, { code: 1, signal: null })
+  t.equal(cgroupsOf(guestd.dir), '', 'no cgroup is left')
+  return { output: guestd.output() }
+}
+
+function cgroupsOf(dir: string): string {
+  const name = `guestd-${hash('sha256', join(dir, 'run')).slice(0, 12)}`
+  return execFileSync('find', ['/sys/fs/cgroup', '-maxdepth', '5', '-name', name], {
+    encoding: 'utf8',
+  })
+}
