@@ -11,7 +11,6 @@ import {
 } from '../sys/launch.ts'
 import { closeFd, inputPipe } from '../sys/pipes.ts'
 import { signalGroup } from '../sys/process-group.ts'
-import { drain } from './drain.ts'
 import { timeoutOf } from './effective.ts'
 import { exitFacts } from './exit-facts.ts'
 import { commandLine, describe } from './info.ts'
@@ -67,6 +66,8 @@ export function createCommand(options: CommandOptions): ManagedCommand {
   let endedAt: string | null = null
   let looking: NodeJS.Timeout | undefined
   let gone = false
+  /** By guestd, all of it: what outlives the processes, such as a pipe held from outside, is not waited for. */
+  let isEnding = false
   let settled = false
   const settling = Promise.withResolvers<void>()
 
@@ -85,11 +86,14 @@ export function createCommand(options: CommandOptions): ManagedCommand {
     recordExit({ ...status, cause: firstCause ?? cause })
     if (background === 'keep') finishOrDrain()
     else void killAll()
+    // The end may be far: a daemon that restarts in between knows this much.
+    if (life.end === null && life.exit !== null) events.exited(life.exit.facts, endFacts(0))
     output.wake()
   }
 
   /** Resolves once nobody is left. */
   const killAll = async () => {
+    isEnding = true
     kills += 1
     if (!gone) await killUntilEmpty(containment)
     kills -= 1
@@ -98,8 +102,13 @@ export function createCommand(options: CommandOptions): ManagedCommand {
   }
 
   const finishOrDrain = () => {
-    if (life.closed) finish()
-    else drain({ log, hold, isOver: () => life.end !== null, drained: finish })
+    if (life.closed || (isEnding && isGone())) finish()
+    else output.drain(finish)
+  }
+
+  const endFacts = (descendants: number) => {
+    const { stdout, stderr } = log.totals
+    return { stdoutBytes: stdout, stderrBytes: stderr, descendants }
   }
 
   const finish = () => {
@@ -110,8 +119,9 @@ export function createCommand(options: CommandOptions): ManagedCommand {
       looking = setTimeout(finish, GRACE_LOOK_MS)
       return
     }
-    const descendants = isGone() ? 0 : containment.count()
-    const facts = { stdoutBytes: log.totals.stdout, stderrBytes: log.totals.stderr, descendants }
+    // Comes back when they are closed.
+    if (isEnding && !life.closed && isGone()) return output.finishPipes()
+    const facts = endFacts(isGone() ? 0 : containment.count())
     life.end = { facts, cursor: log.end }
     events.ended(life.exit.facts, facts)
     // The exit and the end of a command that leaves nobody behind go out in one write.
@@ -127,7 +137,11 @@ export function createCommand(options: CommandOptions): ManagedCommand {
   }
 
   const settle = () => {
-    if (settled || life.end === null || !life.closed || !isGone()) return
+    if (settled || life.end === null || !isGone()) return
+    if (!life.closed) {
+      if (isEnding) output.finishPipes()
+      return
+    }
     settled = true
     settling.resolve()
     events.settled()
@@ -137,6 +151,7 @@ export function createCommand(options: CommandOptions): ManagedCommand {
     if (cause === 'stopped') hold.release()
     if (settled || endGrace !== null) return
     if (life.exit === null) firstCause ??= cause
+    isEnding = true
     endGrace = terminate(containment, settings.killGraceMs, killAll)
   }
 

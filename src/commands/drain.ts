@@ -1,33 +1,45 @@
-/** After a command's exit: what it left in its pipes is read, though a descendant holds them open. */
-import type { Hold } from './hold.ts'
-import type { OutputLog } from './output-log.ts'
+/** After a command's exit: reads what it left in its pipes, though another process holds them open. */
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { PipeReader } from '../sys/pipes.ts'
 
-/** What is in the pipes at the exit is drained for at most this long before `end`. */
-const LIMIT_MS = 250
-/** Pipes that gave nothing for so long are drained: enough for a `> >(tee …)` to write what it has read. */
-const QUIET_MS = 50
+/** Time from the exit to `end` while a write end is open: enough for a `> >(tee …)` to write what it has read. */
+const DRAIN_MS = 250
+/** Bytes read in one turn of the event loop: what an unprivileged user may enlarge a pipe to (pipe(7)). */
+const STEP_BYTES = 1024 * 1024
 
 export interface DrainOptions {
-  readonly log: OutputLog
-  readonly hold: Hold
-  /** The pipes have ended in between: nothing is left to wait for. */
+  readonly pipes: readonly PipeReader[]
+  /** The pipes have ended in between. */
   readonly isOver: () => boolean
   readonly drained: () => void
 }
 
-/** A starter that reads slowly is waited for: only time in which the pipes are read counts. */
-export function drain(options: DrainOptions, spentMs = 0): void {
-  const { log, hold, isOver, drained } = options
-  const before = log.end
-  const heldBefore = hold.paused
-  const look = () => {
+/**
+ * Calls `drained` after {@link DRAIN_MS}, once all that the pipes held at that moment is read. A starter that reads
+ * slowly, or not at all, does not delay it: the bytes wait for that starter in the log.
+ */
+export function drain({ pipes, isOver, drained }: DrainOptions): void {
+  const finish = async () => {
     if (isOver()) return
-    const held = heldBefore || hold.paused
-    const spent = held ? spentMs : spentMs + QUIET_MS
-    const quiet = !held && log.end === before
-    if (quiet || spent >= LIMIT_MS) drained()
-    else drain(options, spent)
+    await readPending(pipes)
+    if (!isOver()) drained()
   }
-  // On a busy loop timers come due before the pipes have been looked at: setImmediate comes after.
-  setTimeout(() => setImmediate(look), QUIET_MS)
+  // On a busy loop timers come due before the pipes have been read: setImmediate comes after.
+  setTimeout(() => setImmediate(finish), DRAIN_MS)
+}
+
+/** Reads what the pipes hold now, paused or not, and no more: a process that writes on does not prolong it. */
+export async function readPending(pipes: readonly PipeReader[]): Promise<void> {
+  // The list is emptied when the last pipe ends.
+  await Promise.all([...pipes].map(readOne))
+}
+
+async function readOne(pipe: PipeReader): Promise<void> {
+  let left = pipe.pending()
+  for (;;) {
+    const read = pipe.drain(Math.min(left, STEP_BYTES))
+    left -= read
+    if (left <= 0 || read === 0) return
+    await nextTurn()
+  }
 }

@@ -39,6 +39,7 @@ export function describe(facts: Described): CommandInfo {
     truncated: log.begin,
     descendants: facts.descendants,
     lateBytes: life.end === null ? 0 : log.end - life.end.cursor,
+    outputOpen: !life.closed,
     cursor: log.end,
     firstCursor: log.begin,
     proof: facts.proof,

@@ -25,6 +25,8 @@ export interface CommandOptions {
 
 export interface CommandEvents {
   readonly launched: (pid: number) => void
+  /** The process has exited; its pipes are still open, and the end is not known yet. */
+  readonly exited: (exit: ExitFacts, soFar: Omit<EndFacts, 'truncated'>) => void
   /** The process has exited and its pipes are drained; no reader knows yet. */
   readonly ended: (exit: ExitFacts, end: Omit<EndFacts, 'truncated'>) => void
   /** Its readers know of the end. */

@@ -2,6 +2,7 @@
 import type { Stream } from '../protocol/frames.ts'
 import { outputPipe, type PipeReader, readPipe } from '../sys/pipes.ts'
 import type { Budget, BudgetMember } from './budget.ts'
+import { drain, readPending } from './drain.ts'
 import { createHold, type Hold } from './hold.ts'
 import { createIntake } from './intake.ts'
 import type { Life } from './life.ts'
@@ -31,11 +32,21 @@ export interface Output {
   wake(): void
   /** @param cut called when the reader had the starter's role and was given up before its end */
   attach(options: AttachOptions, cut: () => void): FrameReader
+  /** Calls `drained` once what was in the pipes at the exit is read, unless they end before: see drain.ts. */
+  drain(drained: () => void): void
+  /** Reads what is in the pipes now, and closes them: no process may write to them any more. Idempotent. */
+  finishPipes(): void
   /** Closes our ends of the pipes. */
   closePipes(): void
   /** Gives the memory back, once those who still read it are done. */
   discard(): void
 }
+
+/**
+ * Most bytes that two pipes add to a starter's lag at the exit, when all that they hold is read: an unprivileged user
+ * may enlarge each to 1 MiB (pipe(7)).
+ */
+const PENDING_BYTES = 2 * 1024 * 1024
 
 /** @param closed called once every pipe has reached its end; `life.closed` is set then */
 export function createOutput(
@@ -44,10 +55,13 @@ export function createOutput(
   settings: OutputSettings,
   closed: () => void,
 ): Output {
+  /** Pipes that only root can make so large do not outgrow it: a starter that lags by more gets a gap. */
+  const mostReserveBytes = settings.ringBytes + 2 * settings.fullMark + PENDING_BYTES
   /** What lags, and as much again that may be on its way when the stream is cut. */
   const reserveBytes = () => {
     const { place } = hold
-    return place === null ? 0 : log.costFrom(place) + settings.fullMark
+    if (place === null) return 0
+    return Math.min(log.costFrom(place) + settings.fullMark, mostReserveBytes)
   }
   const log = createOutputLog(settings.ringBytes, 0, reserveBytes)
   const readers = new Set<LogReader>()
@@ -56,6 +70,7 @@ export function createOutput(
   const unread = new Map<Stream, number>()
   let openPipes = 0
   let discarded = false
+  let isFinishing = false
   /** Let go once told: the output of an ended command outlives the rest of it. */
   let tellClosed: (() => void) | null = closed
 
@@ -114,6 +129,12 @@ export function createOutput(
     unread.clear()
   }
 
+  const closePipes = () => {
+    read()
+    for (const pipe of pipes) pipe.destroy()
+    if (openPipes === 0) life.closed = true
+  }
+
   const giveBack = () => {
     if (!discarded || readers.size > 0) return
     hold.release()
@@ -151,11 +172,13 @@ export function createOutput(
       if (options.hold) hold.take(place)
       return reader
     },
-    closePipes() {
-      read()
-      for (const pipe of pipes) pipe.destroy()
-      if (openPipes === 0) life.closed = true
+    drain: drained => drain({ pipes, isOver: () => life.end !== null || life.closed, drained }),
+    finishPipes() {
+      if (isFinishing || life.closed) return
+      isFinishing = true
+      void readPending(pipes).then(closePipes)
     },
+    closePipes,
     discard() {
       for (const pipe of pipes) pipe.destroy()
       discarded = true

@@ -164,6 +164,8 @@ export function createRegistry(
           journal.launched(id, { pid, startTime: startTime ?? null })
           hooks.started(id, plan.user)
         },
+        exited: (exit, soFar) =>
+          journal.ended(id, { endedAt: command.endedAt ?? '', exit, end: soFar }),
         ended: (exit, end) => {
           unended.delete(id)
           journal.ended(id, { endedAt: command.endedAt ?? '', exit, end })

@@ -41,7 +41,7 @@ export interface Command {
   readonly stdin: CommandStdin
   /** @throws GuestdError `command_ended`; `invalid_request` (field `signal`) for a name the kernel lacks. */
   signal(signal: string, target: SignalTarget): void
-  /** SIGKILLs all of the cgroup, again and again until it is empty. Resolves only then. */
+  /** SIGKILLs all of the cgroup, again and again until it is empty. Resolves only then. Its pipes are read and closed. */
   kill(): Promise<KillReply>
 }
 

@@ -60,6 +60,8 @@ interface Native {
   readPipe(fd: number, buffer: () => Uint8Array, read: (length: number) => void): NativeReader
   pausePipe(reader: NativeReader, paused: boolean): void
   closePipe(reader: NativeReader): void
+  pendingBytes(reader: NativeReader): number
+  drainPipe(reader: NativeReader, bytes: number): number
   lockFile(fd: number): boolean
   nofileLimit(): [soft: number, hard: number]
   findUser(nameOrUid: string | number): UserEntry | null

@@ -26,6 +26,13 @@ export function closeFd(fd: number): void {
 export interface PipeReader {
   pause(): void
   resume(): void
+  /** Bytes that are in the pipe now. */
+  pending(): number
+  /**
+   * Reads at most so many of them now, also while it is paused; calls `end` if that is all and every write end is
+   * closed. Returns how many bytes it read: fewer than there were when another process reads the pipe too.
+   */
+  drain(bytes: number): number
   /** Closes the read end: a writer gets SIGPIPE from now on. */
   destroy(): void
 }
@@ -51,6 +58,8 @@ export function readPipe(fd: number, events: PipeEvents): PipeReader {
   return {
     pause: () => native.pausePipe(reader, true),
     resume: () => native.pausePipe(reader, false),
+    pending: () => native.pendingBytes(reader),
+    drain: bytes => native.drainPipe(reader, bytes),
     destroy: () => native.closePipe(reader),
   }
 }

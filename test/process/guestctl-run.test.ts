@@ -175,15 +175,30 @@ t.test('the same id and command attaches, another command is refused', async t =
 
 t.test('descendants live on without holding guestctl, or are killed', async t => {
   const kept = await run('--id', 'kept', '--', 'sleep 60 & echo $!')
-  t.match(kept, { code: 0, err: '' })
+  t.equal(kept.code, 0)
   t.equal(process.kill(Number(kept.out), 0), true)
   t.match(await guestctl(['kill', 'kept'], { connect }), { code: 0 })
   const killed = await run('--background', 'kill', '--', 'sleep 60 & echo $!')
   t.equal(killed.code, 0)
   await until(() => isGone(Number(killed.out)))
-  const told = await guestctl(['run', '--verbose', '--id', 'told', '--', 'sleep 60 &'], { connect })
-  t.match(told.err, /1 of its processes live on: 'guestctl kill told'/)
-  await guestctl(['kill', 'told'], { connect })
+})
+
+t.test('guestctl says how to read on when more output may follow', async t => {
+  const ends = (id: string) => `'guestctl kill ${id}' ends them`
+  const open = await run('--id', 'open', '--', '(sleep 0.5; echo late) & echo now')
+  t.match(open, { code: 0, out: 'now\n' })
+  t.equal(
+    open.err,
+    `guestctl: 2 of its processes live on, and more output may follow: 'guestctl output open --follow' reads it, ${ends('open')}\n`,
+  )
+  t.equal((await guestctl(['output', 'open', '--follow'], { connect })).out, 'now\nlate\n')
+
+  const script = 'sleep 60 > /dev/null 2>&1 &'
+  t.match(await run('--id', 'shut', '--', script), { code: 0, err: '' })
+  const verbose = ['run', '--verbose', '--id', 'told', '--', script]
+  const told = await guestctl(verbose, { connect })
+  t.equal(told.err, `guestctl: 1 of its processes live on: ${ends('told')}\n`)
+  for (const id of ['shut', 'told']) await guestctl(['kill', id], { connect })
 })
 
 t.test('a command is killed with its guestctl where that was asked for', async () => {

@@ -42,6 +42,7 @@ function factsOf(info: CommandInfo): (readonly [string, string])[] {
     ['Held output', `bytes ${info.firstCursor} to ${info.cursor}`],
     ['No longer held', info.truncated === 0 ? null : formatBytes(info.truncated)],
     ['After the end', info.lateBytes === 0 ? null : formatBytes(info.lateBytes)],
+    ['Output may follow', info.outputOpen && info.state === 'ended' ? 'yes' : null],
     ['Living descendants', info.descendants === 0 ? null : String(info.descendants)],
     ['Workspace full', info.workspaceFull],
     ['Contained by', info.proof === 'cgroup' ? 'a cgroup of its own' : 'its process group only'],

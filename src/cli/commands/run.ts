@@ -1,6 +1,11 @@
 /** guestctl run */
 
-import { ConnectError, type RunningCommand, type RunRequest } from '../../client/index.ts'
+import {
+  ConnectError,
+  type EndFrame,
+  type RunningCommand,
+  type RunRequest,
+} from '../../client/index.ts'
 import { type Arguments, type CliCommand, type Context, UsageError } from '../command.ts'
 import { complaintOf } from '../complain.ts'
 import { exitCodeOf, exitCodes } from '../exit-code.ts'
@@ -12,6 +17,8 @@ import { readRequest, requestOptions } from '../request.ts'
 
 /** Longest that the news of an output that failed may take to reach the guest, in milliseconds. */
 const FAREWELL_LIMIT_MS = 1_000
+/** How long the end may wait for the answer whether output may follow, in milliseconds. */
+const INSPECT_LIMIT_MS = 2_000
 
 export const run: CliCommand = {
   name: 'run',
@@ -68,9 +75,7 @@ async function runHere(request: RunRequest, args: Arguments, context: Context): 
     // The signal also ends a wait for whoever reads our output.
     const { exit, end } = await Promise.race([played, rejectionOf(signal)])
     if (exit === null) throw new Error('guestd did not tell how the command ended')
-    if (end !== null && end.descendants > 0) {
-      context.remark(`${end.descendants} of its processes live on: 'guestctl kill ${command.id}'`)
-    }
+    if (end !== null && end.descendants > 0) await sayWhatLives(context, command.id, end)
     const explanation = explainEnd(exit, request)
     if (explanation !== null) await context.say(explanation)
     return exitCodeOf(exit)
@@ -84,6 +89,21 @@ async function runHere(request: RunRequest, args: Arguments, context: Context): 
   } finally {
     stopForwarding()
   }
+}
+
+/** That output may follow is said in any case: without it, late output looks like lost output. */
+async function sayWhatLives(context: Context, id: string, end: EndFrame): Promise<void> {
+  const lives = `${end.descendants} of its processes live on`
+  const kill = `'guestctl kill ${id}' ends them`
+  const signal = AbortSignal.timeout(INSPECT_LIMIT_MS)
+  const info = await context
+    .client()
+    .inspect(id, { signal })
+    .catch(() => null)
+  if (info?.outputOpen === false) return context.remark(`${lives}: ${kill}`)
+  await context.say(
+    `${lives}, and more output may follow: 'guestctl output ${id} --follow' reads it, ${kill}`,
+  )
 }
 
 function feed(command: RunningCommand, context: Context, signal: AbortSignal): void {

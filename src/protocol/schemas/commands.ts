@@ -77,6 +77,9 @@ export const CommandInfo = Type.Object(
     truncated: count('Bytes that are no longer held'),
     descendants: count('Processes alive in its cgroup after its exit; 0 while it runs'),
     lateBytes: count('Bytes that entered the log after the end frame'),
+    outputOpen: Type.Boolean({
+      description: 'Whether output may still follow: a process holds one of its pipes open',
+    }),
     cursor: count('End of the log, in bytes'),
     firstCursor: count('Position of the oldest byte held'),
     proof: proof(

@@ -5,13 +5,18 @@
  *
  * pausePipe(reader, paused): no read while it is paused, not even of one that is due.
  * closePipe(reader): closes the read end; read(-1) follows.
+ * pendingBytes(reader): bytes that are in the pipe now (FIONREAD).
+ * drainPipe(reader, bytes): reads at most so many of them now, also while it is paused, by the same calls of buffer and
+ * read. read(-1) comes at once if the pipe is at its end then. Returns how many bytes it read.
  */
 #define _GNU_SOURCE
 #include "napi_util.h"
 
 #include <errno.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -164,8 +169,68 @@ static napi_value close_reader(napi_env env, napi_callback_info info) {
   return gd_undefined(env);
 }
 
+/* -1 once it is closed, or is about to be. */
+static int fd_of(struct reader *reader) {
+  uv_os_fd_t fd = -1;
+  if (reader == NULL || reader->is_told || reader->is_closed) return -1;
+  if (uv_is_closing((uv_handle_t *)&reader->pipe)) return -1;
+  return uv_fileno((uv_handle_t *)&reader->pipe, &fd) == 0 ? fd : -1;
+}
+
+static napi_value pending_bytes(napi_env env, napi_callback_info info) {
+  napi_value argv[1];
+  int bytes = 0;
+  if (!gd_args(env, info, 1, argv)) return NULL;
+  int fd = fd_of(get_reader(env, argv[0]));
+  if (fd < 0 || ioctl(fd, FIONREAD, &bytes) != 0 || bytes < 0) bytes = 0;
+  return gd_number(env, bytes);
+}
+
+/* Returns what read(2) does; EAGAIN also where there is no buffer to read into. */
+static ssize_t read_once(struct reader *reader, int fd, size_t most) {
+  uv_buf_t into = uv_buf_init(NULL, 0);
+  ssize_t length = 0;
+  on_alloc((uv_handle_t *)&reader->pipe, most, &into);
+  if (into.base == NULL || into.len == 0) {
+    errno = EAGAIN;
+    return -1;
+  }
+  do length = read(fd, into.base, into.len < most ? into.len : most);
+  while (length < 0 && errno == EINTR);
+  return length;
+}
+
+/* No write end is open, and nothing is left to read. */
+static bool is_at_end(int fd) {
+  struct pollfd state = {.fd = fd, .events = POLLIN};
+  return poll(&state, 1, 0) == 1 && (state.revents & POLLHUP) != 0 && (state.revents & POLLIN) == 0;
+}
+
+static napi_value drain_pipe(napi_env env, napi_callback_info info) {
+  napi_value argv[2];
+  size_t total = 0;
+  if (!gd_args(env, info, 2, argv)) return NULL;
+  struct reader *reader = get_reader(env, argv[0]);
+  int64_t most = gd_int64(env, argv[1]);
+  /* Each call of read() may close the pipe. */
+  for (int fd = fd_of(reader); fd >= 0 && most > (int64_t)total; fd = fd_of(reader)) {
+    ssize_t length = read_once(reader, fd, (size_t)most - total);
+    if (length <= 0) break;
+    total += (size_t)length;
+    tell(reader, length);
+  }
+  int fd = fd_of(reader);
+  if (fd >= 0 && is_at_end(fd)) {
+    tell(reader, -1);
+    close_pipe(reader);
+  }
+  return gd_number(env, (double)total);
+}
+
 void gd_init_read_pipe(napi_env env, napi_value exports) {
   gd_export(env, exports, "readPipe", read_pipe);
   gd_export(env, exports, "pausePipe", pause_pipe);
   gd_export(env, exports, "closePipe", close_reader);
+  gd_export(env, exports, "pendingBytes", pending_bytes);
+  gd_export(env, exports, "drainPipe", drain_pipe);
 }

@@ -98,6 +98,7 @@ t.test('a running command has null where nothing is known yet', async t => {
     truncated: 0,
     descendants: 0,
     lateBytes: 0,
+    outputOpen: true,
     cursor: 0,
     firstCursor: 0,
     proof: 'cgroup',
