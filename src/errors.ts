@@ -41,7 +41,7 @@ export const errorTable = {
   not_acceptable: row(406, 'None of the accepted media types can be served'),
   request_timeout: retryableRow(408, 'The request did not arrive in time'),
   id_conflict: row(409, 'The id belongs to a command with another body'),
-  session_set: row(409, 'Another session was handed over already'),
+  session_set: row(409, 'The session is set, and this field of it is fixed'),
   session_mismatch: row(409, 'The volume belongs to another session'),
   command_ended: row(409, 'The command has ended'),
   stdin_closed: row(409, 'Nobody reads the standard input of the command'),

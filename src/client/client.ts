@@ -109,7 +109,10 @@ export interface GuestdClient {
   /** What happens to the session, each event once; what is not held any more is a `gap`. */
   events(options?: EventsOptions): AsyncGenerator<SessionEvent, void, void>
   health(options?: CallOptions): Promise<Health>
-  /** Says which session this is: once a boot, and the same again is fine. */
+  /**
+   * Sets which session this is. Called again with the same id and runtimeVersion, it renews the rest: environment,
+   * limits, idle and lifetime limit.
+   */
   handOver(request: SessionRequest, options?: CallOptions): Promise<SessionInfo>
   /** Who takes the space of the workspace; `count` of each, 10 unless given. */
   top(options?: CallOptions & { readonly count?: number }): Promise<WorkspaceTop>

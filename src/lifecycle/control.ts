@@ -3,7 +3,7 @@ import type { SessionControl } from '../api/api.ts'
 import { GuestdError } from '../errors.ts'
 import type { SessionRequest } from '../protocol/schemas.ts'
 import type { Workspace } from '../session/workspace.ts'
-import type { HandOver } from './hand-over.ts'
+import type { Accepted, HandOver } from './hand-over.ts'
 import type { Stop } from './stop.ts'
 
 export interface ControlOptions {
@@ -12,8 +12,8 @@ export interface ControlOptions {
   readonly handOver: HandOver
   /** Throws a GuestdError where the session cannot be as it is asked for. */
   readonly check: (request: SessionRequest) => void
-  /** Called once, when the session has been handed over. */
-  readonly handedOver: (request: SessionRequest) => void
+  /** Called when the session has been set or renewed. */
+  readonly handedOver: (request: SessionRequest, accepted: NonNullable<Accepted>) => void
   /** Called once, after a stop that the API asked for first. */
   readonly stopped: () => Promise<void>
 }
@@ -32,7 +32,8 @@ export function createControl(options: ControlOptions): SessionControl {
     async handOver(request) {
       if (stop.state !== 'ready') throw new GuestdError(stop.state, `guestd is ${stop.state}`)
       check(request)
-      if (await handOver.accept(request, workspace.bind)) handedOver(request)
+      const accepted = await handOver.accept(request, workspace.bind)
+      if (accepted !== null) handedOver(request, accepted)
     },
     top: workspace.top,
     stop() {

@@ -211,10 +211,16 @@ async function openDaemon(opening: Opening): Promise<Daemon> {
       checkSessionRequest(request)
       checkLimits(request.limits, machine)
     },
-    handedOver({ id, runtimeVersion = null }) {
-      sessionLog.info({ session: id, runtimeVersion }, 'the session is handed over')
-      tell({ type: 'session_set', id, runtimeVersion })
-      expiry.touch()
+    handedOver({ id, runtimeVersion = null }, accepted) {
+      if (accepted.kind === 'renewed') {
+        const { changed, more } = accepted
+        sessionLog.info({ session: id, changed, more }, 'the session is renewed')
+        tell({ type: 'session_renewed', id, changed: [...changed], more })
+      } else {
+        sessionLog.info({ session: id, runtimeVersion }, 'the session is set')
+        tell({ type: 'session_set', id, runtimeVersion })
+        expiry.touch()
+      }
       expiry.watch()
     },
     stopped,

@@ -1,21 +1,23 @@
-/** Which session this is, as the host says it once a boot; kept over a restart of guestd. */
-import { isDeepStrictEqual } from 'node:util'
-import { GuestdError } from '../errors.ts'
+/** The session that the host has set for this boot; kept over a restart of guestd. */
 import type { SessionRequest } from '../protocol/schemas.ts'
 import type { Owner } from '../session/owner.ts'
 import { bootFile } from './boot-file.ts'
+import { type Renewal, renewalOf } from './renewal.ts'
+
+/** What a hand-over did; `null`: nothing, it is the same as before. */
+export type Accepted = { readonly kind: 'set' } | ({ readonly kind: 'renewed' } & Renewal) | null
 
 export interface HandOver {
-  /** `null` until it is said. */
+  /** `null` until the session is set. */
   readonly request: SessionRequest | null
   /**
-   * Takes the session over: the same one again is fine.
+   * Sets the session, or renews the one that is set. A renewal replaces all but the id and the
+   * runtime version, and is durable before it is in force.
    *
-   * @param bind has the workspace belong to it; what it throws leaves all as it was
-   * @returns whether it is news
+   * @param bind called for a new session: the workspace belongs to it from then on. What it throws leaves all as it was
    * @throws GuestdError `session_set`
    */
-  accept(request: SessionRequest, bind: (owner: Owner) => Promise<void>): Promise<boolean>
+  accept(request: SessionRequest, bind: (owner: Owner) => Promise<void>): Promise<Accepted>
 }
 
 const FILE = 'session.json'
@@ -28,14 +30,12 @@ export function openHandOver(runDir: string, bootId: string): HandOver {
   let last: Promise<unknown> = Promise.resolve()
 
   const accept: HandOver['accept'] = async (given, bind) => {
-    if (request !== null) {
-      if (isDeepStrictEqual(request, given)) return false
-      throw new GuestdError('session_set', `this is the session ${request.id}, and stays it`)
-    }
-    await bind(ownerOf(given))
+    const renewal = request === null ? null : renewalOf(request, given)
+    if (request !== null && renewal === null) return null
+    if (request === null) await bind(ownerOf(given))
     file.write(given)
     request = given
-    return true
+    return renewal === null ? { kind: 'set' } : { kind: 'renewed', ...renewal }
   }
 
   return {

@@ -109,7 +109,7 @@ t.test('the host sets both limits, over the settings, and they outlive a restart
   await guestd.kill()
   await guestd.start()
   t.match(await infoOf(guestd), { ...limits, state: 'ready' })
-  t.match((await put(guestd, { id: 's', idleMs: 300 })).json(), { code: 'session_set' })
+  t.match((await put(guestd, { id: 't', idleMs: 300 })).json(), { code: 'session_set' })
   t.match((await put(guestd, { id: 's', idleMs: -1 })).json(), { field: 'idleMs' })
 
   const other = await startGuestd(t)

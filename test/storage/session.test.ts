@@ -23,20 +23,27 @@ const put = (on: Guestd, body: object) => on.request('PUT', '/v1/session', { bod
 const infoOf = async (on: Guestd): Promise<SessionInfo> =>
   JSON.parse((await on.request('GET', '/v1/session')).text)
 
-t.test('the host says once which session this is, and may say the same again', async t => {
-  const guestd = await startGuestd(t)
-  t.equal((await infoOf(guestd)).id, null)
-  const first = await put(guestd, { id: 'one', env: { A: '1' } })
-  t.equal(first.status, 200)
-  t.match(first.json(), { id: 'one', state: 'ready' })
-  t.equal((await put(guestd, { env: { A: '1' }, id: 'one' })).status, 200)
-  for (const other of [{ id: 'two' }, { id: 'one' }, { id: 'one', env: { A: '2' } }]) {
-    const reply = await put(guestd, other)
-    t.same([reply.status, reply.json().code], [409, 'session_set'])
-  }
-  t.equal((await put(guestd, { id: 'no/path' })).status, 400)
-  t.equal((await put(guestd, { id: 'one', other: 1 })).json().code, 'invalid_request')
-})
+t.test(
+  'the id and the runtime version of a session are fixed, the same request may be repeated',
+  async t => {
+    const guestd = await startGuestd(t)
+    t.equal((await infoOf(guestd)).id, null)
+    const first = await put(guestd, { id: 'one', env: { A: '1' } })
+    t.equal(first.status, 200)
+    t.match(first.json(), { id: 'one', state: 'ready' })
+    t.equal((await put(guestd, { env: { A: '1' }, id: 'one' })).status, 200)
+    const fixed = [
+      [{ id: 'two', env: { A: '1' } }, 'id'],
+      [{ id: 'one', runtimeVersion: '7', env: { A: '1' } }, 'runtimeVersion'],
+    ] as const
+    for (const [other, field] of fixed) {
+      const { status, json } = await put(guestd, other)
+      t.same([status, json().code, json().field], [409, 'session_set', field])
+    }
+    t.equal((await put(guestd, { id: 'no/path' })).status, 400)
+    t.equal((await put(guestd, { id: 'one', other: 1 })).json().code, 'invalid_request')
+  },
+)
 
 t.test("its environment is that of all commands, under a request's own", async t => {
   const guestd = await startGuestd(t, { config: { env: { A: 'image', B: 'image', C: 'image' } } })

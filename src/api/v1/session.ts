@@ -25,9 +25,9 @@ export function serveSession(app: App, { session, control }: ApiOptions): void {
     method: 'PUT',
     url: '/v1/session',
     schema: {
-      summary: 'Say which session this is',
+      summary: 'Set or renew the session',
       description:
-        'Once a boot: the same again is fine, anything else is `session_set`. A volume that belongs to another session is `session_mismatch`.',
+        'Sets which session this is, once a boot. A second request with the same `id` and `runtimeVersion` replaces `env`, `limits`, `idleMs` and `lifetimeMs`: what it leaves out is as configured. It holds for commands that start later. Another `id` or `runtimeVersion` is `session_set` with that `field`. A volume that belongs to another session is `session_mismatch`.',
       querystring: NoQuery,
       body: SessionRequest,
       response: { 200: SessionInfo, ...problems },

@@ -8,7 +8,7 @@ import { parseDuration, parseEnv } from '../values.ts'
 
 export const session: CliCommand = {
   name: 'session',
-  summary: 'Say which session this is, and its limits: once a boot',
+  summary: 'Set which session this is, or renew its environment and limits',
   operands: 'set --id ID',
   options: [
     { name: 'id', value: 'ID', help: 'Whose it is; the volume has to be that of the same one' },
@@ -37,8 +37,9 @@ export const session: CliCommand = {
     ...limitOptions,
     { name: 'json', help: 'Print the session as JSON' },
   ],
-  details: `The same again succeeds, anything else is refused. What is left out is as the settings of guestd
-have it; the limits are those of commands that do not ask for their own.
+  details: `With the id and the runtime version of the session that is set, it replaces all the rest: what is left
+out is as the settings of guestd have it. The limits are those of commands that do not ask for their own.
+Commands that run keep what they started with.
   guestctl session set --id s-42 -e CI=1 --idle 30m --lifetime 8h`,
   run: async (args, { client, stdout, env }) => {
     const [verb, extra] = args.operands

@@ -40,6 +40,13 @@ export const SessionEvent = Type.Union(
       id: Type.String({ description: 'Id of the session' }),
       runtimeVersion: nullable(Type.String(), 'As the host gave it, or null'),
     }),
+    event('session_renewed', 'The host has renewed what may change of the session', {
+      id: Type.String({ description: 'Id of the session' }),
+      changed: Type.Array(Type.String(), {
+        description: 'Names of the fields that changed, such as "env.TOKEN"; never their values',
+      }),
+      more: count('Fields that changed and are not listed'),
+    }),
     event('workspace_mounted', 'The workspace is there; of a folder told where it was not before', {
       device: nullable(Type.String(), 'Its block device; null: a folder'),
       generation: nullable(

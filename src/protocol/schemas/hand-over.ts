@@ -1,4 +1,4 @@
-/** How the host says which session this is. */
+/** How the host sets which session this is, and renews it. */
 
 import type { Static } from 'typebox'
 import * as Type from 'typebox'
@@ -10,12 +10,15 @@ const limitMs = (description: string) =>
 
 export const SessionRequest = Type.Object(
   {
-    id: commandId('Id of the session: of letters, digits, ".", "_" and "-"'),
+    id: commandId(
+      'Id of the session: of letters, digits, ".", "_" and "-". Fixed until the machine restarts',
+    ),
     runtimeVersion: Type.Optional(
       Type.String({
         minLength: 1,
         maxLength: 128,
-        description: 'Version of what runs in the guest, kept in the mark of the volume',
+        description:
+          'Version of what runs in the guest, kept in the mark of the volume. Fixed until the machine restarts',
       }),
     ),
     env: Type.Optional(
@@ -43,6 +46,10 @@ export const SessionRequest = Type.Object(
       ),
     ),
   },
-  { additionalProperties: false, description: 'Which session this is' },
+  {
+    additionalProperties: false,
+    description:
+      'Which session this is. A second request with the same id and runtimeVersion replaces all the rest',
+  },
 )
 export type SessionRequest = Static<typeof SessionRequest>
