@@ -211,9 +211,10 @@ static napi_value drain_pipe(napi_env env, napi_callback_info info) {
   size_t total = 0;
   if (!gd_args(env, info, 2, argv)) return NULL;
   struct reader *reader = get_reader(env, argv[0]);
-  int64_t most = gd_int64(env, argv[1]);
+  int most = 0;
+  if (!gd_int(env, argv[1], "bytes", 0, INT_MAX, &most)) return NULL;
   /* Each call of read() may close the pipe. */
-  for (int fd = fd_of(reader); fd >= 0 && most > (int64_t)total; fd = fd_of(reader)) {
+  for (int fd = fd_of(reader); fd >= 0 && (size_t)most > total; fd = fd_of(reader)) {
     ssize_t length = read_once(reader, fd, (size_t)most - total);
     if (length <= 0) break;
     total += (size_t)length;
