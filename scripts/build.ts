@@ -28,6 +28,19 @@ if (Number(process.versions.node.split('.')[0]) < ${NODE_MAJOR}) {
 }`
 
 /**
+ * guestctl begins as a program of sh that hands over which signals are ignored (src/cli/ignored-signals.ts)
+ * and becomes Node, which takes the line for a comment.
+ */
+const SHELL = `#!/bin/sh
+':' //; while read -r k v; do case $k in SigIgn:) GUESTCTL_IGNORED_SIGNALS=$v; export GUESTCTL_IGNORED_SIGNALS;; esac; done </proc/self/status; exec node "$0" "$@"
+`
+
+const banners: Readonly<Record<string, string>> = {
+  'client.js': REQUIRE,
+  'guestctl.js': `${SHELL}${PROGRAM}`,
+}
+
+/**
  * Fastify's own compilers of schemas: guestd sets others, so these are never called, and cost the
  * daemon memory where they are bundled.
  */
@@ -117,7 +130,7 @@ async function bundle(entry: string, output: string, version: string): Promise<s
     platform: 'node',
     format: 'esm',
     target: 'node24',
-    banner: { js: output === 'client.js' ? REQUIRE : PROGRAM },
+    banner: { js: banners[output] ?? PROGRAM },
     define: { GUESTD_VERSION: JSON.stringify(version) },
     // The source is held in the daemon's memory; what people see traces of stays as it was written.
     minifyWhitespace: output.startsWith('guestd'),

@@ -42,6 +42,8 @@ export interface Context {
   readonly stdout: Sink
   readonly stderr: Sink
   readonly env: NodeJS.ProcessEnv
+  /** Signals that were ignored when guestctl was started, as under nohup. */
+  readonly ignored: readonly NodeJS.Signals[]
   /** Made at the first call. @throws UsageError without an address */
   client(): GuestdClient
   /** A line on stderr, after `guestctl: `. */

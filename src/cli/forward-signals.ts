@@ -1,11 +1,12 @@
 /** Ctrl-C and its kin go to the command in the guest. */
 
 import { GuestdError, type RunningCommand } from '../client/index.ts'
+import type { Context } from './command.ts'
 import { complaintOf } from './complain.ts'
 import { bySignal } from './exit-code.ts'
 
-/** What a terminal, a shell or a service manager ends a program with. */
-const forwarded = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const
+/** What a terminal, a shell or a service manager ends a program with: sent to the command. */
+export const forwarded = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const
 
 /** A command was left without waiting for its end. */
 export class GivenUp extends Error {
@@ -23,22 +24,24 @@ const LAST_SIGNAL = 3
 
 /**
  * Each signal goes to the command's process group; a second SIGINT kills all of it; the third signal, of
- * whichever kind, gives up waiting, for a guest that no longer answers.
+ * whichever kind, gives up waiting, for a guest that no longer answers. Signals that were ignored when
+ * guestctl was started stay ignored.
  *
  * @returns what ends the forwarding
  */
 export function forwardSignals(
   command: RunningCommand,
   giveUp: AbortController,
-  say: (line: string) => Promise<void>,
+  { say, ignored }: Pick<Context, 'say' | 'ignored'>,
 ): () => void {
+  const signals = forwarded.filter(signal => !ignored.includes(signal))
   let interrupts = 0
-  let signals = 0
+  let received = 0
 
   const act = (signal: NodeJS.Signals): Promise<unknown> => {
-    signals += 1
+    received += 1
     if (signal === 'SIGINT') interrupts += 1
-    if (signals >= LAST_SIGNAL) giveUp.abort(new GivenUp(signal))
+    if (received >= LAST_SIGNAL) giveUp.abort(new GivenUp(signal))
     return signal === 'SIGINT' && interrupts > 1 ? command.kill() : command.signal(signal)
   }
   const onSignal = (signal: NodeJS.Signals) => {
@@ -48,9 +51,9 @@ export function forwardSignals(
     })
   }
 
-  for (const signal of forwarded) process.on(signal, onSignal)
+  for (const signal of signals) process.on(signal, onSignal)
   return () => {
-    for (const signal of forwarded) process.off(signal, onSignal)
+    for (const signal of signals) process.off(signal, onSignal)
   }
 }
 

@@ -16,10 +16,12 @@ import { status } from './commands/status.ts'
 import { stdin } from './commands/stdin.ts'
 import { stop } from './commands/stop.ts'
 import { volume } from './commands/volume.ts'
+import { wait } from './commands/wait.ts'
 import { complaintOf, noAddress } from './complain.ts'
 import { exitCodes } from './exit-code.ts'
 import { GivenUp } from './forward-signals.ts'
 import { commandHelp, commonOptions, topHelp, topOptions } from './help.ts'
+import { checkArguments, ownVariable } from './raw-text.ts'
 import { OutputClosed, type Sink } from './sink.ts'
 
 export const commands: readonly CliCommand[] = [
@@ -27,6 +29,7 @@ export const commands: readonly CliCommand[] = [
   ps,
   inspect,
   output,
+  wait,
   kill,
   stdin,
   status,
@@ -41,6 +44,8 @@ export interface Surroundings {
   /** Without the program itself. */
   readonly argv: readonly string[]
   readonly env: NodeJS.ProcessEnv
+  /** Signals that were ignored when this process was started. */
+  readonly ignored: readonly NodeJS.Signals[]
   /** Opened only where it is read. */
   stdin(): NodeJS.ReadStream
   readonly stdout: Sink
@@ -51,6 +56,7 @@ export interface Surroundings {
 export async function guestctl(around: Surroundings): Promise<number> {
   let name = ''
   try {
+    checkArguments(around.argv)
     const top = parseArguments(around.argv, { rows: topOptions, stopsAtOperand: true })
     const [word, ...rest] = top.operands
     name = word ?? ''
@@ -101,7 +107,7 @@ async function print({ stdout }: Surroundings, text: string): Promise<number> {
 }
 
 function contextOf(around: Surroundings, top: Arguments, args: Arguments): Context {
-  const { env, stdout, stderr } = around
+  const { env, ignored, stdout, stderr } = around
   const verbose = top.has('verbose') || args.has('verbose')
   const say = (line: string) => stderr.write(`guestctl: ${line}\n`)
   const remark = (line: string) => {
@@ -116,10 +122,12 @@ function contextOf(around: Surroundings, top: Arguments, args: Arguments): Conte
     stdout,
     stderr,
     env,
+    ignored,
     say,
     remark,
     client: () => {
-      const connect = args.value('connect') ?? top.value('connect') ?? env.GUESTCTL_CONNECT
+      const connect =
+        args.value('connect') ?? top.value('connect') ?? ownVariable(env, 'GUESTCTL_CONNECT')
       if (connect === undefined || connect === '') throw noAddress()
       client ??= createClient({
         connect,

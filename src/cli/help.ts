@@ -27,7 +27,7 @@ const ADDRESSES = `A URI is one of:
   tcp:HOST:PORT                TCP`
 
 const EXIT_CODES = `Exit codes:
-  ${exitCodes.ok}      done; of run: the command's own code, ${exitCodes.ok} to 255
+  ${exitCodes.ok}      done; of run, wait and output --follow: the command's own code, ${exitCodes.ok} to 255
   ${exitCodes.timeout}    run: the command's time limit passed
   ${exitCodes.ownError}    an error of guestctl or guestd: wrong usage, no connection, a refusal
   ${exitCodes.cannotExecute}    run: the command cannot be executed

@@ -2,6 +2,7 @@
 
 import { constants } from 'node:os'
 import { UsageError } from './command.ts'
+import { ownVariable } from './raw-text.ts'
 
 const MS_PER_UNIT: Readonly<Record<string, number>> = {
   ms: 1,
@@ -92,15 +93,16 @@ export function parseEnv(
   texts: readonly string[],
   own: NodeJS.ProcessEnv,
 ): Readonly<Record<string, string>> {
-  const env: Record<string, string> = {}
+  // A map, as a variable may be called `__proto__`.
+  const env = new Map<string, string>()
   for (const text of texts) {
     const equals = text.indexOf('=')
     if (text === '' || equals === 0) {
       throw new UsageError(`--env: '${text}' is not NAME=value`)
     }
     const name = equals < 0 ? text : text.slice(0, equals)
-    const value = equals < 0 ? own[name] : text.slice(equals + 1)
-    if (value !== undefined) env[name] = value
+    const value = equals < 0 ? ownVariable(own, name) : text.slice(equals + 1)
+    if (value !== undefined) env.set(name, value)
   }
-  return env
+  return Object.fromEntries(env)
 }

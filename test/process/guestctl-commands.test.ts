@@ -121,7 +121,7 @@ t.test('output is printed from a cursor, apart, and followed to the end', async 
   await until(async () => (await ctl('inspect', 'talk', '--json')).out.includes('"cursor": '))
   await until(async () => (await ctl('output', 'talk')).err === 'two\n' || isEnded('talk'))
   const following = startGuestctl(['output', 'talk', '--follow'], { connect })
-  t.match(await following.ended, { code: 0 })
+  t.match(await following.ended, { code: 5 })
   t.match(await ctl('output', 'talk', '--cursor', '4'), { code: 0 })
   t.match(await ctl('output', 'talk', '--cursor', '4000'), {
     code: 125,

@@ -1,7 +1,8 @@
 /** guestctl output */
 
 import type { CliCommand } from '../command.ts'
-import { exitCodes } from '../exit-code.ts'
+import { exitCodeOf, exitCodes } from '../exit-code.ts'
+import { explainEnd } from '../explain.ts'
 import { oneId } from '../operands.ts'
 import { playFrames } from '../play.ts'
 import { parseCount } from '../values.ts'
@@ -16,7 +17,8 @@ export const output: CliCommand = {
     { name: 'json', help: 'Print the frames, one JSON object a line' },
   ],
   details: `Its stdout and stderr go to guestctl's own. Reading does not hold the command up: what is no
-longer held is told on stderr. A lost connection re-attaches by itself.`,
+longer held is told on stderr. A lost connection re-attaches by itself. With --follow it ends with the exit code
+of the command, as run does.`,
   run: async (args, context) => {
     const id = oneId(args)
     const cursor = args.value('cursor')
@@ -25,7 +27,10 @@ longer held is told on stderr. A lost connection re-attaches by itself.`,
       follow: args.has('follow'),
       signal: AbortSignal.any([context.stdout.failed, context.stderr.failed]),
     })
-    await playFrames(frames, context, args.has('json'))
-    return exitCodes.ok
+    const { exit } = await playFrames(frames, context, args.has('json'))
+    if (exit === null || !args.has('follow')) return exitCodes.ok
+    const explanation = explainEnd(exit, {})
+    if (explanation !== null) await context.say(explanation)
+    return exitCodeOf(exit)
   },
 }

@@ -11,7 +11,7 @@ import { complaintOf } from '../complain.ts'
 import { exitCodeOf, exitCodes } from '../exit-code.ts'
 import { explainEnd } from '../explain.ts'
 import { forwardSignals } from '../forward-signals.ts'
-import { forwardStdin } from '../forward-stdin.ts'
+import { forwardStdin, UnreadableInput } from '../forward-stdin.ts'
 import { playFrames } from '../play.ts'
 import { readRequest, requestOptions } from '../request.ts'
 
@@ -68,8 +68,8 @@ async function runHere(request: RunRequest, args: Arguments, context: Context): 
     },
     () => {},
   )
-  const stopForwarding = forwardSignals(command, giveUp, context.say)
-  if (args.has('interactive')) feed(command, context, signal)
+  const stopForwarding = forwardSignals(command, giveUp, context)
+  const isCut = args.has('interactive') ? feed(command, context, signal) : () => false
   try {
     const played = playFrames(command, context, args.has('json'))
     // The signal also ends a wait for whoever reads our output.
@@ -78,7 +78,8 @@ async function runHere(request: RunRequest, args: Arguments, context: Context): 
     if (end !== null && end.descendants > 0) await sayWhatLives(context, command.id, end)
     const explanation = explainEnd(exit, request)
     if (explanation !== null) await context.say(explanation)
-    return exitCodeOf(exit)
+    const code = exitCodeOf(exit)
+    return code === exitCodes.ok && isCut() ? exitCodes.ownError : code
   } catch (error) {
     if (signal.aborted && !giveUp.signal.aborted) await tellClosed(context, command)
     if (!(error instanceof ConnectError && isAccepted)) throw error
@@ -106,17 +107,27 @@ async function sayWhatLives(context: Context, id: string, end: EndFrame): Promis
   )
 }
 
-function feed(command: RunningCommand, context: Context, signal: AbortSignal): void {
+/** Returns whether our input broke off, so that the command worked on a part of it. */
+function feed(command: RunningCommand, context: Context, signal: AbortSignal): () => boolean {
   let isOver = false
+  let isCut = false
+  const input = () => context.stdin
   command.result
     .catch(() => {})
-    .finally(() => {
+    .then(() => {
       isOver = true
-      context.stdin.destroy()
+      input().destroy()
     })
-  forwardStdin(context.stdin, command.stdin).catch(error => {
-    if (!isOver && !signal.aborted) void context.say(`standard input: ${complaintOf(error, 'run')}`)
+    .catch(() => {})
+  forwardStdin(input, command.stdin).catch(error => {
+    if (isOver || signal.aborted) return
+    void context.say(`standard input: ${complaintOf(error, 'run')}`)
+    if (!(error instanceof UnreadableInput)) return
+    isCut = error.isCut
+    // The command shall not wait for what never comes.
+    command.stdin.end().catch(() => {})
   })
+  return () => isCut
 }
 
 function rejectionOf(signal: AbortSignal): Promise<never> {

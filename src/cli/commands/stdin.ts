@@ -14,9 +14,10 @@ export const stdin: CliCommand = {
   details: `The command has to have been started with an open standard input, as 'guestctl run --detach -i'
 does.
 What is written goes after what the command has been given already.`,
-  run: async (args, { client, stdin, say }) => {
+  run: async (args, context) => {
+    const { client, say } = context
     const id = oneId(args)
-    const refusal = await forwardStdin(stdin, client().stdin(id))
+    const refusal = await forwardStdin(() => context.stdin, client().stdin(id))
     if (refusal === null) return exitCodes.ok
     await say(complaintOf(refusal, 'stdin'))
     return exitCodes.ownError

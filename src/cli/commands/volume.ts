@@ -43,7 +43,7 @@ of other users only root can see. check ends with ${exitCodes.ownError} when the
 sweep when a file could not be read or deleted.`,
   run: async (args, context) => {
     const [verb, path, extra] = args.operands
-    const act = verbs[verb ?? '']
+    const act = Object.hasOwn(verbs, verb ?? '') ? verbs[verb ?? ''] : undefined
     const known = Object.keys(verbs).join(', ')
     if (verb === undefined) throw new UsageError(`volume: say what to do: ${known}`)
     if (act === undefined) throw new UsageError(`there is no 'volume ${verb}': ${known}`)
