@@ -1,9 +1,9 @@
 /** The setting `workspace`: what it says, and the device that it leads to. */
-import { realpathSync, type Stats, statSync } from 'node:fs'
-import { type Content, contentWords } from '../protocol/volume/content.ts'
+import { type Stats, statSync } from 'node:fs'
+import type { Content } from '../protocol/volume/content.ts'
 import type { PendingFormat } from '../protocol/volume/mark.ts'
-import { type BlockDevice, findBlockDevice, listBlockDevices } from '../sys/block-devices.ts'
-import { runHelper } from '../sys/helper.ts'
+import { type BlockDevice, findBlockDevice } from '../sys/block-devices.ts'
+import { type Image, openImage } from './image.ts'
 import { lookAt, lookAtAll, type Seen, seenWords } from './look.ts'
 import { unavailable } from './unavailable.ts'
 
@@ -16,13 +16,11 @@ export type Source =
 export interface Found {
   readonly device: BlockDevice
   readonly content: Content
-  /** A loop device that guestd has made, or taken over, and takes apart again. */
-  readonly isOurLoop: boolean
+  /** Of an image file; `null`: it is no loop device of ours. */
+  readonly image: Image | null
 }
 
 const LABEL = 'LABEL='
-/** Setting up a loop device writes nothing. */
-const ATTACH_LIMIT_MS = 10_000
 
 /**
  * A path that is not there is a folder to be made, unless it is below /dev; so is one that cannot be looked
@@ -56,11 +54,22 @@ export async function findDevice(
   formatBlank: boolean,
 ): Promise<Found> {
   if (source.kind === 'label') return findByLabel(source.label)
-  if (source.kind === 'image') return findByImage(source.path, formatBlank)
+  if (source.kind === 'image') {
+    const { device, content, image } = await openImage(source.path, isMeant(formatBlank))
+    return { device, content, image }
+  }
   const device = findBlockDevice(source.path)
   if (device === null)
     throw unavailable(`there is no device ${source.path}; ${seenWords(await lookAtAll())}`)
-  return { device, content: await lookAt(device.path, device.bytes), isOurLoop: false }
+  return { device, content: await lookAt(device.path, device.bytes), image: null }
+}
+
+/** What an image may have in it to be attached. */
+function isMeant(formatBlank: boolean): (content: Content) => boolean {
+  return content =>
+    content.kind === 'ext4' ||
+    pendingOf(content) !== null ||
+    (formatBlank && content.kind === 'blank')
 }
 
 async function findByLabel(label: string): Promise<Found> {
@@ -74,7 +83,7 @@ async function findByLabel(label: string): Promise<Found> {
     const paths = [first, ...more].map(one => one.device.path).join(', ')
     throw unavailable(`more than one device is labelled ${label}: ${paths}`)
   }
-  return { device: first.device, content: first.content, isOurLoop: false }
+  return { device: first.device, content: first.content, image: null }
 }
 
 /** A file system that was being made there when the machine died. */
@@ -84,18 +93,4 @@ export function pendingOf(content: Content): PendingFormat | null {
 
 function labelOf(content: Content): string | null {
   return content.kind === 'ext4' ? content.label : null
-}
-
-/** A loop device of the same file is that of a daemon before this one. */
-async function findByImage(path: string, formatBlank: boolean): Promise<Found> {
-  const content = await lookAt(path, statSync(path).size)
-  const isMeant = content.kind === 'ext4' || pendingOf(content) !== null
-  if (!isMeant && !(formatBlank && content.kind === 'blank'))
-    throw unavailable(`${path} is ${contentWords(content)}, not ext4`)
-  const file = realpathSync(path)
-  const attached = () => listBlockDevices().find(device => device.backingFile === file)
-  if (attached() === undefined) await runHelper('attach', [file], { limitMs: ATTACH_LIMIT_MS })
-  const device = attached()
-  if (device === undefined) throw unavailable(`no loop device could be made of ${path}`)
-  return { device, content, isOurLoop: true }
 }

@@ -81,8 +81,9 @@ export async function unmountVolume(volume: Volume, options: UnmountOptions): Pr
   }
   if (volume.history.generation !== null)
     await step('mark', () => volume.history.leave(receipt(), lastActivityAt))
-  if (volume.isOurLoop && how === 'unmount')
+  if (volume.image !== null && how === 'unmount')
     await step('detach', () => runHelper('detach', [device.path], { limitMs: DEVICE_LIMIT_MS }))
+  volume.image?.release()
   return receipt()
 }
 

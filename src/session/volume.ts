@@ -16,6 +16,7 @@ import { findUser } from '../sys/users.ts'
 import { messageOf } from '../util/message-of.ts'
 import { planBlank } from './format.ts'
 import { beginGeneration, continueGeneration, type History, type Start } from './history.ts'
+import type { Image } from './image.ts'
 import { sizeWords } from './look.ts'
 import type { Owner } from './owner.ts'
 import type { RetentionSettings } from './retention.ts'
@@ -24,7 +25,8 @@ import { unavailable } from './unavailable.ts'
 
 export interface Volume {
   readonly device: BlockDevice
-  readonly isOurLoop: boolean
+  /** Its loop device is taken apart at the end. `null`: it is no image file. */
+  readonly image: Image | null
   readonly path: string
   /**
    * Open on the root of the file system for as long as it is mounted: a failed write is told to
@@ -76,7 +78,7 @@ export async function mountVolume(settings: VolumeSettings): Promise<Volume> {
   let found: Found | null = null
   try {
     found = await findDevice(settings.source, settings.formatBlank)
-    const { device, isOurLoop } = found
+    const { device, image } = found
     checkDevice(found)
     const isMounted = isMountedAt(device, path)
     if (isMounted && found.content.kind !== 'ext4') throw notExt4(device, found.content)
@@ -89,7 +91,7 @@ export async function mountVolume(settings: VolumeSettings): Promise<Volume> {
     const fd = kept ?? openSync(path, 'r')
     return {
       device,
-      isOurLoop,
+      image,
       path,
       fd,
       takenOver,
@@ -100,7 +102,7 @@ export async function mountVolume(settings: VolumeSettings): Promise<Volume> {
       history,
     }
   } catch (error) {
-    if (found?.isOurLoop) await takeApart(found.device)
+    await found?.image?.giveUp()
     if (error instanceof HelperError) throw unavailable(error.message)
     throw error
   }
@@ -110,12 +112,6 @@ export async function mountVolume(settings: VolumeSettings): Promise<Volume> {
 export async function whoHolds(device: BlockDevice): Promise<string> {
   const now = findBlockDevice(device.path)
   return holderWords(await findHolders(device.number), now?.holders ?? [])
-}
-
-/** Nothing is left of an image that could not be mounted; what is mounted still keeps its device. */
-async function takeApart(device: BlockDevice): Promise<void> {
-  if (listMounts().some(mount => mount.device === device.number)) return
-  await runHelper('detach', [device.path], { limitMs: PROBE_LIMIT_MS }).catch(() => {})
 }
 
 /** Only one that is open on this file system has seen its errors. */

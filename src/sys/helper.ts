@@ -21,6 +21,7 @@ export type HelperCommand =
   | 'power'
   | 'attach'
   | 'detach'
+  | 'loops'
   | 'usage'
   | 'largest'
   | 'own'

@@ -22,6 +22,10 @@ int cmd_held(char **args);
 int cmd_power(char **args);
 int cmd_attach(char **args);
 int cmd_detach(char **args);
+int cmd_loops(char **args);
+
+/* Takes the lock of an image file; -1 and errno EAGAIN: another has it. */
+int lock_file(int fd);
 
 /* Writes "CALL ERRNO text" to stderr, such as "mount EBUSY Device or resource busy"; returns 1. */
 int fail(const char *call, int error);

@@ -17,6 +17,11 @@ enum { FIRST_BYTE = 100, BYTES = 164 };
 static const struct flock all = {
   .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = FIRST_BYTE, .l_len = BYTES};
 
+int lock_file(int fd) {
+  struct flock range = all;
+  return fcntl(fd, F_OFD_SETLK, &range);
+}
+
 int cmd_held(char **args) {
   struct flock range = all;
   int fd = open(args[0], O_RDONLY | O_CLOEXEC);
@@ -28,10 +33,9 @@ int cmd_held(char **args) {
 
 int cmd_lock(char **args) {
   char end = 0;
-  struct flock range = all;
   int fd = open(args[0], O_RDWR | O_CLOEXEC);
   if (fd < 0) return fail("open", errno);
-  if (fcntl(fd, F_OFD_SETLK, &range) != 0) return fail("fcntl", errno);
+  if (lock_file(fd) != 0) return fail("fcntl", errno);
   if (write(STDOUT_FILENO, "locked\n", 7) != 7) return fail("write", errno);
   while (read(STDIN_FILENO, &end, 1) > 0) continue;
   return 0;

@@ -1,10 +1,15 @@
 /*
- * attach FILE: makes a loop device of an image file and prints its path, such as "/dev/loop3".
+ * attach FILE: makes a loop device of an image file and prints its path, such as "/dev/loop3". The device has the
+ * lock of the file (see `lock`) for as long as it lives: it belongs to the open file description that the kernel
+ * keeps for it. EAGAIN: another has the lock, and no device was made.
+ * loops FILE: prints the loop devices of a file, found by its device and inode, one a line: "guestd /dev/loop3"
+ * for one that `attach` made, "other /dev/loop4" for the rest.
  * detach DEVICE: takes the loop device apart.
  */
 #define _GNU_SOURCE
 #include "helper.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/loop.h>
@@ -12,21 +17,26 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* Others take free loop devices too: between asking for one and having it, it may be gone. */
 enum { ATTEMPTS = 16 };
 
+/* What the name of a device that `attach` made begins with. */
+static const char mark[] = "guestd ";
+
 /* LOOP_CONFIGURE: Linux 5.8 and later. */
 static int configure(int loop, int file, const char *path) {
   struct loop_config config = {.fd = (uint32_t)file};
-  snprintf((char *)config.info.lo_file_name, LO_NAME_SIZE, "%s", path);
+  snprintf((char *)config.info.lo_file_name, LO_NAME_SIZE, "%s%s", mark, path);
   return ioctl(loop, LOOP_CONFIGURE, &config);
 }
 
 int cmd_attach(char **args) {
   int file = open(args[0], O_RDWR | O_CLOEXEC);
   if (file < 0) return fail("open", errno);
+  if (lock_file(file) != 0) return fail("fcntl", errno);
   int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
   if (control < 0) return fail("open", errno);
   for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
@@ -41,6 +51,33 @@ int cmd_attach(char **args) {
     close(loop);
   }
   return fail("ioctl", EBUSY);
+}
+
+static int print_loop(const char *name, const struct stat *file) {
+  struct loop_info64 info;
+  char path[32];
+  snprintf(path, sizeof path, "/dev/%.16s", name);
+  int loop = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+  /* One that nobody set up, or that has gone. */
+  if (loop < 0) return 0;
+  int is_it = ioctl(loop, LOOP_GET_STATUS64, &info) == 0 && info.lo_device == file->st_dev &&
+              info.lo_inode == file->st_ino;
+  close(loop);
+  if (!is_it) return 0;
+  int is_ours = strncmp((const char *)info.lo_file_name, mark, strlen(mark)) == 0;
+  return printf("%s %s\n", is_ours ? "guestd" : "other", path) < 0 ? fail("write", EIO) : 0;
+}
+
+int cmd_loops(char **args) {
+  struct stat file;
+  int failed = 0;
+  if (stat(args[0], &file) != 0) return fail("stat", errno);
+  DIR *devices = opendir("/sys/class/block");
+  if (devices == NULL) return fail("opendir", errno);
+  for (struct dirent *entry; !failed && (entry = readdir(devices)) != NULL;)
+    if (strncmp(entry->d_name, "loop", 4) == 0) failed = print_loop(entry->d_name, &file);
+  closedir(devices);
+  return failed;
 }
 
 int cmd_detach(char **args) {

@@ -19,6 +19,7 @@ static const struct {
   {"read", 1, cmd_read},       {"claim", 1, cmd_claim},   {"mount", 4, cmd_mount},
   {"rejoin", 2, cmd_rejoin},   {"probe", 1, cmd_probe},   {"unmount", 1, cmd_unmount},
   {"sync", 0, cmd_sync},       {"shutdown", 1, cmd_shutdown},
+  {"loops", 1, cmd_loops},
   {"attach", 1, cmd_attach},   {"detach", 1, cmd_detach},
   {"power", 1, cmd_power},     {"slots", 2, cmd_slots},   {"put", 2, cmd_put},
   {"lock", 1, cmd_lock},       {"usage", 1, cmd_usage},
