@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { settingsMarkdown } from '../src/config.ts'
 import { errorTable } from '../src/errors.ts'
+import { reasonTable } from '../src/protocol/schemas.ts'
 
 const root = join(import.meta.dirname, '..')
 
@@ -15,9 +16,15 @@ export function errorsMarkdown(): string {
   return [header, '|---|---|---|---|---|', ...rows, ''].join('\n')
 }
 
+export function reasonsMarkdown(): string {
+  const rows = Object.entries(reasonTable).map(([code, text]) => `| \`${code}\` | ${text} |`)
+  return ['| code | not ready because |', '|---|---|', ...rows, ''].join('\n')
+}
+
 const tables = [
   { file: 'README.md', marker: 'settings', text: settingsMarkdown },
   { file: 'docs/api.md', marker: 'errors', text: errorsMarkdown },
+  { file: 'docs/operations.md', marker: 'reasons', text: reasonsMarkdown },
 ] as const
 
 /** Each document as it should be. */

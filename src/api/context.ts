@@ -8,6 +8,7 @@ import type { Config } from '../config.ts'
 import type { GuestdError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type {
+  ReadinessReason,
   Receipt,
   SessionInfo,
   SessionRequest,
@@ -46,7 +47,7 @@ export interface SessionControl {
 
 export interface Health {
   /** Whether commands would be taken now, and if not, why. */
-  ready(): { readonly ready: boolean; readonly reasons: readonly string[] }
+  ready(): { readonly ready: boolean; readonly reasons: readonly ReadinessReason[] }
 }
 
 export type App = FastifyInstance<

@@ -4,6 +4,7 @@ import type {
   CommandInfo,
   CommandList,
   KillReply,
+  ReadinessReason,
   Receipt,
   SessionInfo,
   WorkspaceTop,
@@ -31,7 +32,7 @@ export type Calls = Pick<
 /** What `/readyz` answers, with 200 or 503. */
 interface Readiness {
   readonly ready: boolean
-  readonly reasons: readonly string[]
+  readonly reasons: readonly ReadinessReason[]
 }
 
 export function createCalls(transport: Transport): Calls {

@@ -5,6 +5,7 @@ import type { Frame } from '../protocol/frames.ts'
 import type {
   CommandInfo,
   KillReply,
+  ReadinessReason,
   Receipt,
   SessionEvent,
   SessionInfo,
@@ -78,8 +79,8 @@ export interface EventsOptions extends CallOptions {
 export interface Health {
   readonly alive: boolean
   readonly ready: boolean
-  /** Why it is not ready. */
-  readonly reasons: readonly string[]
+  /** Why it is not ready; empty when it is. */
+  readonly reasons: readonly ReadinessReason[]
 }
 
 /**

@@ -21,6 +21,7 @@ import { openHandOver, ownerOf } from './hand-over.ts'
 import { lookAtMachine } from './machine.ts'
 import { endMachine } from './power-off.ts'
 import { createReadiness } from './readiness.ts'
+import { createReadyEvents } from './ready-events.ts'
 import { addresses, serve } from './serve.ts'
 import { statusLine } from './status-line.ts'
 import { createStop } from './stop.ts'
@@ -30,7 +31,7 @@ import { createUndo, type Undo } from './undo.ts'
 
 /** After the last command has ended, readers have this long to take their last frames. */
 const LAST_FRAMES_MS = 2_000
-const WAITS = 'the host has not said which session this is: PUT /v1/session'
+const WAITS = 'the host has not set the session: PUT /v1/session'
 
 export interface Daemon {
   /** What it listens at. */
@@ -95,7 +96,12 @@ async function openDaemon(opening: Opening): Promise<Daemon> {
     log.warn({ component: 'lifecycle', err }, 'a restart of guestd would begin the lifetime anew'),
   )
   const events = createEvents(boot.id)
-  const { tell } = events
+  // Not evaluated before the API is served.
+  const readyEvents = createReadyEvents(() => ready(), events.tell, {
+    version,
+    restarted: boot.restarted,
+  })
+  const { tell } = readyEvents
   const handOver = openHandOver(config.runDir, boot.id)
   const owner = handOver.request === null ? null : ownerOf(handOver.request)
   const expiry = createExpiry({
@@ -167,6 +173,7 @@ async function openDaemon(opening: Opening): Promise<Daemon> {
     workspace,
     started(reason) {
       expiry.end()
+      readyEvents.end()
       log.info({ component: 'lifecycle', reason }, 'stopping')
       tell({ type: 'stopping', reason })
     },
@@ -178,6 +185,12 @@ async function openDaemon(opening: Opening): Promise<Daemon> {
     },
   })
   endSession = () => stop.run('signal')
+  const ready = createReadiness({
+    config,
+    stop,
+    workspace,
+    waitsFor: () => (waits() ? WAITS : null),
+  })
   const stopped = async () => {
     const followed = Promise.all([stop.followed(), events.followed()])
     if (config.powerOff !== null) await endMachine(config.powerOff, followed, sessionLog)
@@ -186,6 +199,7 @@ async function openDaemon(opening: Opening): Promise<Daemon> {
   const session = () =>
     describeSession({
       request: handOver.request,
+      state: readyEvents.check().state,
       stop,
       workspace,
       machine,
@@ -197,12 +211,6 @@ async function openDaemon(opening: Opening): Promise<Daemon> {
       startedAt,
       version,
     })
-  const ready = createReadiness({
-    config,
-    stop,
-    workspace,
-    waitsFor: () => (waits() ? WAITS : null),
-  })
   const control = createControl({
     stop,
     workspace,
@@ -221,13 +229,14 @@ async function openDaemon(opening: Opening): Promise<Daemon> {
         tell({ type: 'session_set', id, runtimeVersion })
         expiry.touch()
       }
+      readyEvents.check()
       expiry.watch()
     },
     stopped,
   })
   const refusal = () =>
     stop.state === 'stopped' ? new GuestdError('stopped', 'the session has been stopped') : null
-  const health = { ready }
+  const health = { ready: readyEvents.check }
   const api = createApi({
     commands: registry,
     session,
@@ -241,7 +250,7 @@ async function openDaemon(opening: Opening): Promise<Daemon> {
   })
   const { listening, drain } = await serve(api, asked.aborted ? [] : addresses(config), log)
   if (!asked.aborted) {
-    tell({ type: 'ready', version, restarted: boot.restarted })
+    readyEvents.watch()
     expiry.watch()
   }
 
@@ -257,7 +266,7 @@ async function openDaemon(opening: Opening): Promise<Daemon> {
 
   return {
     listening,
-    status: () => statusLine(session(), ready().reasons, listening),
+    status: () => statusLine(session(), readyEvents.check().reasons, listening),
     stopsWithinMs: config.stopLimitMs + workspace.endsWithinMs + LAST_FRAMES_MS,
     stop() {
       if (left !== null) registry.hurry()

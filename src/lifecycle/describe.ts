@@ -10,6 +10,8 @@ import type { Stop } from './stop.ts'
 
 export interface Parts {
   readonly request: SessionRequest | null
+  /** From the readiness. */
+  readonly state: SessionInfo['state']
   readonly stop: Stop
   readonly workspace: Workspace
   readonly machine: Machine
@@ -29,7 +31,7 @@ export function describeSession(parts: Parts): SessionInfo {
   return {
     id: request?.id ?? null,
     generation: history?.generation ?? null,
-    state: stop.state,
+    state: parts.state,
     reason: stop.reason,
     resumed: history?.resumed ?? false,
     recovered: (history?.recovery.length ?? 0) > 0,

@@ -29,7 +29,10 @@ export async function startMisconfigured(
   version: string,
 ): Promise<Daemon> {
   const reason = bad.map(({ message }) => message).join('; ')
-  const reasons = bad.map(({ message }) => `configuration: ${message}`)
+  const reasons = bad.map(({ message }) => ({
+    code: 'misconfigured' as const,
+    message: `configuration: ${message}`,
+  }))
   const field = bad[0]?.key ?? undefined
   const refusal = () =>
     new GuestdError('misconfigured', reason, field === undefined ? {} : { field })

@@ -1,51 +1,74 @@
-/** Whether commands would be taken now, and if not, why. */
+/** Whether commands would be taken now, and if not, why: `/readyz`, the session and the events read it here. */
 import type { Config } from '../config.ts'
+import type { ReadinessReason, ReasonCode, SessionInfo } from '../protocol/schemas.ts'
 import type { Workspace } from '../session/workspace.ts'
 import { findUser } from '../sys/users.ts'
 import { fullPlaces } from './space.ts'
 import type { Stop } from './stop.ts'
 
-export interface Readiness {
+export interface Ready {
   readonly ready: boolean
-  /** In plain words; empty when it is ready. */
-  readonly reasons: readonly string[]
+  /** `ready` exactly where `ready` is true. */
+  readonly state: SessionInfo['state']
+  /** Empty when it is ready. */
+  readonly reasons: readonly ReadinessReason[]
 }
 
 export interface ReadinessOptions {
   readonly config: Pick<Config, 'runDir' | 'user'>
   readonly stop: Pick<Stop, 'state'>
-  readonly workspace: Pick<Workspace, 'state'>
-  /** What has to be said first; `null`: nothing. */
+  readonly workspace: Pick<Workspace, 'state' | 'code'>
+  /** Why guestd waits for the host; `null`: it does not. */
   readonly waitsFor: () => string | null
 }
 
-/** Looks anew with each call. */
-export function createReadiness(options: ReadinessOptions): () => Readiness {
+/** Reasons that pass without anything being wrong. */
+const startCodes: readonly ReasonCode[] = ['starting', 'waiting_for_session']
+
+/** Evaluates anew with each call. */
+export function createReadiness(options: ReadinessOptions): () => Ready {
   const { config, stop, workspace, waitsFor } = options
   const places = [
     { name: 'root file system', path: '/' },
     { name: 'runDir', path: config.runDir },
   ]
+
+  const workspaceReason = (): ReadinessReason[] => {
+    const code = workspace.code()
+    // The wait for the session has a reason of its own.
+    if (code === null || code === 'waiting_for_session') return []
+    return [{ code, message: `workspace: ${workspace.state().reason}` }]
+  }
+
   return () => {
-    const { ok, reason } = workspace.state()
+    // At the end nothing else matters.
+    if (stop.state !== 'ready') {
+      const message = `guestd is ${stop.state}`
+      return { ready: false, state: stop.state, reasons: [{ code: stop.state, message }] }
+    }
     const waiting = waitsFor()
-    const reasons = [
-      ...(stop.state === 'ready' ? [] : [`guestd is ${stop.state}`]),
-      ...(isKnown(config.user) ? [] : [`user: there is no user ${config.user}`]),
-      ...(waiting === null ? [] : [waiting]),
-      // It may wait for the same.
-      ...(ok || reason === waiting ? [] : [`workspace: ${reason}`]),
-      ...fullPlaces(places),
+    const reasons: ReadinessReason[] = [
+      ...reasonOf('user_unknown', userProblem(config.user)),
+      ...reasonOf('waiting_for_session', waiting),
+      ...workspaceReason(),
+      ...fullPlaces(places).map(message => ({ code: 'disk_full' as const, message })),
     ]
-    return { ready: reasons.length === 0, reasons }
+    const ready = reasons.length === 0
+    const starts = reasons.every(({ code }) => startCodes.includes(code))
+    return { ready, state: ready ? 'ready' : starts ? 'starting' : 'not_ready', reasons }
   }
 }
 
+function reasonOf(code: ReasonCode, message: string | null): ReadinessReason[] {
+  return message === null ? [] : [{ code, message }]
+}
+
 /** The user may be made later: it is looked up for every command. */
-function isKnown(user: Config['user']): boolean {
+function userProblem(user: Config['user']): string | null {
   try {
-    return user === null || findUser(user) !== null
+    if (user === null || findUser(user) !== null) return null
   } catch {
-    return false
+    // Reported below.
   }
+  return `user: there is no user ${user}`
 }

@@ -1,14 +1,16 @@
 /** What `systemctl status` shows of guestd, in one line. */
-import type { SessionInfo } from '../protocol/schemas.ts'
+import type { ReadinessReason, SessionInfo } from '../protocol/schemas.ts'
 
 export function statusLine(
   session: SessionInfo,
-  reasons: readonly string[],
+  reasons: readonly ReadinessReason[],
   listening: readonly string[],
 ): string {
   const { running, ended } = session.commands
   return [
-    reasons.length === 0 ? 'Ready' : `Not ready: ${reasons.join(', ')}`,
+    reasons.length === 0
+      ? 'Ready'
+      : `Not ready: ${reasons.map(({ message }) => message).join(', ')}`,
     `serving ${listening.join(', ')}`,
     `${running} ${running === 1 ? 'command' : 'commands'} running, ${ended} ended`,
     `workspace ${session.workspace.path}`,

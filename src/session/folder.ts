@@ -90,6 +90,7 @@ export async function openFolder(
         usage: why === null ? (usage?.usage ?? null) : null,
       }
     },
+    code: () => (reason() === null ? null : 'workspace_unavailable'),
     // What is wrong with the folder is seen by the launch itself.
     admit(cwd) {
       if (hold.reason !== null && isBelow(cwd, path) && reasonOf(path) === null)

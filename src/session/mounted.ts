@@ -39,7 +39,8 @@ interface Mounted {
 const RETRY_MS = 2_000
 /** A mount that takes longer, as of a long journal, goes on while guestd serves already. */
 const START_WAIT_MS = 3_000
-const WAITS_FOR_SESSION = 'the host has not said which session this is: PUT /v1/session'
+const BEING_MOUNTED = 'it is being mounted'
+const WAITS_FOR_SESSION = 'the host has not set the session: PUT /v1/session'
 const MOUNTED_ALREADY =
   'it was mounted before this was said, and from now on no command is started; those that run go on. With requireSession it would not have been mounted'
 /** Of the steps after a flush that took all of its time, each has a few seconds still. */
@@ -59,7 +60,7 @@ export function openMounted(
   const { log, tell } = around
   let mounted: Mounted | null = null
   let owner = firstOwner
-  let reason = 'it is being mounted'
+  let reason = BEING_MOUNTED
   let mismatch: GuestdError | null = null
   /** It is mounted, and the host has said another session than its own. */
   let refused: string | null = null
@@ -134,6 +135,12 @@ export function openMounted(
       enforcedFor: mounted?.volume.hasReserve ? 'users' : 'everyone',
       usage: mounted?.fullness.usage() ?? null,
     }),
+    code() {
+      if (refused !== null || mismatch !== null) return 'session_mismatch'
+      if (mounted !== null) return null
+      if (reason === WAITS_FOR_SESSION) return 'waiting_for_session'
+      return reason === BEING_MOUNTED ? 'starting' : 'workspace_unavailable'
+    },
     async top(count) {
       if (mounted === null) throw absent()
       return await readTop(path, { fd: mounted.volume.fd, count, limitMs: TOP_LIMIT_MS })

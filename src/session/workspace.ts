@@ -1,6 +1,12 @@
 /** The workspace: a folder, or an ext4 on a device that guestd mounts. */
 import type { Log } from '../log.ts'
-import type { Receipt, StopReason, WorkspaceInfo, WorkspaceTop } from '../protocol/schemas.ts'
+import type {
+  ReasonCode,
+  Receipt,
+  StopReason,
+  WorkspaceInfo,
+  WorkspaceTop,
+} from '../protocol/schemas.ts'
 import type { Tell } from './events.ts'
 import { openFolder } from './folder.ts'
 import type { History } from './history.ts'
@@ -41,6 +47,8 @@ export interface Around {
 export interface Workspace {
   readonly path: string
   state(): WorkspaceInfo
+  /** Why it cannot be used, as a code; `null`: it can. */
+  code(): ReasonCode | null
   /** @throws GuestdError `workspace_unavailable` */
   top(count: number): Promise<WorkspaceTop>
   /** Of the volume; `null` for a folder, or while there is none. */

@@ -56,9 +56,9 @@ t.test('while commands take their grace guestd answers, and takes no more', asyn
   const { pid } = guestd
   process.kill(pid, 'SIGTERM')
   await until(async () => (await guestd.request('GET', '/readyz')).status === 503)
-  t.match((await guestd.request('GET', '/readyz')).json(), {
+  t.same((await guestd.request('GET', '/readyz')).json(), {
     ready: false,
-    reasons: ['guestd is stopping'],
+    reasons: [{ code: 'stopping', message: 'guestd is stopping' }],
   })
   t.match((await guestd.request('GET', '/v1/session')).json(), { state: 'stopping' })
   t.equal((await guestd.request('GET', '/healthz')).status, 200)

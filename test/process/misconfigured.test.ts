@@ -25,7 +25,8 @@ t.test('bad settings are served over inherited sockets, and nothing else is', as
   const guestd = await startMisconfigured(t)
   t.match(await ask(guestd, 'GET', '/healthz'), { status: 200, body: { alive: true } })
   const readiness = await ask(guestd, 'GET', '/readyz')
-  t.match(readiness, { status: 503, body: { ready: false, reasons: BAD_KEYS } })
+  const reasons = BAD_KEYS.map(message => ({ code: 'misconfigured', message }))
+  t.match(readiness, { status: 503, body: { ready: false, reasons } })
   const { body } = await ask(guestd, 'GET', '/v1/session')
   t.match(body, { state: 'misconfigured', reason: /nope.*; env.*; killGraceMs/ })
   for (const [method, path] of [

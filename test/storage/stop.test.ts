@@ -50,7 +50,8 @@ t.test('a stop by the API tells its steps, unmounts, and leaves guestd as stoppe
   const info = await session(guestd)
   t.match(info, { state: 'stopped', lastStop: { how: 'unmount', clean: true } })
   t.equal((await guestd.request('GET', '/healthz')).status, 200)
-  t.match((await guestd.request('GET', '/readyz')).json().reasons, ['guestd is stopped'])
+  const { reasons } = (await guestd.request('GET', '/readyz')).json()
+  t.same(reasons, [{ code: 'stopped', message: 'guestd is stopped' }])
   const others = [
     ['POST', '/v1/commands', { command: 'true', cwd: '/' }],
     ['GET', '/v1/commands', undefined],

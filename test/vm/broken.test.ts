@@ -4,9 +4,13 @@ import { writeFileSync } from 'node:fs'
 import path from 'node:path'
 import t from 'tap'
 import { makeVolume } from '../../rootfs/volume.ts'
+import type { Health } from '../../src/client/index.ts'
 import { makeScratch } from '../helpers/scratch.ts'
 import { asRoot, openClient, run } from './ask.ts'
 import { bootGuest } from './harness.ts'
+
+/** The reasons in words, one a line. */
+const words = (reasons: Health['reasons']) => reasons.map(({ message }) => message).join('\n')
 
 /** A command of root's that needs no workspace. */
 const elsewhere = (command: string) => ({ command, user: 'root', cwd: '/' })
@@ -16,8 +20,8 @@ t.test('without its volume', async t => {
   const client = openClient(t, guest)
   const { ready, reasons } = await client.health()
   t.equal(ready, false)
-  t.match(reasons.join('\n'), /guestd-workspace/, 'it says what it looked for')
-  t.match(reasons.join('\n'), /\/dev\/vda .*squashfs/, 'and what it saw')
+  t.match(words(reasons), /guestd-workspace/, 'it says what it looked for')
+  t.match(words(reasons), /\/dev\/vda .*squashfs/, 'and what it saw')
   await t.rejects(run(client, { command: 'true' }), { code: 'workspace_unavailable' })
   t.equal((await run(client, elsewhere('echo works'))).out, 'works\n', 'without it root can look')
   const status = await guest.guestctl(['status'])
@@ -31,10 +35,10 @@ t.test('without its volume', async t => {
   await t.test('and with a full root', async t => {
     await run(client, elsewhere('head -c 1G /dev/zero >/fill; true'))
     const { reasons } = await client.health()
-    t.match(reasons.join('\n'), /\/ is full|root.*full|full.*\//, reasons.join('; '))
+    t.match(words(reasons), /\/ is full|root.*full|full.*\//, words(reasons))
     t.match(await run(client, elsewhere('echo works')), { out: 'works\n', exitCode: 0 })
     await run(client, elsewhere('rm /fill'))
-    t.notMatch((await client.health()).reasons.join('\n'), /full/)
+    t.notMatch(words((await client.health()).reasons), /full/)
   })
 })
 
@@ -45,7 +49,7 @@ t.test('with a file system on the volume that nobody knows', async t => {
   const client = openClient(t, guest)
   const { ready, reasons } = await client.health()
   t.equal(ready, false)
-  t.match(reasons.join('\n'), /\/dev\/vdb \(8 MiB\) is nothing that guestd knows/)
+  t.match(words(reasons), /\/dev\/vdb \(8 MiB\) is nothing that guestd knows/)
   t.match(await run(client, elsewhere('echo works')), { out: 'works\n' })
   t.match((await guest.guestctl(['status'])).out, /is nothing that guestd knows/)
 })
@@ -58,7 +62,7 @@ t.test('with settings that are wrong', async t => {
   const client = openClient(t, guest)
   const { ready, reasons } = await client.health()
   t.equal(ready, false)
-  t.match(reasons.join('\n'), /configuration: .*limits\.pid/)
+  t.match(words(reasons), /configuration: .*limits\.pid/)
   await t.rejects(run(client, { command: 'true' }), { code: 'misconfigured' })
   t.match((await guest.guestctl(['status'])).out, /limits\.pid/)
 })

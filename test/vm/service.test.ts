@@ -67,10 +67,13 @@ t.test('guestd goes last when memory is short, and sees the mounts of the machin
 
 t.test('a full root file system is told, and is no reason to be any less alive', async t => {
   await asRoot(client, 'dd if=/dev/zero of=/fill bs=64k 2>/dev/null || true')
-  t.match(await client.health(), { ready: false, reasons: [/^root file system: \/ is full/] })
-  t.match(await client.session(), { state: 'ready' })
+  t.match(await client.health(), {
+    ready: false,
+    reasons: [{ code: 'disk_full', message: /^root file system: \/ is full/ }],
+  })
+  t.match(await client.session(), { state: 'not_ready' })
   await asRoot(client, 'rm /fill')
-  t.match(await client.health(), { ready: true, reasons: [] })
+  t.same(await client.health(), { alive: true, ready: true, reasons: [] })
 })
 
 t.test(
@@ -110,7 +113,10 @@ t.test('bad settings are told to the host, and taken back once they are mended',
     until journalctl -u guestd | grep -q '"route":"/v1/commands","status":503'; do sleep 0.2; done
     mv good config.json; systemctl restart guestd`)
   await untilSession(({ state }) => state === 'misconfigured')
-  t.match(await client.health(), { ready: false, reasons: [/^configuration: killGraceMs: "soon"/] })
+  t.match(await client.health(), {
+    ready: false,
+    reasons: [{ code: 'misconfigured', message: /^configuration: killGraceMs: "soon"/ }],
+  })
   const { code, err } = await guest.run('true')
   t.equal(code, 125)
   t.match(err, /killGraceMs.*\(misconfigured\)/)

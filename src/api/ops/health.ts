@@ -1,19 +1,12 @@
 /** GET /healthz and GET /readyz */
 
 import * as Type from 'typebox'
+import { Readiness } from '../../protocol/schemas.ts'
 import type { ApiOptions, App } from '../context.ts'
 
 const Alive = Type.Object(
   { alive: Type.Literal(true) },
   { description: 'guestd answers, whatever the state of the session' },
-)
-
-const Readiness = Type.Object(
-  {
-    ready: Type.Boolean({ description: 'Commands are taken and find what they need' }),
-    reasons: Type.Array(Type.String(), { description: 'Why not' }),
-  },
-  { description: 'Whether commands are taken and find what they need' },
 )
 
 export function serveHealth(app: App, { health }: ApiOptions): void {

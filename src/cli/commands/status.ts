@@ -31,11 +31,11 @@ export const status: CliCommand = {
   },
 }
 
-function factsOf(session: SessionInfo, { ready, reasons }: Health): Fact[] {
+function factsOf(session: SessionInfo, health: Health): Fact[] {
   const { workspace, cgroup, limits, commands } = session
-  const state = session.state === 'ready' && !ready ? 'not ready' : session.state
+  const reasons = health.reasons.map(({ message }) => message)
   const beginning: Fact[] = [
-    ['State', state],
+    ['State', session.state.replace('_', ' ')],
     ['Because', reasons],
   ]
   const end: Fact[] = [
@@ -87,12 +87,16 @@ const stopReasons: Readonly<Record<string, string>> = {
 }
 
 function stoppedBy({ state, reason }: SessionInfo): string[] {
-  return state === 'ready' || reason === null ? [] : [stopReasons[reason] ?? reason]
+  return isEnding(state) && reason !== null ? [stopReasons[reason] ?? reason] : []
+}
+
+function isEnding(state: SessionInfo['state']): boolean {
+  return state === 'stopping' || state === 'stopped'
 }
 
 /** Nothing where it has ended, or is about to. */
 function endText({ state, idleMs, lifetimeMs, idleSince, endsAt }: SessionInfo): string[] {
-  if (state !== 'ready') return []
+  if (isEnding(state)) return []
   const idle = idleMs === 0 ? [] : [`${formatDuration(idleMs)} without work`]
   const lifetime = lifetimeMs === 0 ? [] : [`${formatDuration(lifetimeMs)} of life`]
   const limits = [...idle, ...lifetime].join(' or ')

@@ -4,6 +4,7 @@ import type { Static, TProperties } from 'typebox'
 import * as Type from 'typebox'
 import { causes } from '../frames.ts'
 import { count, nullable } from './parts.ts'
+import { ReadinessReason } from './readiness.ts'
 import { receiptFields, StopReason } from './receipt.ts'
 import { Reset, usageFields } from './workspace.ts'
 
@@ -32,9 +33,16 @@ const id = Type.String({ description: 'Id of the command' })
 
 export const SessionEvent = Type.Union(
   [
-    event('ready', 'guestd serves', {
-      version: Type.String({ description: 'Version of guestd' }),
-      restarted: Type.Boolean({ description: 'It has been started before in this boot' }),
+    event(
+      'ready',
+      'Commands are taken: /readyz is 200. At the start, or later, and after each not_ready',
+      {
+        version: Type.String({ description: 'Version of guestd' }),
+        restarted: Type.Boolean({ description: 'It has been started before in this boot' }),
+      },
+    ),
+    event('not_ready', '/readyz is 503. At the start, and whenever the codes change', {
+      reasons: Type.Array(ReadinessReason, { description: 'As /readyz has them' }),
     }),
     event('session_set', 'The host has said which session this is', {
       id: Type.String({ description: 'Id of the session' }),

@@ -14,8 +14,9 @@ export const SessionInfo = Type.Object(
   {
     id: nullable(Type.String(), 'Id of the session; null until the host hands it over'),
     generation: nullableCount('How many times the workspace has been started; null: unknown'),
-    state: Type.Enum(['starting', 'ready', 'stopping', 'stopped', 'misconfigured'], {
-      description: 'Where in its life guestd is',
+    state: Type.Enum(['starting', 'ready', 'not_ready', 'stopping', 'stopped', 'misconfigured'], {
+      description:
+        'As /readyz: "ready" exactly where that is 200. "starting": only its start, or the host that has not set the session, keeps it; "not_ready": another reason does',
     }),
     reason: nullable(
       Type.String(),
