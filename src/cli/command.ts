@@ -22,6 +22,8 @@ export interface CliCommand {
   readonly options: readonly OptionRow[]
   /** Paragraphs below the options. */
   readonly details: string
+  /** Until when `--wait` waits; default: until guestd answers. `volume` needs no guest. */
+  readonly waitsUntil?: 'ready' | 'answers' | 'nothing'
   /** Options end at the first operand, so that those of a command to run are its own. */
   readonly stopsAtOperand?: true
   /** Returns the exit code. */

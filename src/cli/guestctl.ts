@@ -23,6 +23,7 @@ import { GivenUp } from './forward-signals.ts'
 import { commandHelp, commonOptions, topHelp, topOptions } from './help.ts'
 import { checkArguments, ownVariable } from './raw-text.ts'
 import { OutputClosed, type Sink } from './sink.ts'
+import { parseDuration } from './values.ts'
 
 export const commands: readonly CliCommand[] = [
   run,
@@ -91,7 +92,12 @@ async function dispatch(
     stopsAtOperand: command.stopsAtOperand === true,
   })
   if (args.has('help')) return await print(around, commandHelp(command))
-  return await command.run(args, contextOf(around, top, args))
+  const context = contextOf(around, top, args)
+  const wait = args.value('wait') ?? top.value('wait')
+  const until = command.waitsUntil ?? 'answers'
+  const timeoutMs = wait === undefined ? null : parseDuration('--wait', wait)
+  if (timeoutMs !== null && until !== 'nothing') await context.client().ready({ timeoutMs, until })
+  return await command.run(args, context)
 }
 
 function find(word: string | undefined): CliCommand {

@@ -10,6 +10,11 @@ export const commonOptions: readonly OptionRow[] = [
     value: 'URI',
     help: 'Where guestd is; default: GUESTCTL_CONNECT',
   },
+  {
+    name: 'wait',
+    value: 'TIME',
+    help: 'Wait this long for a guest that starts: 60s; run, flush and status until it is ready',
+  },
   { name: 'verbose', help: 'Tell of lost connections and of what lives on, on stderr' },
   { name: 'help', short: 'h', help: 'Print this and exit' },
 ]

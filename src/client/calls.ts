@@ -11,6 +11,7 @@ import type {
 } from '../protocol/schemas.ts'
 import type { GuestdClient } from './client.ts'
 import { ConnectError } from './connect-error.ts'
+import { waitUntilReady } from './ready.ts'
 import { commandPath } from './request.ts'
 import { stopSession } from './stop.ts'
 import { CLIENT_API_VERSION, type Transport } from './transport.ts'
@@ -23,6 +24,7 @@ export type Calls = Pick<
   | 'signal'
   | 'session'
   | 'health'
+  | 'ready'
   | 'handOver'
   | 'flush'
   | 'stop'
@@ -36,8 +38,25 @@ interface Readiness {
 }
 
 export function createCalls(transport: Transport): Calls {
-  const get = async <T>(path: string, signal: AbortSignal | undefined): Promise<T> =>
-    await transport.json<T>({ method: 'GET', path, signal })
+  const get = async <T>(
+    path: string,
+    signal: AbortSignal | undefined,
+    timeoutMs?: number,
+  ): Promise<T> => await transport.json<T>({ method: 'GET', path, signal, timeoutMs })
+
+  const session = async (signal: AbortSignal | undefined, timeoutMs?: number) => {
+    const info = await get<SessionInfo>('/v1/session', signal, timeoutMs)
+    if (info.apiVersion === CLIENT_API_VERSION) return info
+    throw new ConnectError('version_mismatch', transport.at, {
+      detail: `guestd ${info.version} has API version ${info.apiVersion}, this client ${CLIENT_API_VERSION}`,
+    })
+  }
+
+  const health = async (signal: AbortSignal | undefined, timeoutMs?: number) => {
+    const exchange = { method: 'GET', path: '/readyz', signal, timeoutMs, alsoFine: [503] } as const
+    const { ready, reasons } = await transport.json<Readiness>(exchange)
+    return { alive: true, ready, reasons }
+  }
 
   return {
     list: async ({ state, signal } = {}) => {
@@ -60,13 +79,7 @@ export function createCalls(transport: Transport): Calls {
         signal,
         fresh: true,
       }),
-    session: async ({ signal } = {}) => {
-      const session = await get<SessionInfo>('/v1/session', signal)
-      if (session.apiVersion === CLIENT_API_VERSION) return session
-      throw new ConnectError('version_mismatch', transport.at, {
-        detail: `guestd ${session.version} has API version ${session.apiVersion}, this client ${CLIENT_API_VERSION}`,
-      })
-    },
+    session: async ({ signal } = {}) => await session(signal),
     handOver: async (request, { signal } = {}) =>
       await transport.json<SessionInfo>({
         method: 'PUT',
@@ -88,14 +101,15 @@ export function createCalls(transport: Transport): Calls {
       return await transport.json<WorkspaceTop>({ method: 'GET', path, signal, slow: true })
     },
     stop: ({ signal } = {}) => stopSession(transport, signal),
-    health: async ({ signal } = {}) => {
-      const { ready, reasons } = await transport.json<Readiness>({
-        method: 'GET',
-        path: '/readyz',
-        signal,
-        alsoFine: [503],
-      })
-      return { alive: true, ready, reasons }
-    },
+    health: async ({ signal } = {}) => await health(signal),
+    ready: async (options = {}) =>
+      await waitUntilReady(
+        {
+          at: transport.at,
+          health: async (timeoutMs, signal) => await health(signal, timeoutMs),
+          session: async (timeoutMs, signal) => await session(signal, timeoutMs),
+        },
+        options,
+      ),
   }
 }

@@ -37,6 +37,11 @@ export interface ClientOptions {
   readonly connect: string | Address
   /** Longest time without anything new, in milliseconds; 0: never re-attach. Default: 30,000. */
   readonly reattachLimitMs?: number
+  /**
+   * How long a guestd that has never answered is tried again, in milliseconds; 0: not at all. Default: 0.
+   * What may not happen twice (`signal`, `stop`) is repeated only where there was no connection.
+   */
+  readonly connectRetryMs?: number
   /** Limit for opening one connection, in milliseconds. Default: 10,000. */
   readonly connectTimeoutMs?: number
   /**
@@ -76,6 +81,13 @@ export interface EventsOptions extends CallOptions {
   readonly follow?: boolean
 }
 
+export interface ReadyOptions extends CallOptions {
+  /** Longest wait in milliseconds; 0: one attempt. The last attempt has 2 s. Default: 60,000. */
+  readonly timeoutMs?: number
+  /** `answers`: also a guestd that is not ready, such as one that waits for its session. Default: `ready`. */
+  readonly until?: 'ready' | 'answers'
+}
+
 export interface Health {
   readonly alive: boolean
   readonly ready: boolean
@@ -111,6 +123,12 @@ export interface GuestdClient {
   events(options?: EventsOptions): AsyncGenerator<SessionEvent, void, void>
   health(options?: CallOptions): Promise<Health>
   /**
+   * Waits until guestd takes commands: over a guest that is not there yet, and a workspace that is being
+   * checked. After the time limit it rejects with the last error, a ConnectError: `not_ready` where guestd
+   * answers. What cannot pass rejects at once, as a guestd that has stopped does.
+   */
+  ready(options?: ReadyOptions): Promise<Health>
+  /**
    * Sets which session this is. Called again with the same id and runtimeVersion, it renews the rest: environment,
    * limits, idle and lifetime limit.
    */
@@ -139,6 +157,7 @@ export function createClient(options: ClientOptions): GuestdClient {
   const transport = createTransport(address, {
     connectTimeoutMs: options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS,
     requestTimeoutMs: options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS,
+    connectRetryMs: options.connectRetryMs ?? 0,
     headers: options.headers ?? {},
   })
   const calls = createCalls(transport)

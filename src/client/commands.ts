@@ -149,6 +149,7 @@ export function createCommands(options: CommandsOptions): Commands {
                 body,
                 signal,
                 timeoutMs,
+                repeatable: true,
               }),
       )
     },
@@ -165,6 +166,7 @@ export function createCommands(options: CommandsOptions): Commands {
             body,
             signal,
             timeoutMs,
+            repeatable: true,
           } as const
           return await transport.json<RunAccepted>(exchange)
         } catch (error) {

@@ -32,6 +32,8 @@ const adviceTable = {
     `the guestd at ${at} speaks another version of the API${because(detail)}: use the guestctl or the guestd/client of guestd's own version`,
   unsupported: (at, detail) =>
     `this machine cannot connect to ${at}${because(detail)}: load the vsock module of the kernel, or reach the guest by its Unix socket with firecracker:UDS_PATH:PORT`,
+  not_ready: (at, detail) =>
+    `the guestd at ${at} answers, but is not ready${because(detail)}: wait, or see 'guestctl status'`,
   lost: (at, detail) =>
     `the connection to ${at} was lost${because(detail)}: check that the guest still runs, then try again`,
 } as const satisfies Record<string, Advice>
@@ -48,6 +50,14 @@ export class ConnectError extends Error {
   /** The address as it was given. */
   readonly address: string
 
+  /**
+   * Another attempt can succeed without any change by the caller. After `lost` and `timeout` the request may
+   * have been carried out: repeat only what may happen twice, or has an id.
+   */
+  get retryable(): boolean {
+    return retryableCodes.has(this.code)
+  }
+
   /** @param options.detail what was seen, put in parentheses in the sentence */
   constructor(
     code: ConnectErrorCode,
@@ -62,6 +72,16 @@ export class ConnectError extends Error {
     this.address = address
   }
 }
+
+/** What a guest that starts, or comes back, shows meanwhile. */
+const retryableCodes: ReadonlySet<ConnectErrorCode> = new Set([
+  'lost',
+  'refused',
+  'no_socket',
+  'no_guest_listener',
+  'timeout',
+  'not_ready',
+])
 
 /** Errors of connect(2), by name. What is not here is `lost`. */
 const codesOfConnect: Readonly<Record<string, ConnectErrorCode>> = {

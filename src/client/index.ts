@@ -38,6 +38,7 @@ export {
   type GuestdClient,
   type Health,
   type OutputOptions,
+  type ReadyOptions,
 } from './client.ts'
 export type { CollectedResult, CommandResult } from './collect.ts'
 export { ADDRESS_FORMS, ConnectError, type ConnectErrorCode } from './connect-error.ts'

@@ -2,7 +2,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { GuestdError } from '../errors.ts'
-import { ConnectError, type ConnectErrorCode } from './connect-error.ts'
+import { ConnectError } from './connect-error.ts'
 
 /** Waits between attempts: at once, then from the first of these, doubling up to the second. */
 const FIRST_WAIT_MS = 25
@@ -79,19 +79,10 @@ export function createPatience({ limitMs, isProven, onLost }: PatienceOptions): 
   }
 }
 
-/** What a guest that restarts, or a socket that comes back, shows meanwhile. */
-const passing: ReadonlySet<ConnectErrorCode> = new Set([
-  'lost',
-  'refused',
-  'no_socket',
-  'no_guest_listener',
-  'timeout',
-])
-
 /** The first failure is worth another attempt only if a connection stood. */
 function isWorthAnother(error: unknown, lostBefore: boolean): error is ConnectError | GuestdError {
   if (error instanceof ConnectError) {
-    return lostBefore ? passing.has(error.code) : error.code === 'lost'
+    return lostBefore ? error.retryable : error.code === 'lost'
   }
   return lostBefore && error instanceof GuestdError && error.code === 'starting'
 }

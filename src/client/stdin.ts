@@ -137,6 +137,7 @@ async function sendPiece(
         body: { type: 'application/octet-stream', bytes: piece.subarray(from - offset) },
         signal,
         slow: true,
+        repeatable: true,
         timeoutMs: patience.attemptLimitMs(),
       })
       patience.progress()

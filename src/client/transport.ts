@@ -2,6 +2,7 @@
 
 import http from 'node:http'
 import { Duplex } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { GuestdError } from '../errors.ts'
 import { type Address, formatAddress } from './address.ts'
 import { ConnectError, fromConnect, fromConnection, IMAGE_PORT } from './connect-error.ts'
@@ -16,6 +17,10 @@ const MAX_IDLE_SOCKETS = 16
 /** Largest reply read whole: a list of 1,000 commands, each with 1,024 characters of its text. */
 const MAX_REPLY_BYTES = 16 * 1024 * 1024
 
+/** Waits between attempts to reach a guestd that has never answered. */
+const FIRST_RETRY_MS = 25
+const LONGEST_RETRY_MS = 1_000
+
 /** The version of the API that the paths of this client name; the protocol's `API_VERSION`. */
 export const CLIENT_API_VERSION = '1'
 
@@ -29,6 +34,8 @@ export interface Exchange {
   readonly alsoFine?: readonly number[]
   /** On a connection of its own: for what must not be sent twice. */
   readonly fresh?: boolean
+  /** A POST that carries an id or an offset, so that sent twice it happens once. */
+  readonly repeatable?: boolean
   /**
    * The reply waits for a command or a disk. After the time limit guestd is asked whether it is alive,
    * and an answer gives the request as much time again.
@@ -62,6 +69,8 @@ export interface TransportOptions {
   readonly connectTimeoutMs: number
   /** Limit for the head of a reply, and for silence in a reply that is read whole, in milliseconds; 0: none. */
   readonly requestTimeoutMs: number
+  /** How long a guestd that has never answered is tried again, in milliseconds; 0: not at all. */
+  readonly connectRetryMs: number
   /** Sent with every request. */
   readonly headers: Readonly<Record<string, string>>
 }
@@ -73,6 +82,20 @@ export function createTransport(address: Address, options: TransportOptions): Tr
   let proven = false
 
   const send = async (exchange: Exchange): Promise<http.IncomingMessage> => {
+    const deadline = performance.now() + options.connectRetryMs
+    for (let waitMs = FIRST_RETRY_MS; ; waitMs = Math.min(waitMs * 2, LONGEST_RETRY_MS)) {
+      try {
+        return await sendOnce(exchange)
+      } catch (error) {
+        const isLate = performance.now() + waitMs > deadline
+        if (proven || isLate || !mayRepeat(error, exchange)) throw error
+        await sleep(waitMs, undefined, { signal: exchange.signal }).catch(() => {})
+        exchange.signal?.throwIfAborted()
+      }
+    }
+  }
+
+  const sendOnce = async (exchange: Exchange): Promise<http.IncomingMessage> => {
     const agent = exchange.fresh === true ? single : pool
     const headers = headersOf(exchange, address, options)
     const limitMs = shorterLimit(options.requestTimeoutMs, exchange.timeoutMs)
@@ -122,6 +145,13 @@ export function createTransport(address: Address, options: TransportOptions): Tr
     },
     close: () => pool.destroy(),
   }
+}
+
+/** Whether the same request may be sent again, by what became of it. */
+function mayRepeat(error: unknown, { method, repeatable }: Exchange): boolean {
+  if (!(error instanceof ConnectError && error.retryable)) return false
+  const wasSent = error.code === 'lost' || error.code === 'timeout'
+  return !wasSent || method !== 'POST' || repeatable === true
 }
 
 /** Whether the connection ended under a request, so that the outcome is not known. */

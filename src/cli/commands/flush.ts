@@ -12,6 +12,7 @@ export const flush: CliCommand = {
   options: [{ name: 'json', help: 'Print the receipt as JSON' }],
   details: `It succeeds when all that was written before is on the device, and no write has failed since the
 workspace was mounted.`,
+  waitsUntil: 'ready',
   run: async (args, { client, stdout }) => {
     noOperands(args)
     const receipt = await client().flush()

@@ -44,6 +44,7 @@ may go on. A lost connection re-attaches by itself.
   guestctl run -C src -e CI=1 --timeout 10m -- npm test
   tar c . | guestctl run -i -- tar x`,
   stopsAtOperand: true,
+  waitsUntil: 'ready',
   run: async (args, context) => {
     const request: RunRequest = {
       ...readRequest(args, context.env),

@@ -15,7 +15,9 @@ export const status: CliCommand = {
     { name: 'top', help: 'Also tell who takes the space of the workspace' },
     { name: 'json', help: 'Print it as JSON' },
   ],
-  details: 'It succeeds wherever guestd answers, ready or not.',
+  details: `It succeeds wherever guestd answers, ready or not. With --wait it succeeds only where guestd is ready
+within that time: 'guestctl --wait 0 status' asks once.`,
+  waitsUntil: 'ready',
   run: async (args, { client, stdout }) => {
     noOperands(args)
     const guest = client()

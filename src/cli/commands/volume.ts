@@ -41,6 +41,7 @@ A volume that is in use is left alone: inspect and check are refused, with who h
 In use is one with a lock of QEMU's kind, with a loop device or a mount, or open for writing; processes
 of other users only root can see. check ends with ${exitCodes.ownError} when the file system is not sound, list and
 sweep when a file could not be read or deleted.`,
+  waitsUntil: 'nothing',
   run: async (args, context) => {
     const [verb, path, extra] = args.operands
     const act = Object.hasOwn(verbs, verb ?? '') ? verbs[verb ?? ''] : undefined
