@@ -5,6 +5,7 @@
 
 import { type BadSetting, type Complain, ConfigError } from './config/error.ts'
 import { helpText } from './config/help.ts'
+import { isToken } from './config/keys.ts'
 import { type FromManager, readManager } from './config/manager.ts'
 import {
   type Flags,
@@ -15,6 +16,7 @@ import {
   readSettingsFile,
 } from './config/sources.ts'
 import { type NamedKey, rows, type TableSettings, table } from './config/table.ts'
+import { messageOf } from './util/message-of.ts'
 
 export { type BadSetting, ConfigError } from './config/error.ts'
 export { helpText, settingsMarkdown } from './config/help.ts'
@@ -22,13 +24,18 @@ export type { LogLevel } from './config/table.ts'
 export type { ListenAddress } from './util/listen-uri.ts'
 export { parseListenUri } from './util/listen-uri.ts'
 
-export interface Config extends TableSettings, FromManager {}
+export interface Config extends TableSettings, FromManager {
+  /** The value of `authToken` or the content of `authTokenFile`; null: no token is asked for. */
+  readonly token: string | null
+}
 
 export interface ConfigSources {
   /** Without the interpreter and the script. */
   readonly argv: readonly string[]
   readonly env: Readonly<Record<string, string | undefined>>
   readonly readFile: ReadFile
+  /** Reads a file that has a secret. It throws where others may read or write that file. */
+  readonly readSecret: ReadFile
   /** Id of this process: descriptors are ours only where LISTEN_PID names it. */
   readonly pid: number
   /** Where relative paths begin. */
@@ -62,8 +69,9 @@ export function loadConfig(sources: ConfigSources): Loaded {
     return one === undefined ? row.key.fallback : readValue(row, one, sources.cwd, complain)
   }) as TableSettings
   checkTogether(settings, complain)
+  const token = readToken(settings, sources.readSecret, complain)
   const manager = readManager(sources.env, sources.pid, complain)
-  const config: Config = deepFreeze({ ...settings, ...manager })
+  const config: Config = deepFreeze({ ...settings, ...manager, token })
   if (bad.length > 0) throw new ConfigError(bad, flags.action, config)
   return { action: flags.action, config }
 }
@@ -117,8 +125,36 @@ function readValue(
   return key.fallback
 }
 
+function readToken(
+  { authToken, authTokenFile }: TableSettings,
+  readSecret: ReadFile,
+  complain: Complain,
+): string | null {
+  if (authTokenFile === null) return authToken
+  if (authToken !== null) {
+    complain('authTokenFile', 'authTokenFile: authToken is set too; give one of them')
+    return authToken
+  }
+  try {
+    const token = readSecret(authTokenFile).trim()
+    if (isToken(token)) return token
+    const { allowed } = table.authToken
+    complain('authTokenFile', `authTokenFile: ${authTokenFile} has no token; one is ${allowed}`)
+  } catch (error) {
+    complain('authTokenFile', `authTokenFile: ${authTokenFile}: ${messageOf(error)}`)
+  }
+  return null
+}
+
 function checkTogether(settings: TableSettings, complain: Complain): void {
   const { output, onExpired, onVersionChange, requireSession } = settings
+  const { authToken, authTokenFile, allowUnauthenticated } = settings
+  const tcp = settings.listen.find(one => one.scheme === 'tcp')
+  if (tcp !== undefined && authToken === null && authTokenFile === null && !allowUnauthenticated)
+    complain(
+      'authToken',
+      `authToken: ${tcp.uri} takes a token, as every process of the machine can connect. Set authToken or authTokenFile, or allowUnauthenticated: true`,
+    )
   if (onExpired === 'reset' && !requireSession) {
     complain(
       'onExpired',

@@ -35,6 +35,9 @@ const retryableRow = (status: number, title: string): ErrorRow => ({
 export const errorTable = {
   invalid_request: row(400, 'The request is not valid'),
   invalid_json: row(400, 'The body is not valid JSON'),
+  unauthorized: row(401, 'The request has no valid token'),
+  forbidden_host: row(403, 'The Host of the request is not one of this server'),
+  forbidden_origin: row(403, 'Web pages may not use this server'),
   not_found: row(404, 'There is no such route'),
   command_not_found: row(404, 'There is no command with this id'),
   method_not_allowed: row(405, 'The route does not have this method'),

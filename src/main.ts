@@ -15,6 +15,7 @@ import { exitNow } from './sys/exit.ts'
 import { closeInspector } from './sys/inspector.ts'
 import { keepYoungGenerationSmall } from './sys/memory.ts'
 import { createNotifier, type Notifier } from './sys/notify.ts'
+import { readSecretFile } from './util/secret-file.ts'
 import { version } from './version.ts'
 
 const EXIT_FAILED = 1
@@ -30,6 +31,7 @@ function readSettings(): Loaded | ConfigError {
       argv: process.argv.slice(2),
       env: process.env,
       readFile: path => readFileSync(path, 'utf8'),
+      readSecret: readSecretFile,
       pid: process.pid,
       cwd: process.cwd(),
     })

@@ -2,6 +2,7 @@
 
 import type { RequestListener, Server, ServerOptions } from 'node:http'
 import type { InjectOptions, LightMyRequestResponse } from 'fastify'
+import { createAccess } from './access.ts'
 import { createApp } from './app.ts'
 import type { ApiOptions } from './context.ts'
 import { createDoor } from './door.ts'
@@ -15,7 +16,7 @@ export interface Api {
   readonly serverOptions: ServerOptions
   readonly handler: RequestListener
   /** Sets the rest of a server's limits, and answers what is not HTTP. */
-  guard(server: Server): void
+  guard(server: Server, options: { readonly isTcp: boolean }): void
   /**
    * Stops listening, closes idle connections at once and the others after their reply, or after
    * `limitMs` in any case. `Server.close` would cut off replies that are not sent yet.
@@ -29,13 +30,18 @@ export interface Api {
 
 export function createApi(given: ApiOptions): Api {
   const options = { ...given, log: given.log.child({ component: 'api' }) }
-  const app = createApp(options)
+  const access = createAccess(options.config)
+  const app = createApp(options, access)
   const door = createDoor(options, app.routing)
   return {
     ready: async () => {
       await app.ready()
     },
     ...door,
+    guard(server, { isTcp }) {
+      if (isTcp) access.markTcp(server)
+      door.guard(server)
+    },
     inject: request => app.inject(request),
     close: () => app.close(),
   }

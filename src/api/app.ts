@@ -2,6 +2,7 @@
 
 import type { Server } from 'node:http'
 import { type FastifyError, fastify } from 'fastify'
+import type { Access } from './access.ts'
 import { logAtEnd, logRequests, noteRefusal } from './access-log.ts'
 import type { ApiOptions, App } from './context.ts'
 import { problemOf, sendProblem } from './errors.ts'
@@ -24,7 +25,7 @@ import { createValidator } from './validate.ts'
 const MAX_PARAM_CHARACTERS = 1024
 
 /** The instance is to be made ready before its `routing` is used. */
-export function createApp(options: ApiOptions): App {
+export function createApp(options: ApiOptions, access: Access): App {
   const { log } = options
   const app: App = fastify<Server>({
     logger: false,
@@ -60,6 +61,9 @@ export function createApp(options: ApiOptions): App {
     return sendProblem(reply, problem)
   })
   logRequests(app, log)
+  app.addHook('onRequest', (request, _reply, done) => {
+    done(access.refusal(request) ?? undefined)
+  })
   const { refusal } = options
   if (refusal !== undefined) {
     app.addHook('onRequest', (request, _reply, done) => {

@@ -27,7 +27,7 @@ export interface ApiOptions {
   readonly refusal?: () => GuestdError | null
   readonly config: Pick<
     Config,
-    'bodyTimeoutMs' | 'headersTimeoutMs' | 'keepaliveMs' | 'maxConnections'
+    'bodyTimeoutMs' | 'headersTimeoutMs' | 'keepaliveMs' | 'maxConnections' | 'tcpHosts' | 'token'
   >
   readonly log: Log
   /** Version of guestd. */

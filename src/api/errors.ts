@@ -37,6 +37,7 @@ export function problemBytes(error: GuestdError): Buffer {
 export function sendProblem(reply: FastifyReply, error: GuestdError): FastifyReply {
   reply.removeHeader('connection')
   if (error.code === 'request_timeout') reply.header('connection', 'close')
+  if (error.code === 'unauthorized') reply.header('www-authenticate', 'Bearer realm="guestd"')
   if (error.status in retryAfterSeconds)
     reply.header('retry-after', retryAfterSeconds[error.status])
   return reply

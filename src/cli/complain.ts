@@ -5,6 +5,7 @@ import { messageOf } from '../util/message-of.ts'
 import { UsageError } from './command.ts'
 
 const advice: Partial<Record<ErrorCode, string>> = {
+  unauthorized: 'give --token-file, or set GUESTCTL_TOKEN or GUESTCTL_TOKEN_FILE',
   command_not_found: "'guestctl ps --all' lists the commands that can be asked for",
   command_ended: "'guestctl inspect ID' tells how",
   id_conflict: 'choose another --id, or leave it out',

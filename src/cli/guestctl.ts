@@ -23,6 +23,7 @@ import { GivenUp } from './forward-signals.ts'
 import { commandHelp, commonOptions, topHelp, topOptions } from './help.ts'
 import { checkArguments, ownVariable } from './raw-text.ts'
 import { OutputClosed, type Sink } from './sink.ts'
+import { tokenOption } from './token.ts'
 import { parseDuration } from './values.ts'
 
 export const commands: readonly CliCommand[] = [
@@ -137,6 +138,7 @@ function contextOf(around: Surroundings, top: Arguments, args: Arguments): Conte
       if (connect === undefined || connect === '') throw noAddress()
       client ??= createClient({
         connect,
+        ...tokenOption(args.value('token-file') ?? top.value('token-file'), env),
         // The same error again tells nothing more.
         onLost: ({ message }) => {
           if (message !== lastLoss) remark(`trying again: ${message}`)

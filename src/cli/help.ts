@@ -15,6 +15,11 @@ export const commonOptions: readonly OptionRow[] = [
     value: 'TIME',
     help: 'Wait this long for a guest that starts: 60s; run, flush and status until it is ready',
   },
+  {
+    name: 'token-file',
+    value: 'FILE',
+    help: 'File with the token of guestd; default: GUESTCTL_TOKEN, else GUESTCTL_TOKEN_FILE',
+  },
   { name: 'verbose', help: 'Tell of lost connections and of what lives on, on stderr' },
   { name: 'help', short: 'h', help: 'Print this and exit' },
 ]

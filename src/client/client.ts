@@ -35,6 +35,8 @@ const REQUEST_TIMEOUT_MS = 30_000
 export interface ClientOptions {
   /** `unix:PATH`, `firecracker:UDS_PATH:PORT`, `vsock:CID:PORT` or `tcp:HOST:PORT`. */
   readonly connect: string | Address
+  /** Sent as `Authorization: Bearer` with every request. Default: none. */
+  readonly token?: string
   /** Longest time without anything new, in milliseconds; 0: never re-attach. Default: 30,000. */
   readonly reattachLimitMs?: number
   /**
@@ -158,7 +160,7 @@ export function createClient(options: ClientOptions): GuestdClient {
     connectTimeoutMs: options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS,
     requestTimeoutMs: options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS,
     connectRetryMs: options.connectRetryMs ?? 0,
-    headers: options.headers ?? {},
+    headers: { ...options.headers, ...bearer(options.token) },
   })
   const calls = createCalls(transport)
   const commands = createCommands({
@@ -168,4 +170,8 @@ export function createClient(options: ClientOptions): GuestdClient {
     onLost: options.onLost,
   })
   return { ...calls, ...commands, close: transport.close }
+}
+
+function bearer(token: string | undefined): Readonly<Record<string, string>> {
+  return token === undefined ? {} : { authorization: `Bearer ${token}` }
 }

@@ -128,6 +128,62 @@ export function userName(sentence: string): Key<string | number> {
   })
 }
 
+/** The name or the id of a group. */
+export function groupName(sentence: string): Key<string | number> {
+  return { ...userName(sentence), type: 'group', allowed: 'the name or the id of a group' }
+}
+
+/** A token of RFC 6750 for `Authorization: Bearer`. No error and no `--check` shows it. */
+export function secret(sentence: string): Key<string> {
+  return key({
+    type: 'string',
+    allowed: `${MIN_TOKEN_LENGTH} to ${MAX_TOKEN_LENGTH} letters, digits and - . _ ~ + / =`,
+    sentence,
+    fallback: '',
+    read: value => (typeof value === 'string' && isToken(value) ? { value } : ''),
+    fromText: text => text,
+    // Too short to be read again: the text of `--check` cannot become a token by accident.
+    toJson: () => '(hidden)',
+    hidden: true,
+  })
+}
+
+export function isToken(text: string): boolean {
+  const { length } = text
+  return length >= MIN_TOKEN_LENGTH && length <= MAX_TOKEN_LENGTH && /^[\w.~+/=-]+$/.test(text)
+}
+
+/** The permission bits of a file, in octal; its owner can always read and write it. */
+export function fileMode(fallback: string, sentence: string): Key<string> {
+  return key({
+    type: 'string',
+    allowed: 'the mode of a file in octal, from "0600" to "0666"',
+    sentence,
+    fallback,
+    read: value => (typeof value === 'string' && /^0?6[0246]{2}$/.test(value) ? { value } : ''),
+    fromText: text => text,
+  })
+}
+
+/** Names of hosts, as a Host header has them without the port. */
+export function hostNames(sentence: string): Key<readonly string[]> {
+  return key<readonly string[]>({
+    type: 'list of names',
+    allowed: 'a list (with commas in the environment) of host names or addresses without a port',
+    sentence,
+    fallback: [],
+    read: value =>
+      Array.isArray(value) && value.every(isHostName)
+        ? { value: value.map(one => one.toLowerCase()) }
+        : '',
+    fromText: text => (text === '' ? [] : text.split(',').map(one => one.trim())),
+  })
+}
+
+function isHostName(value: unknown): value is string {
+  return typeof value === 'string' && /^([\w.-]{1,253}|\[[\da-f:.]{2,45}\])$/i.test(value)
+}
+
 /** The same, or nothing: `null` in the file, an empty text in the environment. */
 export function optional<T>(inner: Key<T>): Key<T | null> {
   return {
@@ -175,6 +231,10 @@ export function addresses(sentence: string): Key<readonly ListenAddress[]> {
     toJson: list => list.map(address => address.uri),
   })
 }
+
+/** 32 characters of base64 or hexadecimal have at least 128 bits. */
+const MIN_TOKEN_LENGTH = 32
+const MAX_TOKEN_LENGTH = 512
 
 /** EXT4_LABEL_MAX, as e2label(8) has it. */
 const MAX_LABEL_BYTES = 16

@@ -6,12 +6,16 @@
 import {
   addresses,
   boolean,
+  fileMode,
   fraction,
+  groupName,
+  hostNames,
   integer,
   type Key,
   oneOf,
   optional,
   path,
+  secret,
   userName,
   variables,
   workspace,
@@ -49,6 +53,25 @@ const powerOffs = ['poweroff', 'reboot'] as const
 
 export const table = {
   listen: addresses('Where to serve the API. Nothing is served unasked: there is no default.'),
+  authToken: optional(
+    secret(
+      'The token that every request but GET /healthz carries as Authorization: Bearer, on all listeners; null: none is asked for. A TCP listener takes one.',
+    ),
+  ),
+  authTokenFile: optional(
+    path('', 'A file that has the token, in place of authToken; others may not read or write it.'),
+  ),
+  allowUnauthenticated: boolean(
+    false,
+    'Whether a TCP listener may serve without a token: every process of the machine can then do what guestd can.',
+  ),
+  tcpHosts: hostNames(
+    'Host names that requests over TCP may have in Host, beside localhost and loopback addresses.',
+  ),
+  unixMode: fileMode('0600', 'The mode of the sockets that unix: listeners make.'),
+  unixGroup: optional(
+    groupName("The group of the sockets that unix: listeners make; null: guestd's own."),
+  ),
   workspace: workspace(
     '/mnt/workspace',
     'What commands work in: a folder, or a block device or image file with an ext4, or the label of one.',

@@ -248,7 +248,7 @@ async function openDaemon(opening: Opening): Promise<Daemon> {
     log,
     version,
   })
-  const { listening, drain } = await serve(api, asked.aborted ? [] : addresses(config), log)
+  const { listening, drain } = await serve(api, asked.aborted ? [] : addresses(config), config, log)
   if (!asked.aborted) {
     readyEvents.watch()
     expiry.watch()

@@ -1,6 +1,6 @@
 /** Opening what guestd listens on, and closing it. */
 import { once } from 'node:events'
-import { lstatSync, unlinkSync } from 'node:fs'
+import { chmodSync, chownSync, lstatSync, unlinkSync } from 'node:fs'
 import type { Server } from 'node:http'
 import { connect, type Socket } from 'node:net'
 import type { ListenAddress } from '../config.ts'
@@ -13,14 +13,27 @@ import {
   wrapListener,
 } from '../sys/vsock.ts'
 
-/** umask while a Unix socket is bound: mode 0600, its owner only. */
+/** umask while a Unix socket is bound: only its owner may connect until it has its final mode. */
 const SOCKET_UMASK = 0o177
+
+/** Mode of a socket that is bound under {@link SOCKET_UMASK}. */
+const OWNER_ONLY = 0o600
+
+/** Leaves the owner as it is (chown(2)). */
+const KEEP_OWNER = -1
+
+export interface SocketFile {
+  readonly mode: number
+  /** `null`: the group of guestd itself. */
+  readonly gid: number | null
+}
 
 /**
  * Makes the server listen at the address. Over vsock only the host is served: a process in the
  * guest that loops back arrives with another CID and is refused.
  *
  * @param refused called with the CID of each refused connection
+ * @param file owner and mode of the socket file of a `unix:` address
  * @returns what the server listens at, with the port that the kernel chose for port 0
  * @throws Error with a `code` such as EADDRINUSE
  */
@@ -28,6 +41,7 @@ export async function openListener(
   server: Server,
   address: ListenAddress,
   refused: (cid: number) => void,
+  file: SocketFile,
 ): Promise<string> {
   const vsock = () => onlyTheHost(server, refused)
   switch (address.scheme) {
@@ -37,7 +51,7 @@ export async function openListener(
       return address.uri
     case 'unix':
       await removeStaleSocket(address.path)
-      await listen(server, () => listenPath(server, address.path))
+      await listen(server, () => listenPath(server, address.path, file))
       return address.uri
     case 'tcp':
       await listen(server, () => server.listen(address.port, address.host))
@@ -64,13 +78,15 @@ function listenHandle(server: Server, handle: StreamHandle): void {
   server.listen(handle)
 }
 
-function listenPath(server: Server, path: string): void {
+function listenPath(server: Server, path: string, { mode, gid }: SocketFile): void {
   const before = process.umask(SOCKET_UMASK)
   try {
     server.listen(path)
   } finally {
     process.umask(before)
   }
+  if (gid !== null) chownSync(path, KEEP_OWNER, gid)
+  if (mode !== OWNER_ONLY) chmodSync(path, mode)
 }
 
 /** The socket file of a daemon that was killed is in the way; that of a living one is not ours. */

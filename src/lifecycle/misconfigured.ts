@@ -56,7 +56,13 @@ export async function startMisconfigured(
     log,
     version,
   })
-  const { listening, drain } = await serve(api, addresses({ ...config, listen: [] }), log)
+  const { listening, drain } = await serve(
+    api,
+    addresses({ ...config, listen: [] }),
+    // Nothing runs here, and the token may be what is wrong.
+    { ...config, allowUnauthenticated: true },
+    log,
+  )
   return {
     listening,
     status: () => `Misconfigured: ${reason}; serving ${listening.join(', ')}`,

@@ -4,8 +4,10 @@ import type { Api } from '../api/api.ts'
 import type { Config, ListenAddress } from '../config.ts'
 import { StartError } from '../errors.ts'
 import type { Log } from '../log.ts'
+import { findGroup } from '../sys/groups.ts'
+import { socketFamily } from '../sys/vsock.ts'
 import { messageOf } from '../util/message-of.ts'
-import { openListener } from './listeners.ts'
+import { openListener, type SocketFile } from './listeners.ts'
 
 export interface Served {
   /** Where it is served. */
@@ -14,23 +16,36 @@ export interface Served {
   drain(limitMs: number): Promise<void>
 }
 
-/** @throws StartError that names the address and the reason, once what was opened is closed */
+export type ListenerSettings = Pick<
+  Config,
+  'token' | 'allowUnauthenticated' | 'unixMode' | 'unixGroup'
+>
+
+/**
+ * @throws StartError that names the address and the reason, once what was opened is closed; for a TCP
+ * socket without a token and a group that does not exist it names the setting
+ */
 export async function serve(
   api: Api,
   addresses: readonly ListenAddress[],
+  settings: ListenerSettings,
   log: Log,
 ): Promise<Served> {
   await api.ready()
   const servers: Server[] = []
   const listening: string[] = []
   const refused = logRefused(log)
+  const file = socketFile(settings)
   for (const address of addresses) {
     const server = createServer(api.serverOptions, api.handler)
-    api.guard(server)
+    const isTcp = isTcpSocket(address)
+    api.guard(server, { isTcp })
     try {
-      listening.push(await openListener(server, address, refused))
+      if (isOpenToAll(address, isTcp, file)) checkOpen(address, isTcp, settings, log)
+      listening.push(await openListener(server, address, refused, file))
     } catch (error) {
       await Promise.all(servers.map(opened => api.drain(opened, 0)))
+      if (error instanceof StartError) throw error
       throw new StartError(`cannot listen on ${address.uri}: ${messageOf(error)}`)
     }
     servers.push(server)
@@ -41,6 +56,45 @@ export async function serve(
       await Promise.all(servers.map(server => api.drain(server, limitMs)))
     },
   }
+}
+
+function socketFile({ unixMode, unixGroup }: ListenerSettings): SocketFile {
+  const gid = unixGroup === null ? null : findGroup(unixGroup)
+  if (unixGroup !== null && gid === null) {
+    throw new StartError(`unixGroup: there is no group ${unixGroup} in /etc/group`)
+  }
+  return { mode: Number.parseInt(unixMode, 8), gid }
+}
+
+function isTcpSocket(address: ListenAddress): boolean {
+  return (
+    address.scheme === 'tcp' || (address.scheme === 'fd' && socketFamily(address.fd) === 'inet')
+  )
+}
+
+/** Whether every process of the machine can connect. */
+function isOpenToAll(address: ListenAddress, isTcp: boolean, file: SocketFile): boolean {
+  return isTcp || (address.scheme === 'unix' && (file.mode & WRITABLE_BY_OTHERS) !== 0)
+}
+
+/** connect(2) to a Unix socket takes the permission to write. */
+const WRITABLE_BY_OTHERS = 0o002
+
+/** An inherited TCP socket is known here at the earliest: the settings name a descriptor only. */
+function checkOpen(
+  { uri }: ListenAddress,
+  isTcp: boolean,
+  { token, allowUnauthenticated }: ListenerSettings,
+  log: Log,
+): void {
+  if (token !== null) return
+  if (isTcp && !allowUnauthenticated) {
+    throw new StartError(
+      `authToken: ${uri} is a TCP socket, which takes a token. Set authToken or authTokenFile, or allowUnauthenticated: true`,
+    )
+  }
+  const message = 'every process of this machine can run commands here: there is no token'
+  log.warn({ component: 'api', listener: uri }, message)
 }
 
 /** What was named, and what was inherited without being named. */

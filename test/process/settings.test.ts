@@ -63,6 +63,7 @@ t.test('bad settings end guestd with 2 and name the key', async t => {
     [['--nope'], {}, /--nope/],
     [['--config', '/nope.json'], {}, /\/nope\.json cannot be read/],
     [['--listen', 'tcp:0.0.0.0:80'], {}, /listen: .*loopback/],
+    [['--listen', 'tcp:127.0.0.1:0'], {}, /authToken: tcp:127.0.0.1:0 takes a token/],
   ]
   for (const [args, env, message] of cases) {
     const { code, stdout, stderr } = await guestdWith(args, env)

@@ -10,15 +10,22 @@ interface Given {
   /** Files by their paths. */
   readonly files?: Readonly<Record<string, string | object>>
   readonly pid?: number
+  /** Files that others may not read, by their paths. */
+  readonly secrets?: Readonly<Record<string, string>>
 }
 
-function sources({ argv = [], env = {}, files = {}, pid = 7 }: Given): ConfigSources {
+function sources({ argv = [], env = {}, files = {}, pid = 7, secrets = {} }: Given): ConfigSources {
   const readFile = (path: string) => {
     const file = files[path]
     if (file === undefined) throw ABSENT
     return typeof file === 'string' ? file : JSON.stringify(file)
   }
-  return { argv, env, readFile, pid, cwd: '/home/me' }
+  const readSecret = (path: string) => {
+    const secret = secrets[path]
+    if (secret === undefined) throw ABSENT
+    return secret
+  }
+  return { argv, env, readFile, readSecret, pid, cwd: '/home/me' }
 }
 
 function load(given: Given) {
@@ -80,8 +87,8 @@ t.test('the flags of a list replace what is elsewhere, and add up among themselv
     ['unix:/a', 'vsock:1023'],
   )
   t.same(
-    load({ env: { GUESTD_LISTEN: 'unix:/b, tcp:127.0.0.1:80' } }).listen.map(one => one.uri),
-    ['unix:/b', 'tcp:127.0.0.1:80'],
+    load({ env: { GUESTD_LISTEN: 'unix:/b, vsock:80' } }).listen.map(one => one.uri),
+    ['unix:/b', 'vsock:80'],
   )
 })
 
@@ -232,7 +239,12 @@ t.test('what is returned is frozen, to its last leaf', async t => {
 t.test('the settings in force are printed as a settings file that gives them again', async t => {
   const config = load({
     argv: ['--listen', 'unix:/a', '--listen', 'tcp:[::1]:0', '--user', '1000'],
-    env: { GUESTD_LIMITS_CPUS: '0.5', GUESTD_ENV: '{"A":"b"}', GUESTD_OUTPUT_KEEP_MS: '3' },
+    env: {
+      GUESTD_ALLOW_UNAUTHENTICATED: 'true',
+      GUESTD_LIMITS_CPUS: '0.5',
+      GUESTD_ENV: '{"A":"b"}',
+      GUESTD_OUTPUT_KEEP_MS: '3',
+    },
   })
   const text = renderSettings(config)
   t.same(load({ argv: ['--config', '/c'], files: { '/c': text } }), config)
@@ -245,4 +257,73 @@ t.test('help and version are given whatever the other sources hold', async t => 
   const help = loadConfig(sources({ argv: ['--help'], env }))
   t.match(help, { action: 'help', text: /^Usage: guestd/ })
   t.equal(loadConfig(sources({ argv: ['--check'] })).action, 'check')
+})
+
+const TOKEN = '0123456789abcdef0123456789abcdef'
+
+t.test('the token comes from a setting or from a file, and is shown nowhere', async t => {
+  t.equal(load({}).token, null)
+  const config = load({ env: { GUESTD_AUTH_TOKEN: TOKEN } })
+  t.equal(config.token, TOKEN)
+  t.notOk(renderSettings(config).includes(TOKEN))
+  const secrets = { '/run/token': `${TOKEN}\n` }
+  const fromFile = load({ env: { GUESTD_AUTH_TOKEN_FILE: '/run/token' }, secrets })
+  t.equal(fromFile.token, TOKEN)
+  t.notOk(renderSettings(fromFile).includes(TOKEN))
+})
+
+t.test(
+  'a token that is bad, missing or given twice is refused, and is not in the message',
+  async t => {
+    const secrets = { '/run/token': TOKEN, '/run/short': TOKEN.slice(1) }
+    const cases: readonly [Record<string, string>, string, RegExp][] = [
+      [{ GUESTD_AUTH_TOKEN: TOKEN.slice(1) }, 'authToken', /32 to 512/],
+      [{ GUESTD_AUTH_TOKEN: `${TOKEN} x` }, 'authToken', /32 to 512/],
+      [{ GUESTD_AUTH_TOKEN_FILE: '/run/short' }, 'authTokenFile', /no token.*32 to 512/],
+      [{ GUESTD_AUTH_TOKEN_FILE: '/run/none' }, 'authTokenFile', /ENOENT/],
+      [
+        { GUESTD_AUTH_TOKEN: TOKEN, GUESTD_AUTH_TOKEN_FILE: '/run/token' },
+        'authTokenFile',
+        /give one of them/,
+      ],
+    ]
+    for (const [env, key, message] of cases) {
+      const { bad } = refusal({ env, secrets })
+      t.same(
+        bad.map(one => one.key),
+        [key],
+      )
+      t.match(bad[0]?.message, message)
+      t.notOk(bad[0]?.message.includes(TOKEN.slice(1)))
+    }
+  },
+)
+
+t.test('a TCP listener takes a token or the word that it needs none', async t => {
+  const listen = { GUESTD_LISTEN: 'unix:/a,tcp:127.0.0.1:80' }
+  const { bad } = refusal({ env: listen })
+  t.same(
+    bad.map(one => one.key),
+    ['authToken'],
+  )
+  t.match(bad[0]?.message, /tcp:127\.0\.0\.1:80 .*authTokenFile.*allowUnauthenticated/)
+  t.equal(load({ env: { ...listen, GUESTD_AUTH_TOKEN: TOKEN } }).token, TOKEN)
+  t.equal(load({ env: { ...listen, GUESTD_ALLOW_UNAUTHENTICATED: 'true' } }).token, null)
+})
+
+t.test('the mode of a socket, its group and the hosts of TCP are read', async t => {
+  const config = load({
+    env: {
+      GUESTD_UNIX_MODE: '660',
+      GUESTD_UNIX_GROUP: 'agents',
+      GUESTD_TCP_HOSTS: 'Guest,[FD00::1]',
+    },
+  })
+  t.equal(config.unixMode, '660')
+  t.equal(config.unixGroup, 'agents')
+  t.same(config.tcpHosts, ['guest', '[fd00::1]'])
+  for (const mode of ['0777', '0060', '0', '0800', 'rw']) {
+    t.equal(refusal({ env: { GUESTD_UNIX_MODE: mode } }).bad[0]?.key, 'unixMode', mode)
+  }
+  t.equal(refusal({ env: { GUESTD_TCP_HOSTS: 'a:80' } }).bad[0]?.key, 'tcpHosts')
 })

@@ -1,0 +1,34 @@
+/** Where guestctl finds the token of guestd. */
+
+import { messageOf } from '../util/message-of.ts'
+import { readSecretFile } from '../util/secret-file.ts'
+import { UsageError } from './command.ts'
+
+/**
+ * `--token-file` goes over `GUESTCTL_TOKEN`, which goes over `GUESTCTL_TOKEN_FILE`. There is no option
+ * for the token itself: every process of the machine can read the arguments of the others.
+ *
+ * @param file value of `--token-file`
+ * @throws UsageError where the file cannot be read, others may read or write it, or it is empty
+ */
+export function tokenOption(
+  file: string | undefined,
+  env: Readonly<Record<string, string | undefined>>,
+): { readonly token?: string } {
+  if (file === undefined && env.GUESTCTL_TOKEN) return checked(env.GUESTCTL_TOKEN, 'GUESTCTL_TOKEN')
+  const path = file ?? env.GUESTCTL_TOKEN_FILE
+  if (path === undefined || path === '') return {}
+  try {
+    return checked(readSecretFile(path), path)
+  } catch (error) {
+    if (error instanceof UsageError) throw error
+    throw new UsageError(`the token file ${path} cannot be used: ${messageOf(error)}`)
+  }
+}
+
+/** Other characters cannot be in a header. */
+function checked(text: string, from: string): { readonly token: string } {
+  const token = text.trim()
+  if (!/^[!-~]+$/.test(token)) throw new UsageError(`${from} has no token`)
+  return { token }
+}
