@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { settingsMarkdown } from '../src/config.ts'
 import { errorTable } from '../src/errors.ts'
-import { reasonTable } from '../src/protocol/schemas.ts'
+import { reasonTable } from '../src/protocol/schemas/readiness.ts'
 
 const root = join(import.meta.dirname, '..')
 

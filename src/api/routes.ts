@@ -9,8 +9,8 @@ declare module 'fastify' {
     /** What the call does, in a few words, for the OpenAPI document. */
     summary?: string
     description?: string
-    /** Media types of a body that has no schema. */
-    consumes?: readonly string[]
+    /** Of a body of raw bytes: its media types, each with what it is. */
+    consumes?: Readonly<Record<string, string>>
   }
 }
 

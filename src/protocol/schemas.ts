@@ -29,7 +29,7 @@ export {
   MAX_VARIABLES,
   SUMMARY_STREAM_BYTES,
 } from './schemas/parts.ts'
-export { Readiness, ReadinessReason, type ReasonCode, reasonTable } from './schemas/readiness.ts'
+export { Readiness, ReadinessReason, type ReasonCode } from './schemas/readiness.ts'
 export { Receipt, StopFrame, StopReason, StopReceipt, StopStep } from './schemas/receipt.ts'
 export {
   CommandLimits,

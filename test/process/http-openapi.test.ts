@@ -165,3 +165,80 @@ t.test('every problem is as described', async t => {
   const schema = replySchema('/v1/commands', 'post', '4XX', 'application/problem+json')
   t.same(failures(schema, reply.json()), [])
 })
+
+type Operation = Record<string, unknown> & { readonly responses: Json }
+const operations = Object.entries(paths).flatMap(([path, methods]) =>
+  Object.entries(methods).map(([method, operation]) => ({
+    call: `${method.toUpperCase()} ${path}`,
+    operation: operation as Operation,
+  })),
+)
+
+/** Names of the components that a value refers to, over others too. */
+function reached(value: unknown, seen = new Set<string>()): Set<string> {
+  for (const [, name = ''] of JSON.stringify(value).matchAll(/#\/components\/schemas\/(\w+)"/g)) {
+    if (seen.has(name)) continue
+    seen.add(name)
+    reached(schemas[name] ?? null, seen)
+  }
+  return seen
+}
+
+t.test('it has what generators of clients need', async t => {
+  t.same(document.servers, [
+    { url: '/', description: 'A listener of guestd: vsock, a Unix socket or TCP' },
+  ])
+  t.same(document.security, [{}, { token: [] }], 'a token, where a listener asks for one')
+  const { securitySchemes } = document.components as { securitySchemes: Record<string, Json> }
+  t.same(Object.keys(securitySchemes), ['token'])
+  t.match(securitySchemes.token, { type: 'http', scheme: 'bearer', description: String })
+  for (const { call, operation } of operations) {
+    t.match(String(operation.operationId), /^[a-z][A-Za-z0-9]+$/, call)
+    const statuses = Object.keys(operation.responses)
+    t.ok(
+      statuses.some(status => status.startsWith('2')),
+      `${call} has a success`,
+    )
+    t.ok(statuses.includes('4XX'), `${call} has refusals`)
+  }
+})
+
+t.test('every component is used', async t => {
+  t.same(Object.keys(schemas), [...reached(paths)].sort())
+  const { limits } = (schemas.RunRequest as { properties: Json }).properties
+  t.same(limits, { $ref: '#/components/schemas/CommandLimits' })
+})
+
+t.test('a run request has either a command or an argv', async t => {
+  const { RunRequest } = schemas
+  t.same(failures(RunRequest, { command: 'true' }), [])
+  t.same(failures(RunRequest, { argv: ['true'], env: {} }), [])
+  t.not(failures(RunRequest, { command: 'true', argv: ['true'] }).length, 0)
+  t.not(failures(RunRequest, { cwd: '/' }).length, 0)
+})
+
+t.test('every body, sent or received, has a schema', async t => {
+  for (const { call, operation } of operations) {
+    const bodies = [operation.requestBody, ...Object.values(operation.responses)]
+    for (const body of bodies as ({ content?: Record<string, Json> } | undefined)[]) {
+      for (const [type, { schema }] of Object.entries(body?.content ?? {}))
+        t.ok(Object.keys(schema as Json).length > 0, `${call} ${type}`)
+    }
+  }
+  const stop = replySchema('/v1/session/stop', 'post', '200', 'application/x-ndjson')
+  t.same(stop, { $ref: '#/components/schemas/StopFrame' })
+  const frames = replySchema('/v1/commands', 'post', '200', 'application/x-ndjson')
+  t.same(frames, { $ref: '#/components/schemas/Frame' })
+  const stdin = operations.find(({ call }) => call === 'POST /v1/commands/{id}/stdin')
+  t.match(stdin?.operation.requestBody, {
+    content: { 'application/octet-stream': { schema: { type: 'string', format: 'binary' } } },
+  })
+})
+
+t.test('every line of a stop is as described', async t => {
+  const other = await startGuestd(t)
+  const { text } = await other.request('POST', '/v1/session/stop')
+  const schema = replySchema('/v1/session/stop', 'post', '200', 'application/x-ndjson')
+  for (const line of text.trimEnd().split('\n'))
+    t.same(failures(schema, JSON.parse(line)), [], line)
+})

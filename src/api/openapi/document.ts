@@ -8,13 +8,22 @@ import { Frame } from './frame-schema.ts'
 
 type Json = Readonly<Record<string, unknown>>
 
-/** Schemas with a name of their own; wherever they appear a reference stands for them. */
-const named: ReadonlyMap<unknown, string> = new Map<unknown, string>([
-  [Frame, 'Frame'],
-  ...Object.entries(schemas)
+/**
+ * Schemas with a name of their own; wherever they appear a reference stands for them. By their text, as an optional
+ * member is a copy of its schema.
+ */
+const named: ReadonlyMap<string, string> = new Map<string, string>(
+  [['Frame', Frame], ...Object.entries(schemas)]
     .filter(([, schema]) => isObject(schema))
-    .map(([name, schema]): [unknown, string] => [schema, name]),
-])
+    .map(([name, schema]) => [JSON.stringify(schema), String(name)]),
+)
+
+/** Rules that `checkRunRequest` has and the schema for validation lacks: its messages are better. */
+const moreRules: Readonly<Record<string, Json>> = {
+  RunRequest: { oneOf: [{ required: ['command'] }, { required: ['argv'] }] },
+}
+
+const PREFIX = '#/components/schemas/'
 
 export function openApiDocument(routes: readonly Route[], version: string): Json {
   const shown = routes.filter(route => route.method !== 'HEAD')
@@ -32,18 +41,51 @@ export function openApiDocument(routes: readonly Route[], version: string): Json
         'Runs commands in a guest for its host. Every reply carries the header Guestd-Version.',
       license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
     },
+    servers: [{ url: '/', description: 'A listener of guestd: vsock, a Unix socket or TCP' }],
+    security: [{}, { token: [] }],
     paths,
     components: {
-      schemas: Object.fromEntries([...named].map(([schema, name]) => [name, members(schema)])),
+      schemas: usedSchemas(paths),
+      securitySchemes: {
+        token: {
+          type: 'http',
+          scheme: 'bearer',
+          description: 'The token of guestd, on listeners that ask for one',
+        },
+      },
     },
     'x-guestd-errors': Object.entries(errorTable).map(([code, row]) => ({ code, ...row })),
   }
 }
 
+/** The named schemas that something refers to, in the order of their names. */
+function usedSchemas(paths: Json): Json {
+  const all = new Map([...named].map(([text, name]) => [name, text]))
+  const used = new Map<string, unknown>()
+  const add = (value: unknown) => {
+    for (const name of namesIn(value)) {
+      if (used.has(name)) continue
+      const schema = { ...JSON.parse(all.get(name) ?? 'null'), ...moreRules[name] }
+      const described = members(schema)
+      used.set(name, described)
+      add(described)
+    }
+  }
+  add(paths)
+  return Object.fromEntries([...used].sort(([a], [b]) => (a < b ? -1 : 1)))
+}
+
+function namesIn(value: unknown): string[] {
+  if (Array.isArray(value)) return value.flatMap(namesIn)
+  if (!isObject(value)) return []
+  if (typeof value.$ref === 'string') return [value.$ref.slice(PREFIX.length)]
+  return Object.values(value).flatMap(namesIn)
+}
+
 function operation({ method, url, schema = {} }: Route): Json {
   const { summary, description, body } = schema
   return {
-    operationId: `${method.toLowerCase()}${url.replace(/[/:]+(\w)/g, (_, first) => first.toUpperCase())}`,
+    operationId: `${method.toLowerCase()}${url.replace(/\W+(\w)/g, (_, first) => first.toUpperCase())}`,
     ...(summary === undefined ? {} : { summary }),
     ...(description === undefined ? {} : { description }),
     parameters: [...parameters(schema.params, 'path'), ...parameters(schema.querystring, 'query')],
@@ -65,7 +107,11 @@ function parameters(schema: unknown, where: 'path' | 'query'): Json[] {
 
 function requestBody(consumes: FastifySchema['consumes'], body: unknown): Json {
   if (consumes !== undefined) {
-    return { requestBody: { content: Object.fromEntries(consumes.map(type => [type, {}])) } }
+    const content = Object.entries(consumes).map(([type, description]) => [
+      type,
+      { schema: { type: 'string', format: 'binary', description } },
+    ])
+    return { requestBody: { content: Object.fromEntries(content) } }
   }
   if (body === undefined) return {}
   return {
@@ -90,8 +136,8 @@ function reply(schema: unknown): Json {
 
 /** The same, with a reference in place of each schema that has a name. */
 function reference(value: unknown): unknown {
-  const name = named.get(value)
-  return name === undefined ? members(value) : { $ref: `#/components/schemas/${name}` }
+  const name = isObject(value) ? named.get(JSON.stringify(value)) : undefined
+  return name === undefined ? members(value) : { $ref: PREFIX + name }
 }
 
 function members(value: unknown): unknown {

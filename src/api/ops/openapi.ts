@@ -1,14 +1,19 @@
 /** GET /openapi.json */
 
+import * as Type from 'typebox'
 import type { App } from '../context.ts'
 import type { Route } from '../routes.ts'
+import { problems } from '../v1/schemas.ts'
 
 /** @param routes those there are when the document is asked for */
 export function serveOpenApi(app: App, routes: readonly Route[], version: string): void {
   app.route({
     method: 'GET',
     url: '/openapi.json',
-    schema: { summary: 'This document' },
+    schema: {
+      summary: 'This document',
+      response: { 200: Type.Object({}, { description: 'An OpenAPI 3.1 document' }), ...problems },
+    },
     handler: async (_request, reply) => {
       // Loaded, and made, only for those who ask.
       const { openApiDocument } = await import('../openapi/document.ts')

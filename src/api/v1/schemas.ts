@@ -21,7 +21,8 @@ export const problems = { '4xx': problem, '5xx': problem } as const
 export const framesReply = {
   description: 'The frames of the command',
   content: {
-    'application/x-ndjson': { schema: Type.String({ description: 'A `Frame` in JSON a line' }) },
+    // The document alone has the schema: nothing loads it at the start.
+    'application/x-ndjson': { schema: { $ref: '#/components/schemas/Frame' } },
     'application/vnd.amazon.eventstream': {
       schema: Type.String({
         format: 'binary',

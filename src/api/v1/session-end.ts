@@ -1,15 +1,14 @@
 /** POST /v1/session/flush and POST /v1/session/stop */
 
 import { pipeline } from 'node:stream'
-import * as Type from 'typebox'
-import { Receipt, StopReceipt, StopStep } from '../../protocol/schemas.ts'
+import { Receipt, StopFrame } from '../../protocol/schemas.ts'
 import type { ApiOptions, App } from '../context.ts'
 import { NoQuery, problems } from './schemas.ts'
 
 const stopReply = {
   description: 'The steps as they go, and then the receipt',
   content: {
-    'application/x-ndjson': { schema: Type.Union([StopStep, StopReceipt]) },
+    'application/x-ndjson': { schema: StopFrame },
   },
 } as const
 

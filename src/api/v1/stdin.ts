@@ -21,7 +21,7 @@ export function serveStdin(app: App, { commands }: ApiOptions): void {
         summary: 'Write to the standard input of a command',
         description:
           'The body is raw bytes of any length, taken as fast as the command reads them. Writers take turns.',
-        consumes: ['application/octet-stream'],
+        consumes: { 'application/octet-stream': 'The bytes to write; any media type is accepted' },
         params: CommandParams,
         querystring: StdinQuery,
         response: { 200: StdinReply, ...problems },
