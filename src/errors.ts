@@ -46,6 +46,7 @@ export const errorTable = {
   id_conflict: row(409, 'The id belongs to a command with another body'),
   session_set: row(409, 'The session is set, and this field of it is fixed'),
   session_mismatch: row(409, 'The volume belongs to another session'),
+  signal_not_allowed: row(403, 'guestd may not send signals to the process'),
   command_ended: row(409, 'The command has ended'),
   stdin_closed: row(409, 'Nobody reads the standard input of the command'),
   too_large: row(413, 'The request is larger than the limit'),

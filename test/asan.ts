@@ -13,7 +13,7 @@ const dist = join(root, 'build/asan')
 /** What launches, ends, kills and feeds commands: every path through the addon outside of vsock. */
 const names = [
   ...['isolation', 'ends', 'ends-spawn', 'ends-output', 'kill', 'signal', 'stdin', 'daemon-crash'],
-  ...['back-pressure', 'faults', 'stdio-user', 'orphans', 'traced'],
+  ...['back-pressure', 'faults', 'stdio-user', 'orphans', 'traced', 'moved', 'crowded'],
 ]
 const tests = [
   ...names.map(name => `test/process/commands/${name}.test.ts`),

@@ -59,8 +59,8 @@ export function createCommand(options: CommandOptions): ManagedCommand {
   let firstCause: Cause | null = null
   /** Set while it is being ended: cuts the grace short. */
   let endGrace: (() => void) | null = null
-  /** Kills under way: the end waits for them, and never counts who is dying. */
-  let kills = 0
+  /** A kill under way, one for all who ask for it: the end waits for it, and never counts who is dying. */
+  let killing: Promise<void> | null = null
   let launching: Promise<void> = Promise.resolve()
   let timeout: NodeJS.Timeout | undefined
   let endedAt: string | null = null
@@ -91,14 +91,15 @@ export function createCommand(options: CommandOptions): ManagedCommand {
     output.wake()
   }
 
-  /** Resolves once nobody is left. */
-  const killAll = async () => {
+  /** Resolves once no process is left. */
+  const killAll = () => {
     isEnding = true
-    kills += 1
-    if (!gone) await killUntilEmpty(containment)
-    kills -= 1
-    if (life.exit !== null && life.end === null) finishOrDrain()
-    settle()
+    killing ??= (gone ? Promise.resolve() : killUntilEmpty(containment)).then(() => {
+      killing = null
+      if (life.exit !== null && life.end === null) finishOrDrain()
+      settle()
+    })
+    return killing
   }
 
   const finishOrDrain = () => {
@@ -112,7 +113,7 @@ export function createCommand(options: CommandOptions): ManagedCommand {
   }
 
   const finish = () => {
-    if (life.end !== null || life.exit === null || kills > 0) return
+    if (life.end !== null || life.exit === null || killing !== null) return
     if (endGrace !== null && !isGone()) {
       // Who is in its grace is not counted as living on.
       clearTimeout(looking)
@@ -177,7 +178,7 @@ export function createCommand(options: CommandOptions): ManagedCommand {
   const launched = (process: LaunchedProcess) => {
     child = process
     life.pid = process.pid
-    containment.adopt(process.pid)
+    containment.adopt(process)
     events.launched(process.pid)
     void process.exited.then(exited)
     // Asked to stop while it was being launched.
@@ -237,13 +238,17 @@ export function createCommand(options: CommandOptions): ManagedCommand {
     signal(name, target) {
       const number = signalNumber(name)
       const gone = () => new GuestdError('command_ended', `the command ${id} has ended`)
-      if (target === 'cgroup' && !containment.isEmpty()) return containment.signalAll(number)
-      if (child === null || life.exit !== null) throw gone()
-      const sent = target === 'process' ? child.signal(number) : signalGroup(child.pid, number)
-      if (!sent) throw gone()
+      const toAll = target === 'cgroup' && !containment.isEmpty()
+      if (!toAll && (child === null || life.exit !== null)) throw gone()
+      const toGroup = () => (child === null ? 'gone' : signalGroup(child.pid, number))
+      const toSome = () => (target === 'process' ? child?.signal(number) : toGroup())
+      const result = toAll ? containment.signalAll(number) : toSome()
+      if (result === 'denied' || result === 'unreached') throw notSent(name, result)
+      if (result !== 'sent' && !toAll) throw gone()
     },
     async kill() {
       const unborn = life.pid === null && life.exit === null
+      const moved = settled ? null : containment.findMoved()
       if (life.exit === null) firstCause ??= 'killed'
       // The group id of a settled command may be somebody else's by now.
       if (!settled) await killAll()
@@ -254,7 +259,8 @@ export function createCommand(options: CommandOptions): ManagedCommand {
       }
       // Nobody is left; that its exit and its pipes are told takes the loop a turn or two more.
       await Promise.race([settling.promise, sleep(SETTLE_LIMIT_MS, undefined, { ref: false })])
-      return { id, empty: true, proof: containment.proof }
+      const left = moved?.left() ?? []
+      return { id, empty: left.length === 0, proof: containment.proof, moved: [...left] }
     },
     stop,
     hurry: () => endGrace?.(),
@@ -294,6 +300,12 @@ export function createCommand(options: CommandOptions): ManagedCommand {
       })
     },
   }
+}
+
+function notSent(name: string, result: 'denied' | 'unreached'): GuestdError {
+  return result === 'denied'
+    ? new GuestdError('signal_not_allowed', `guestd may not send ${name} to all of them`)
+    : new GuestdError('internal', `${name} has not reached all: there was no free descriptor`)
 }
 
 function refusal(cwd: string, errno: string): GuestdError {

@@ -13,8 +13,12 @@ import {
   oomKills,
   removeCgroup,
 } from '../sys/cgroup.ts'
-import { closePidfd, openPidfd, sendSignal } from '../sys/launch.ts'
-import { sessionGroups, signalGroup } from '../sys/process-group.ts'
+import { signalGroup } from '../sys/process-group.ts'
+import { isGroupGone, newProcessTable, processTable } from '../sys/process-table.ts'
+import { type SignalResult, worstOf } from '../sys/signal.ts'
+import { signalCgroup } from '../sys/signal-cgroup.ts'
+import type { Leader } from './leader.ts'
+import { findMoved, type Moved } from './moved.ts'
 
 const SIGKILL = 9
 
@@ -22,13 +26,16 @@ export interface Containment {
   readonly proof: 'cgroup' | 'group'
   /** The leaf to be born in; `null` in a process group. */
   readonly cgroupPath: string | null
-  /** Called once with the pid of the command's first process. */
-  adopt(pid: number): void
-  /** Every process, stopped ones included, gets the signal. */
-  signalAll(signal: number): void
+  /** Called once. */
+  adopt(leader: Leader): void
+  /** Every process, stopped ones included, gets the signal; so does the first one where it has left. */
+  signalAll(signal: number): SignalResult
   /** SIGKILL to all, once. Repeat until `isEmpty`. */
   kill(): void
+  /** No process is in it, and the first one has exited, wherever it was. */
   isEmpty(): boolean
+  /** Looks, before a kill, for processes of the command that are elsewhere. */
+  findMoved(): Moved
   /** Live processes; the command's own is among them until it has exited. */
   count(): number
   usage(): CgroupUsage
@@ -49,13 +56,24 @@ export function leafPath(tree: CgroupTree, id: string): string {
 }
 
 function inCgroup(path: string): Containment {
+  let leader: Leader | null = null
+  const hasLeft = () => leader?.alive === true && !cgroupPids(path).includes(leader.pid)
   return {
     proof: 'cgroup',
     cgroupPath: path,
-    adopt: () => undefined,
-    signalAll: signal => signalCgroup(path, signal),
-    kill: () => void killCgroup(path),
-    isEmpty: () => !isPopulated(path),
+    adopt: first => {
+      leader = first
+    },
+    signalAll(signal) {
+      const result = signalCgroup(path, signal)
+      return leader !== null && hasLeft() ? worstOf([result, leader.signal(signal)]) : result
+    },
+    kill() {
+      killCgroup(path)
+      leader?.signal(SIGKILL)
+    },
+    isEmpty: () => !isPopulated(path) && leader?.alive !== true,
+    findMoved: () => findMoved(leader, cgroupPids(path)),
     count: () => cgroupPids(path).length,
     usage: () => cgroupUsage(path),
     wasOomKilled: () => oomKills(path) > 0,
@@ -63,46 +81,40 @@ function inCgroup(path: string): Containment {
   }
 }
 
-/** By pidfds, and only to those still in the cgroup once theirs is open: no recycled pid is hit. */
-function signalCgroup(path: string, signal: number): void {
-  const opened = cgroupPids(path).flatMap(pid => {
-    const pidfd = openPidfd(pid)
-    return pidfd === null ? [] : [{ pid, pidfd }]
-  })
-  const still = new Set(cgroupPids(path))
-  for (const { pid, pidfd } of opened) {
-    if (still.has(pid)) sendSignal(pidfd, signal)
-    closePidfd(pidfd)
-  }
-}
-
-/** By process group and session: who leaves the session with setsid(2) is not held. */
+/** By process group and session: a process that leaves the session with setsid(2) is not held. */
 export function inGroup(): Containment {
-  let leader: number | null = null
-  /** Once nobody is left the id may become somebody else's. */
+  let leader: Leader | null = null
+  let adoptedAt = 0
+  /** Once no process is left, the id may become that of others. */
   let gone = false
-  /** `null`: not known. */
-  const groups = () => (leader === null || gone ? [] : sessionGroups(leader))
-  const signalAll = (signal: number) => {
-    for (const pgid of new Set(groups() ?? [])) signalGroup(pgid, signal)
+  const groups = (table: typeof processTable) =>
+    leader === null || gone ? [] : (table()?.groupsOf(leader.pid) ?? null)
+  const signalAll = (signal: number): SignalResult => {
+    const found = groups(newProcessTable)
+    if (found === null) return 'unreached'
+    return worstOf([...new Set(found)].map(pgid => signalGroup(pgid, signal)))
   }
   const isEmpty = () => {
-    // Twice: a process that forks and exits while /proc is read can be missed, and its child too.
-    const empty = groups()?.length === 0 && groups()?.length === 0
-    gone = empty && leader !== null
-    return empty
+    if (leader === null) return true
+    gone ||= !leader.alive && isGroupGone(leader.pid, adoptedAt)
+    return gone
   }
   return {
     proof: 'group',
     cgroupPath: null,
-    adopt: pid => {
-      leader = pid
+    adopt: first => {
+      leader = first
+      adoptedAt = performance.now()
     },
     signalAll,
-    kill: () => signalAll(SIGKILL),
+    kill() {
+      signalAll(SIGKILL)
+      leader?.signal(SIGKILL)
+    },
     isEmpty,
-    count: () => groups()?.length ?? 0,
-    usage: () => ({ memoryBytes: null, pids: groups()?.length ?? null, cpuMs: null }),
+    findMoved: () => ({ left: () => [] }),
+    count: () => groups(processTable)?.length ?? 0,
+    usage: () => ({ memoryBytes: null, pids: groups(processTable)?.length ?? null, cpuMs: null }),
     wasOomKilled: () => false,
     remove: isEmpty,
   }

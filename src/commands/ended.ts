@@ -47,7 +47,7 @@ export function viewOf(ended: Ended): Command {
     signal() {
       throw new GuestdError('command_ended', `the command ${id} has ended`)
     },
-    kill: () => Promise.resolve({ id, empty: true, proof }),
+    kill: () => Promise.resolve({ id, empty: true, proof, moved: [] }),
     info: () => ({
       ...describe({
         life,

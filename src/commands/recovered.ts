@@ -6,6 +6,7 @@ import { inGroup } from './containment.ts'
 import type { Ended } from './ended.ts'
 import { exitFacts } from './exit-facts.ts'
 import type { EndRecord, Entry } from './journal.ts'
+import type { Leader } from './leader.ts'
 import { killUntilEmpty } from './terminate.ts'
 
 /** Kills whatever of it still lives, and resolves once nobody is left. */
@@ -24,10 +25,12 @@ export function killRemains(entry: Entry): Promise<void> {
 }
 
 /** Only where the pid still names the same process is the group that of the command. */
-function liveLeader(entry: Entry): number | null {
+function liveLeader(entry: Entry): Leader | null {
   if (entry.process === null || entry.process.startTime === null) return null
   const stat = processStat(entry.process.pid)
-  return stat?.startTime === entry.process.startTime ? entry.process.pid : null
+  if (stat?.startTime !== entry.process.startTime) return null
+  // Its group is what is signalled and looked at: it is no child of this guestd.
+  return { pid: entry.process.pid, alive: false, signal: () => 'gone' }
 }
 
 /** The end of a command that ran when its daemon died: nobody saw how it went. */

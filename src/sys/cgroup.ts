@@ -3,7 +3,7 @@
  * and what one command's leaf can tell and do. A hierarchy without controllers, as in a hybrid
  * tree, still gives birth in the cgroup, kill, and populated; only limits are missing.
  */
-import { mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { keepReserve, type Reserve } from './reserve.ts'
 
@@ -124,11 +124,43 @@ export function isPopulated(path: string): boolean {
   }
 }
 
-/** The processes in the cgroup and below it. */
+/**
+ * The processes in the cgroup and below it, but for those that no pid of ours names; none where it cannot be read.
+ */
 export function cgroupPids(path: string): readonly number[] {
-  return [path, ...descendants(path)].flatMap(directory =>
-    readList(join(directory, 'cgroup.procs')).map(Number),
-  )
+  return cgroupMembers(path) ?? []
+}
+
+/** The same; `null` where it cannot be read, as without a free descriptor. */
+export function cgroupMembers(path: string): readonly number[] | null {
+  for (let tries = 0; tries < MEMBER_TRIES; tries++) {
+    try {
+      return [path, ...nested(path)].flatMap(membersOf)
+    } catch (error) {
+      if (!isMissing(error)) return null
+      // One below it may have been removed in the meantime.
+      if (!existsSync(path)) return []
+    }
+  }
+  return null
+}
+
+/** How often a tree of cgroups is read anew that changes while it is read. */
+const MEMBER_TRIES = 5
+
+/** 0 stands for a process that this pid namespace does not show: kill(2) would take it for our own group. */
+function membersOf(directory: string): readonly number[] {
+  try {
+    const text = readFileSync(join(directory, 'cgroup.procs'), 'utf8')
+    return text
+      .split('\n')
+      .map(Number)
+      .filter(pid => pid > 0)
+  } catch (error) {
+    // EOPNOTSUPP: of a threaded cgroup the processes are those of the one above it.
+    if (isMissing(error) || codeOf(error) === 'EOPNOTSUPP') return []
+    throw error
+  }
 }
 
 /** Removes the cgroup and what a command nested in it. False when a process is still in one. */
@@ -170,12 +202,17 @@ export function cgroupUsage(path: string): CgroupUsage {
 
 function descendants(path: string): string[] {
   try {
-    return readdirSync(path, { withFileTypes: true, recursive: true })
-      .filter(entry => entry.isDirectory())
-      .map(entry => join(entry.parentPath, entry.name))
+    return nested(path)
   } catch {
     return []
   }
+}
+
+/** The cgroups below it. */
+function nested(path: string): string[] {
+  return readdirSync(path, { withFileTypes: true, recursive: true })
+    .filter(entry => entry.isDirectory())
+    .map(entry => join(entry.parentPath, entry.name))
 }
 
 function readList(path: string): string[] {
@@ -207,6 +244,9 @@ function readText(path: string): string {
 
 /** ENODEV: it was removed while its file was open. */
 function isMissing(error: unknown): boolean {
-  if (!(error instanceof Error) || !('code' in error)) return false
-  return error.code === 'ENOENT' || error.code === 'ENODEV'
+  return codeOf(error) === 'ENOENT' || codeOf(error) === 'ENODEV'
+}
+
+function codeOf(error: unknown): unknown {
+  return error instanceof Error && 'code' in error ? error.code : undefined
 }

@@ -3,6 +3,7 @@ import { closeSync } from 'node:fs'
 import { constants } from 'node:os'
 import { GuestdError } from '../errors.ts'
 import { type LaunchSpec, native } from './native.ts'
+import { failureOf, type SignalResult, signalResult } from './signal.ts'
 
 /**
  * A launch that has not reached exec by then is killed. A same-uid process may stop the child on
@@ -24,8 +25,8 @@ export interface LaunchedProcess {
   readonly exited: Promise<ExitStatus>
   /** False once it has exited. */
   readonly alive: boolean
-  /** To the one process, by its pidfd. False when it has exited. */
-  signal(signal: number): boolean
+  /** To the one process, by its pidfd. */
+  signal(signal: number): SignalResult
 }
 
 export type LaunchOutcome =
@@ -101,7 +102,7 @@ function adopt(pid: number, pidfd: number): LaunchedProcess | { readonly errno: 
     get alive() {
       return alive
     },
-    signal: number => alive && sendSignal(pidfd, number),
+    signal: number => (alive ? sendSignal(pidfd, number) : 'gone'),
   }
 }
 
@@ -136,12 +137,12 @@ export function signalNumber(name: string): number {
   throw new GuestdError('invalid_request', `there is no signal ${name}`, { field: 'signal' })
 }
 
-/** A reference to a process that is not our child; `null` when it is gone. */
-export function openPidfd(pid: number): number | null {
+/** A reference to a process that is not our child, or why there is none. */
+export function openPidfd(pid: number): number | SignalResult {
   try {
     return native.openPidfd(pid)
-  } catch {
-    return null
+  } catch (error) {
+    return failureOf(error)
   }
 }
 
@@ -149,12 +150,6 @@ export function closePidfd(pidfd: number): void {
   closeSync(pidfd)
 }
 
-/** False when the process has exited, or may not be signalled. */
-export function sendSignal(pidfd: number, signal: number): boolean {
-  try {
-    native.sendSignal(pidfd, signal)
-    return true
-  } catch {
-    return false
-  }
+export function sendSignal(pidfd: number, signal: number): SignalResult {
+  return signalResult(() => native.sendSignal(pidfd, signal))
 }

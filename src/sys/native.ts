@@ -53,6 +53,7 @@ interface Native {
   sendSignal(pidfd: number, signal: number): void
   openPidfd(pid: number): number
   reapOrphans(): void
+  processTable(): Float64Array
   exitNow(code: number): never
   trimMemory(): void
   ignoreSignals(numbers: readonly number[]): void

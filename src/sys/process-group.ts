@@ -2,35 +2,12 @@
  * Process groups and sessions: what contains a command where no cgroup v2 can be written. A process
  * that leaves the session with setsid(2) escapes it, so the proof is `group`, never `cgroup`.
  */
-import { readdirSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
+import { type SignalResult, signalResult } from './signal.ts'
 
-/** Sends a signal to every process of the group. False when the group is empty. */
-export function signalGroup(pgid: number, signal: number): boolean {
-  try {
-    process.kill(-pgid, signal)
-    return true
-  } catch {
-    return false
-  }
-}
-
-/**
- * The process groups of live processes whose group or session is `id`, one entry for each process:
- * fields 3, 5 and 6 of /proc/PID/stat, proc(5). A shell's jobs have groups of their own in it.
- * `null` where /proc cannot be read, as without a free descriptor: then nobody knows.
- */
-export function sessionGroups(id: number): readonly number[] | null {
-  try {
-    return readdirSync('/proc')
-      .filter(name => /^\d+$/.test(name))
-      .flatMap(pid => {
-        const stat = readStat(Number(pid))
-        const isMember = stat !== null && (stat.pgid === id || stat.session === id)
-        return isMember && stat.state !== 'Z' ? [stat.pgid] : []
-      })
-  } catch {
-    return null
-  }
+/** Sends a signal to every process of the group that may be signalled. */
+export function signalGroup(pgid: number, signal: number): SignalResult {
+  return signalResult(() => process.kill(-pgid, signal))
 }
 
 export interface ProcessStat {

@@ -46,7 +46,9 @@ the cgroup, for the whole tree; or the process group, which a process can leave.
   },
 }
 
-function describe(before: CommandInfo, { empty, proof }: KillReply): string {
-  const left = `${empty ? 'no process is left' : 'processes are left'} (${proof})`
+function describe(before: CommandInfo, { proof, moved = [] }: KillReply): string {
+  const elsewhere =
+    moved.length === 0 ? '' : `; in other cgroups these live on: pid ${moved.join(', ')}`
+  const left = `no process is left (${proof})${elsewhere}`
   return before.state === 'ended' ? `it had ended before (${describeState(before)}); ${left}` : left
 }

@@ -33,12 +33,20 @@ const proof = (description: string) => Type.Enum(['cgroup', 'group'], { descript
 export const KillReply = Type.Object(
   {
     id: commandId('Id of the command'),
-    empty: Type.Boolean({ description: 'No process of the command is left' }),
+    empty: Type.Boolean({
+      description:
+        'No process of the command is known to be left: none in its cgroup, nor in moved',
+    }),
     proof: proof(
       'Who says so: "cgroup", the kernel for the whole tree; "group", the process group, which a process can leave',
     ),
+    moved: Type.Array(Type.Integer({ minimum: 1 }), {
+      maxItems: 100,
+      description:
+        'Processes of the command that live on in another cgroup, by their pids: root has moved them there',
+    }),
   },
-  { description: 'Sent once the command has no process left' },
+  { description: 'Sent once its cgroup is empty and its first process has ended' },
 )
 export type KillReply = Static<typeof KillReply>
 

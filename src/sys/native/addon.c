@@ -6,6 +6,7 @@ static napi_value init(napi_env env, napi_value exports) {
   gd_init_exit(env, exports);
   gd_init_fds(env, exports);
   gd_init_orphans(env, exports);
+  gd_init_proc_stat(env, exports);
   gd_init_read_pipe(env, exports);
   gd_init_users(env, exports);
   gd_init_vsock(env, exports);

@@ -52,6 +52,7 @@ void gd_init_launch(napi_env env, napi_value exports);
 void gd_init_exit(napi_env env, napi_value exports);
 void gd_init_fds(napi_env env, napi_value exports);
 void gd_init_orphans(napi_env env, napi_value exports);
+void gd_init_proc_stat(napi_env env, napi_value exports);
 void gd_init_read_pipe(napi_env env, napi_value exports);
 void gd_init_users(napi_env env, napi_value exports);
 void gd_init_vsock(napi_env env, napi_value exports);

@@ -17,7 +17,7 @@ t.test('where there is no cgroup v2, the process group is what is killed', async
     const stream = await startTree(bare, 'tree', script, marked)
     const { status, body } = await remove(bare, 'tree')
     t.equal(status, 200)
-    t.same(body, { id: 'tree', empty: true, proof: 'group' })
+    t.same(body, { id: 'tree', empty: true, proof: 'group', moved: [] })
     t.same(marked.living(), [])
     const [exit, end] = (await stream.rest()).filter(frame => frame.type !== 'output')
     t.match(exit, { cause: 'killed', signal: 'SIGKILL' })

@@ -17,7 +17,7 @@ t.test('DELETE ends a tree of all kinds, and answers only when it is empty', asy
     const { status, body } = await remove(guestd, id)
     t.same(marked.living(), [], 'nobody is left at the answer')
     t.equal(status, 200)
-    t.same(body, { id, empty: true, proof: 'cgroup' })
+    t.same(body, { id, empty: true, proof: 'cgroup', moved: [] })
     const [exit, end] = (await stream.rest()).filter(frame => frame.type !== 'output')
     t.match(exit, { type: 'exit', cause: 'killed', signal: 'SIGKILL', exitCode: null })
     t.match(end, { type: 'end', descendants: 0 })

@@ -1,0 +1,63 @@
+/**
+ * Processes of a command that are no longer in its cgroup: `su -` and `systemd-run --scope` have the login manager
+ * move them, and root can write any cgroup.procs. What kills and empties the cgroup does not reach them.
+ */
+import { newProcessTable, type ProcessTable } from '../sys/process-table.ts'
+import type { Leader } from './leader.ts'
+
+export interface Moved {
+  /** The pids of those that live on, to be asked after the kill; at most 100. */
+  left(): readonly number[]
+}
+
+const MOST = 100
+const NONE: Moved = { left: () => [] }
+
+/**
+ * Descendants of the first process or of one in the cgroup, and members of the first one's session, that are not in
+ * the cgroup. One that has neither parent nor session in common with them is not found. Nor is any where /proc cannot
+ * be read.
+ *
+ * @param members the processes in the cgroup
+ */
+export function findMoved(leader: Leader | null, members: readonly number[]): Moved {
+  if (leader === null) return NONE
+  const before = newProcessTable()
+  if (before === null) return NONE
+  const family = descendantsOf(before, leader.alive ? [leader.pid, ...members] : members)
+  // Once it has exited, its pid may be that of another process and session.
+  if (leader.alive || !before.processes.has(leader.pid)) {
+    for (const [pid, { session }] of before.processes) if (session === leader.pid) family.add(pid)
+  }
+  for (const pid of members) family.delete(pid)
+  // It has a pidfd, and is killed by that.
+  family.delete(leader.pid)
+  if (family.size === 0) return NONE
+  const isSame = (now: ProcessTable, pid: number) =>
+    now.processes.get(pid)?.startTime === before.processes.get(pid)?.startTime
+  return {
+    left() {
+      const now = newProcessTable()
+      if (now === null) return [...family].slice(0, MOST)
+      return [...family].filter(pid => now.processes.has(pid) && isSame(now, pid)).slice(0, MOST)
+    },
+  }
+}
+
+/** The roots themselves are among them. */
+function descendantsOf(table: ProcessTable, roots: readonly number[]): Set<number> {
+  const children = new Map<number, number[]>()
+  for (const [pid, { parent }] of table.processes) {
+    const known = children.get(parent)
+    if (known === undefined) children.set(parent, [pid])
+    else known.push(pid)
+  }
+  const found = new Set<number>()
+  const next = [...roots]
+  for (let pid = next.pop(); pid !== undefined; pid = next.pop()) {
+    if (found.has(pid)) continue
+    found.add(pid)
+    next.push(...(children.get(pid) ?? []))
+  }
+  return found
+}
