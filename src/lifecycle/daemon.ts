@@ -101,7 +101,7 @@ async function openDaemon(opening: Opening): Promise<Daemon> {
     version,
     restarted: boot.restarted,
   })
-  const { tell } = readyEvents
+  const tell = readyEvents.emit
   const handOver = openHandOver(config.runDir, boot.id)
   const owner = handOver.request === null ? null : ownerOf(handOver.request)
   const expiry = createExpiry({

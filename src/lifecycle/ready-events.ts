@@ -3,10 +3,10 @@ import type { EventFacts, Tell } from '../session/events.ts'
 import type { Ready } from './readiness.ts'
 
 export interface ReadyEvents {
-  /** Evaluates, and emits an event if it changed: whoever asks sees what the events say. */
+  /** Evaluates, and emits an event if it changed: what it returns and the last event agree. */
   check(): Ready
-  /** For events of others: what changes the readiness of the workspace is followed by its own event. */
-  readonly tell: Tell
+  /** Emits an event of another part; one of the workspace is followed by a check. */
+  readonly emit: Tell
   /** Evaluates every 2 s from now on. */
   watch(): void
   end(): void
@@ -18,7 +18,7 @@ const CHECK_MS = 2_000
 /** @param facts of the `ready` event */
 export function createReadyEvents(
   evaluate: () => Ready,
-  tell: Tell,
+  emit: Tell,
   facts: { readonly version: string; readonly restarted: boolean },
 ): ReadyEvents {
   /** Codes of the last event; `null`: before the first one. */
@@ -32,15 +32,15 @@ export function createReadyEvents(
     const codes = now.reasons.map(({ code }) => code).join()
     if (codes === last) return now
     last = codes
-    tell(now.ready ? { type: 'ready', ...facts } : { type: 'not_ready', reasons: [...now.reasons] })
+    emit(now.ready ? { type: 'ready', ...facts } : { type: 'not_ready', reasons: [...now.reasons] })
     return now
   }
 
   return {
     check,
-    tell(event: EventFacts) {
-      tell(event)
-      // Once the workspace has the state that it tells of.
+    emit(event: EventFacts) {
+      emit(event)
+      // Later, when the workspace has the state of the event.
       if (timer !== undefined && event.type.startsWith('workspace_')) setImmediate(check)
     },
     watch() {
