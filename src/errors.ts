@@ -66,6 +66,7 @@ export const errorTable = {
   stopping: row(503, 'guestd is stopping'),
   stopped: row(503, 'guestd has stopped'),
   misconfigured: row(503, 'The settings of guestd cannot be used'),
+  state_unavailable: retryableRow(503, 'guestd cannot write down what it starts'),
   workspace_unavailable: retryableRow(503, 'The workspace is not there'),
   workspace_full: row(507, 'The workspace is full'),
 } as const satisfies Record<string, ErrorRow>

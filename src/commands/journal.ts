@@ -1,184 +1,315 @@
 /**
  * The journal: what a restarted daemon has to know about the commands of the one before it.
  *
- * One JSON line an event, in a folder on tmpfs that only guestd reads. A line is written before a
- * command is launched, so a request that is repeated after a crash never runs twice.
+ * One line an event, in a folder on tmpfs that only guestd reads. A line is written before a command is
+ * launched, so a request that is repeated after a crash never runs twice. A journal that is damaged, or that
+ * cannot be read or written, never keeps guestd from serving: it is reported.
  */
 import {
   closeSync,
-  existsSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
+  ftruncateSync,
+  linkSync,
+  lstatSync,
   renameSync,
+  rmSync,
   writeSync,
 } from 'node:fs'
-import { join } from 'node:path'
-import { StartError } from '../errors.ts'
-import type { EndFacts, ExitFacts } from '../protocol/frames.ts'
-import { lockFile } from '../sys/lock.ts'
+import { GuestdError } from '../errors.ts'
 import { messageOf } from '../util/message-of.ts'
+import { readLines, replaceFile } from './journal-file.ts'
+import {
+  applyLine,
+  decodeLine,
+  type EndRecord,
+  type Entry,
+  encodeLine,
+  type Header,
+  isUnchecked,
+  type Line,
+  linesOf,
+  MAX_LINE_BYTES,
+  type PidRecord,
+  type StartRecord,
+  VERSION,
+} from './journal-lines.ts'
+import { createSpare } from './spare.ts'
 
-export interface StartRecord {
-  readonly id: string
-  /** Digest of the request that started it; `null` when its id was made by guestd. */
-  readonly digest: string | null
-  readonly startedAt: string
-  readonly cwd: string
-  readonly user: string
-  readonly commandLine: string
-  readonly detach: boolean
-  readonly onDisconnect: 'keep' | 'kill'
-  readonly cgroupPath: string | null
-}
+export type { EndRecord, Entry, PidRecord, StartRecord } from './journal-lines.ts'
 
-export interface PidRecord {
-  readonly pid: number
-  /** Field 22 of /proc/PID/stat: with the pid it names one process; `null` where a cgroup does. */
-  readonly startTime: number | null
-}
-
-export interface EndRecord {
-  readonly endedAt: string
-  readonly exit: ExitFacts
-  readonly end: Omit<EndFacts, 'truncated'>
-}
-
-export interface Entry {
-  readonly start: StartRecord
-  readonly process: PidRecord | null
-  readonly end: EndRecord | null
+export interface JournalProblem {
+  readonly code: 'journal_damaged' | 'journal_unreadable' | 'journal_version' | 'journal_full'
+  /** In words. */
+  readonly reason: string
 }
 
 export interface Journal {
   /** What the daemon before this one left, oldest first. */
   readonly recovered: readonly Entry[]
-  /** @throws Error when it cannot be written: then nothing may be started. The others report that. */
+  /** What one of another boot or session left: nothing of it counts but the processes that still live. */
+  readonly foreign: readonly Entry[]
+  /** What was wrong at the start. */
+  readonly problems: readonly JournalProblem[]
+  /**
+   * @throws GuestdError `state_unavailable` when it cannot be written, `invalid_request` when it is too
+   * long: then nothing may be started. The others report that.
+   */
   started(record: StartRecord): void
   launched(id: string, record: PidRecord): void
   ended(id: string, record: EndRecord): void
   forgotten(id: string): void
+  /** All that has happened is written down. */
+  readonly isComplete: boolean
+  /** Writes all of it anew, as after its folder was lost. @throws where that fails */
+  save(): void
+  /** Writes what could not be written before, where there is room for it now. */
+  catchUp(): void
   close(): void
 }
 
-type Line =
-  | { readonly op: 'start'; readonly id: string; readonly record: StartRecord }
-  | { readonly op: 'pid'; readonly id: string; readonly record: PidRecord }
-  | { readonly op: 'end'; readonly id: string; readonly record: EndRecord }
-  | { readonly op: 'forget'; readonly id: string }
+export interface JournalOptions {
+  readonly path: string
+  readonly bootId: string
+  /** What is there belongs to another session. */
+  readonly isForeign: boolean
+  /** Called where what has happened could not be written, once until all of it is: a restarted daemon will not know. */
+  readonly failed: (error: unknown) => void
+}
 
 /** The file is rewritten when it holds this many lines more than it has to. */
 const SPARE_LINES = 5_000
+/** A journal without space tries to make some this often, in milliseconds: each time it writes all of it. */
+const RELIEF_MS = 1_000
 
-/**
- * @param failed told when what has happened could not be written: a restarted daemon will not know
- * @throws Error when another guestd uses the folder, or it cannot be written
- */
-export function openJournal(runDir: string, failed: (error: unknown) => void): Journal {
-  const lock = takeFolder(runDir)
-  const path = join(runDir, 'commands.ndjson')
-  const entries = load(path)
+export function openJournal({ path, bootId, isForeign, failed }: JournalOptions): Journal {
+  const found = load(path, bootId)
+  const { problems } = found
+  const ours = !isForeign && found.isOfBoot
+  const entries = ours ? found.entries : new Map<string, Entry>()
   const recovered = [...entries.values()]
-  let lines = 0
+  const foreign = ours ? [] : [...found.entries.values()]
+  const header: Header = { op: 'journal', version: VERSION, bootId }
+  const spare = createSpare(`${path}.spare`)
   let fd = -1
+  let bytes = 0
+  let lines = 0
+  /** Something of `entries` is not in the file. */
+  let isBehind = false
+  let relievedAt = Number.NEGATIVE_INFINITY
 
-  const rewrite = () => {
-    const kept = [...entries.values()].flatMap(toLines)
-    const next = `${path}.next`
-    const nextFd = openSync(next, 'w', 0o600)
-    writeSync(nextFd, kept.map(line => `${JSON.stringify(line)}\n`).join(''))
-    renameSync(next, path)
+  const save = () => {
+    const kept = [header, ...[...entries.values()].flatMap(linesOf)]
+    const written = replaceFile(path, texts(kept))
     if (fd >= 0) closeSync(fd)
-    fd = nextFd
+    fd = written.fd
+    bytes = written.bytes
     lines = kept.length
+    isBehind = false
   }
 
-  /** After a write that failed the file may end inside a line. */
-  let torn = false
-
-  const append = (line: Line) => {
-    const text = `${torn ? '\n' : ''}${JSON.stringify(line)}\n`
-    torn = true
-    if (writeSync(fd, text) < Buffer.byteLength(text)) throw new Error('the journal has no space')
-    torn = false
-    apply(entries, line)
-    lines += 1
-  }
-
-  const write = (line: Line) => {
+  /** What follows must not stand in the middle of a line. */
+  const cutBack = () => {
     try {
-      append(line)
-      if (lines > entries.size * 3 + SPARE_LINES) rewrite()
-    } catch (error) {
-      failed(error)
+      ftruncateSync(fd, bytes)
+    } catch {
+      closeSync(fd)
+      fd = -1
+      isBehind = true
     }
   }
 
-  rewrite()
+  const append = (line: Line) => {
+    const text = encodeLine(line)
+    const length = Buffer.byteLength(text)
+    if (length > MAX_LINE_BYTES)
+      throw new GuestdError(
+        'invalid_request',
+        `the record of the command has ${length} bytes, and may have ${MAX_LINE_BYTES}`,
+      )
+    if (fd < 0) throw new Error('the journal is not there')
+    try {
+      if (writeSync(fd, text) < length) throw new Error('the journal has no space')
+    } catch (error) {
+      cutBack()
+      throw error
+    }
+    bytes += length
+    lines += 1
+  }
+
+  /**
+   * Makes room: the lines that say nothing any more go, and then the space that is kept for this.
+   *
+   * @returns false where there is none, or where it was tried a moment ago
+   */
+  const relieve = (): boolean => {
+    if (performance.now() - relievedAt < RELIEF_MS) return false
+    relievedAt = performance.now()
+    try {
+      save()
+    } catch {
+      if (!spare.drop()) return false
+      try {
+        save()
+      } catch {
+        // The space that is free now takes some lines.
+        return fd >= 0
+      }
+    }
+    spare.make()
+    return true
+  }
+
+  const write = (line: Line) => {
+    applyLine(entries, line)
+    const before = isBehind
+    // A rewrite has all that `entries` has, this line too.
+    isBehind = true
+    try {
+      append(line)
+      isBehind = before
+      if (isBehind || lines > entries.size * 3 + SPARE_LINES) relieve()
+    } catch (error) {
+      const report = (reason: unknown) => {
+        if (!before) failed(reason)
+      }
+      if (!relieve()) return report(error)
+      if (!isBehind) return
+      try {
+        append(line)
+        isBehind = before
+      } catch (again) {
+        report(again)
+      }
+    }
+  }
+
+  const full = (error: unknown) =>
+    new GuestdError('state_unavailable', `runDir: ${messageOf(error)}`)
+
+  /** The last of the space is for the ends of those that run. */
+  const checkSpare = () => {
+    if (!spare.isWhole) spare.make()
+    if (!spare.isWhole) throw full(new Error('there is less than 1 MiB of space left'))
+  }
+
+  const begin = (line: Line & { op: 'start' }) => {
+    checkSpare()
+    try {
+      append(line)
+    } catch (error) {
+      if (error instanceof GuestdError) throw error
+      if (!relieve()) throw full(error)
+      checkSpare()
+      try {
+        append(line)
+      } catch (again) {
+        throw full(again)
+      }
+    }
+    applyLine(entries, line)
+  }
+
+  /** Without a new file the old one goes on, or none at all: the next line tries again. */
+  const open = () => {
+    try {
+      save()
+    } catch (error) {
+      spare.drop()
+      rmSync(`${path}.spare`, { force: true })
+      try {
+        save()
+      } catch {
+        const reason = `the journal cannot be written: ${messageOf(error)}`
+        problems.push({ code: 'journal_full', reason })
+        isBehind = true
+      }
+    }
+    spare.make()
+  }
+
+  open()
   return {
     recovered,
-    started: record => append({ op: 'start', id: record.id, record }),
+    foreign,
+    problems,
+    started: record => begin({ op: 'start', id: record.id, record }),
     launched: (id, record) => write({ op: 'pid', id, record }),
     ended: (id, record) => write({ op: 'end', id, record }),
     forgotten: id => write({ op: 'forget', id }),
+    get isComplete() {
+      return !isBehind
+    },
+    save() {
+      save()
+      spare.make()
+    },
+    catchUp() {
+      if (isBehind) relieve()
+      else spare.make()
+    },
     close() {
-      closeSync(fd)
-      lock.release()
+      if (fd >= 0) closeSync(fd)
+      fd = -1
     },
   }
 }
 
-function takeFolder(runDir: string): { release(): void } {
-  try {
-    // Not its parents: a path that is wrong is to be told, not made.
-    if (!existsSync(runDir)) mkdirSync(runDir, { mode: 0o700 })
-    return lockFile(join(runDir, 'lock'))
-  } catch (error) {
-    const reason = messageOf(error)
-    throw new StartError(`runDir ${runDir} cannot be used: ${reason}`)
-  }
+function* texts(lines: readonly Line[]): Iterable<string> {
+  for (const line of lines) yield encodeLine(line)
 }
 
-function load(path: string): Map<string, Entry> {
+interface Loaded {
+  readonly entries: Map<string, Entry>
+  readonly isOfBoot: boolean
+  readonly problems: JournalProblem[]
+}
+
+function load(path: string, bootId: string): Loaded {
   const entries = new Map<string, Entry>()
-  for (const text of readText(path).split('\n')) {
-    const line = parse(text)
-    if (line !== null) apply(entries, line)
-  }
-  return entries
-}
-
-function readText(path: string): string {
+  const problems: JournalProblem[] = []
+  let header: Header | null = null
+  let unchecked: boolean | null = null
+  let damaged = 0
   try {
-    return readFileSync(path, 'utf8')
-  } catch {
-    return ''
+    readLines(path, MAX_LINE_BYTES, {
+      line(bytes) {
+        unchecked ??= isUnchecked(bytes)
+        const line = decodeLine(bytes, unchecked)
+        if (line === null) damaged += 1
+        else if (line.op === 'journal') header ??= line
+        else if ((header?.version ?? VERSION) <= VERSION) applyLine(entries, line)
+      },
+      tooLong() {
+        unchecked ??= false
+        damaged += 1
+      },
+    })
+  } catch (error) {
+    const isMissing = error instanceof Error && 'code' in error && error.code === 'ENOENT'
+    const reason = `the journal ${path} cannot be read: ${messageOf(error)}`
+    if (!isMissing) problems.push({ code: 'journal_unreadable', reason })
   }
+  const { version, bootId: boot } = (header as Header | null) ?? { version: VERSION, bootId }
+  if (version > VERSION) {
+    const reason = `the journal ${path} has version ${version}, this guestd knows ${VERSION}`
+    problems.push({ code: 'journal_version', reason })
+  }
+  if (damaged > 0) {
+    const reason = `${damaged} lines of the journal ${path} are damaged: commands may be missing`
+    problems.push({ code: 'journal_damaged', reason })
+  }
+  if (problems.length > 0) setAside(path)
+  return { entries, isOfBoot: boot === bootId, problems }
 }
 
-/** A daemon that died while it wrote leaves a torn last line: what it told is not known. */
-function parse(text: string): Line | null {
+/** For people to look at; of more than one the last is kept. The file itself stays until a new one has its name. */
+function setAside(path: string): void {
+  const aside = `${path}.damaged`
   try {
-    return text === '' ? null : JSON.parse(text)
+    rmSync(aside, { force: true, recursive: true })
+    if (lstatSync(path).isFile()) linkSync(path, aside)
+    else renameSync(path, aside)
   } catch {
-    return null
+    // Then it is not kept.
   }
-}
-
-function apply(entries: Map<string, Entry>, line: Line): void {
-  const entry = entries.get(line.id)
-  if (line.op === 'start') entries.set(line.id, { start: line.record, process: null, end: null })
-  else if (line.op === 'forget') entries.delete(line.id)
-  else if (entry === undefined) return
-  else if (line.op === 'pid') entries.set(line.id, { ...entry, process: line.record })
-  else entries.set(line.id, { ...entry, end: line.record })
-}
-
-function toLines({ start, process, end }: Entry): readonly Line[] {
-  const { id } = start
-  return [
-    { op: 'start', id, record: start },
-    ...(process === null ? [] : [{ op: 'pid', id, record: process } as const]),
-    ...(end === null ? [] : [{ op: 'end', id, record: end } as const]),
-  ]
 }

@@ -18,6 +18,7 @@ import { type Machine, type Plan, type PlanSettings, planLaunch } from './plan.t
 import { killRemains, lostEnd, recovered } from './recovered.ts'
 import { createRetention } from './retention.ts'
 import { discard, type Slot, seen } from './slot.ts'
+import { killStrays, NO_STRAYS, type Strays } from './strays.ts'
 import type { Command, Commands } from './types.ts'
 
 export interface RegistrySettings
@@ -50,8 +51,12 @@ export interface RegistryHooks {
 }
 
 export interface Registry extends Commands {
-  /** Kills what the daemon before this one left running, and lists all that it knew. */
-  recover(): Promise<void>
+  /**
+   * Kills what the daemon before this one left running, and lists all that it knew.
+   *
+   * @returns what was killed that the journal does not name
+   */
+  recover(): Promise<Strays>
   /**
    * Refuses new commands and ends the running ones with cause `stopped`: SIGTERM, the grace, then
    * the kill. Resolves when every one has given its last bytes, or `stopLimitMs` has passed.
@@ -264,9 +269,17 @@ export function createRegistry(
       return { running, ended: slots.size - running }
     },
     async recover() {
-      await atMost(RECOVER_LIMIT_MS, Promise.all(journal.recovered.map(killRemains)))
+      const left = [...journal.foreign, ...journal.recovered]
+      const known = new Set(left.map(({ start }) => start.cgroupPath))
+      const { cgroups } = machine
+      let strays: Strays | null = null
+      const killed = async () => {
+        if (cgroups !== null) strays = await killStrays(cgroups.commandsPath, known)
+      }
+      await atMost(RECOVER_LIMIT_MS, Promise.all([...left.map(killRemains), killed()]))
       for (const entry of journal.recovered) recoverOne(entry)
       if (slots.size > 0) keepSweeping()
+      return strays ?? NO_STRAYS
     },
     async stop() {
       stopping = true

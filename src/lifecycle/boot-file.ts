@@ -1,5 +1,5 @@
 /** A file of `runDir` that counts in this boot of the machine alone: another guestd may find that of an earlier one. */
-import { readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 /** What is kept may be secret, such as an environment. */
@@ -10,22 +10,46 @@ export interface BootFile<T> {
   read(): T | null
   /** All of it or nothing. @throws where it cannot be written */
   write(content: T): void
+  /** Writes what was read or written last once more, as after the folder was lost. @throws as `write` */
+  save(): void
+  /** It is of another session: nothing of it counts. */
+  forget(): void
 }
 
 export function bootFile<T>(runDir: string, name: string, bootId: string): BootFile<T> {
   const path = join(runDir, name)
+  let known: T | null = null
+
+  const write = (content: T) => {
+    const next = `${path}.next`
+    try {
+      writeFileSync(next, JSON.stringify({ bootId, content }), { mode: MODE })
+      renameSync(next, path)
+    } catch (error) {
+      // What is half written takes space that others need.
+      rmSync(next, { force: true })
+      throw error
+    }
+    known = content
+  }
+
   return {
     read() {
       try {
         const kept = JSON.parse(readFileSync(path, 'utf8'))
-        return kept.bootId === bootId ? (kept.content ?? null) : null
+        known = kept.bootId === bootId ? (kept.content ?? null) : null
       } catch {
-        return null
+        known = null
       }
+      return known
     },
-    write(content) {
-      writeFileSync(`${path}.next`, JSON.stringify({ bootId, content }), { mode: MODE })
-      renameSync(`${path}.next`, path)
+    write,
+    save() {
+      if (known !== null) write(known)
+    },
+    forget() {
+      known = null
+      rmSync(path, { force: true, recursive: true })
     },
   }
 }

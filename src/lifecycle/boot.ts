@@ -8,6 +8,8 @@ export interface Boot {
   readonly restarted: boolean
   /** When it was started first: of `performance.now()` of this process, so below 0 after a restart. */
   readonly firstStartAt: number
+  /** Writes it once more, as after `runDir` was lost. @throws where it cannot be written */
+  save(): void
 }
 
 interface Kept {
@@ -32,7 +34,12 @@ export function openBoot(runDir: string, failed: (error: unknown) => void): Boot
     }
   }
   const first = Math.min(kept?.firstStartMs ?? now, now)
-  return { id, restarted: kept !== null, firstStartAt: performance.now() - (now - first) }
+  return {
+    id,
+    restarted: kept !== null,
+    firstStartAt: performance.now() - (now - first),
+    save: file.save,
+  }
 }
 
 /** CLOCK_MONOTONIC: of the machine, the same in every process. */

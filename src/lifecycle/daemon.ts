@@ -1,8 +1,10 @@
 /** The order in which guestd comes up and goes down. */
+import { join } from 'node:path'
 import { createApi } from '../api/api.ts'
 import { openJournal } from '../commands/journal.ts'
 import { checkLimits } from '../commands/plan.ts'
 import { createRegistry } from '../commands/registry.ts'
+import { strayWords } from '../commands/strays.ts'
 import type { Config } from '../config.ts'
 import { GuestdError } from '../errors.ts'
 import type { Log } from '../log.ts'
@@ -12,17 +14,20 @@ import { openWorkspace } from '../session/workspace.ts'
 import { closeCgroupTree } from '../sys/cgroup.ts'
 import { trimMemory } from '../sys/memory.ts'
 import type { Notifier } from '../sys/notify.ts'
+import { messageOf } from '../util/message-of.ts'
 import { openBoot } from './boot.ts'
 import { endLine, warnOfLimits } from './command-log.ts'
 import { createControl } from './control.ts'
 import { describeSession } from './describe.ts'
 import { createExpiry } from './expiry.ts'
 import { openHandOver, ownerOf } from './hand-over.ts'
-import { lookAtMachine } from './machine.ts'
+import { bootId, lookAtMachine } from './machine.ts'
 import { endMachine } from './power-off.ts'
 import { createReadiness } from './readiness.ts'
 import { createReadyEvents } from './ready-events.ts'
+import { openRunDir } from './run-dir.ts'
 import { addresses, serve } from './serve.ts'
+import { createReport, watchState } from './state-watch.ts'
 import { statusLine } from './status-line.ts'
 import { createStop } from './stop.ts'
 import { createStoredFd } from './stored-fd.ts'
@@ -83,10 +88,18 @@ interface Opening {
 async function openDaemon(opening: Opening): Promise<Daemon> {
   const { config, log, version, notifier, asked, undo } = opening
   const startedAt = new Date().toISOString()
-  const journal = openJournal(config.runDir, err =>
-    log.error({ component: 'commands', err }, 'the journal could not be written'),
-  )
+  const runDir = openRunDir(config.runDir)
+  undo.add(() => runDir.release())
+  const events = createEvents(bootId())
+  const report = createReport(log, events.tell)
+  const journal = openJournal({
+    path: join(config.runDir, 'commands.ndjson'),
+    bootId: bootId(),
+    isForeign: false,
+    failed: error => report('journal_full', `a line could not be written: ${messageOf(error)}`),
+  })
   undo.add(() => journal.close())
+  for (const { code, reason } of journal.problems) report(code, reason)
   const machine = lookAtMachine(config.runDir, config.reserve)
   const { cgroups } = machine
   if (cgroups !== null) undo.add(() => closeCgroupTree(cgroups))
@@ -95,7 +108,6 @@ async function openDaemon(opening: Opening): Promise<Daemon> {
   const boot = openBoot(config.runDir, err =>
     log.warn({ component: 'lifecycle', err }, 'a restart of guestd would begin the lifetime anew'),
   )
-  const events = createEvents(boot.id)
   // Not evaluated before the API is served.
   const readyEvents = createReadyEvents(() => ready(), events.tell, {
     version,
@@ -166,7 +178,13 @@ async function openDaemon(opening: Opening): Promise<Daemon> {
     },
   })
   isBusy = () => registry.isBusy(config.busyDescendants)
-  await registry.recover()
+  const strays = await registry.recover()
+  if (strays.processes > 0) report('processes_killed', strayWords(strays))
+  const saveFiles = () => {
+    boot.save()
+    handOver.save()
+  }
+  const state = watchState({ path: config.runDir, runDir, journal, save: saveFiles, report })
 
   const stop = createStop({
     endCommands: registry.stop,
@@ -189,6 +207,10 @@ async function openDaemon(opening: Opening): Promise<Daemon> {
     config,
     stop,
     workspace,
+    state() {
+      state.look()
+      return state.reasons()
+    },
     waitsFor: () => (waits() ? WAITS : null),
   })
   const stopped = async () => {
@@ -260,7 +282,9 @@ async function openDaemon(opening: Opening): Promise<Daemon> {
     await drain(LAST_FRAMES_MS)
     await api.close()
     if (cgroups !== null) closeCgroupTree(cgroups)
+    state.stop()
     journal.close()
+    runDir.release()
     return receipt
   }
 

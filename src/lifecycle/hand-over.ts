@@ -18,6 +18,8 @@ export interface HandOver {
    * @throws GuestdError `session_set`
    */
   accept(request: SessionRequest, bind: (owner: Owner) => Promise<void>): Promise<Accepted>
+  /** Writes it once more, as after `runDir` was lost. @throws where it cannot be written */
+  save(): void
 }
 
 const FILE = 'session.json'
@@ -47,6 +49,7 @@ export function openHandOver(runDir: string, bootId: string): HandOver {
       last = accepted.catch(() => {})
       return accepted
     },
+    save: file.save,
   }
 }
 

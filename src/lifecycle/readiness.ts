@@ -18,6 +18,8 @@ export interface ReadinessOptions {
   readonly config: Pick<Config, 'runDir' | 'user'>
   readonly stop: Pick<Stop, 'state'>
   readonly workspace: Pick<Workspace, 'state' | 'code'>
+  /** What guestd cannot write down now, in words. */
+  readonly state: () => readonly string[]
   /** Why guestd waits for the host; `null`: it does not. */
   readonly waitsFor: () => string | null
 }
@@ -27,7 +29,7 @@ const startCodes: readonly ReasonCode[] = ['starting', 'waiting_for_session']
 
 /** Evaluates anew with each call. */
 export function createReadiness(options: ReadinessOptions): () => Ready {
-  const { config, stop, workspace, waitsFor } = options
+  const { config, stop, workspace, state, waitsFor } = options
   const places = [
     { name: 'root file system', path: '/' },
     { name: 'runDir', path: config.runDir },
@@ -47,11 +49,15 @@ export function createReadiness(options: ReadinessOptions): () => Ready {
       return { ready: false, state: stop.state, reasons: [{ code: stop.state, message }] }
     }
     const waiting = waitsFor()
+    const full = fullPlaces(places).map(message => ({ code: 'disk_full' as const, message }))
+    const unwritten = state().map(message => ({ code: 'state_unavailable' as const, message }))
     const reasons: ReadinessReason[] = [
       ...reasonOf('user_unknown', userProblem(config.user)),
       ...reasonOf('waiting_for_session', waiting),
       ...workspaceReason(),
-      ...fullPlaces(places).map(message => ({ code: 'disk_full' as const, message })),
+      ...full,
+      // A full disk is the reason for it.
+      ...(full.length > 0 ? [] : unwritten),
     ]
     const ready = reasons.length === 0
     const starts = reasons.every(({ code }) => startCodes.includes(code))

@@ -13,7 +13,7 @@ export {
   RunAccepted,
   StdinReply,
 } from './schemas/commands.ts'
-export { EventsQuery, SessionEvent } from './schemas/events.ts'
+export { EventsQuery, SessionEvent, type StateProblem } from './schemas/events.ts'
 export { SessionRequest } from './schemas/hand-over.ts'
 export {
   COMMAND_LINE_CHARACTERS,

@@ -200,6 +200,17 @@ export function cgroupUsage(path: string): CgroupUsage {
   }
 }
 
+/** Names of the cgroups right below. */
+export function leavesOf(path: string): readonly string[] {
+  try {
+    return readdirSync(path, { withFileTypes: true })
+      .filter(entry => entry.isDirectory())
+      .map(entry => entry.name)
+  } catch {
+    return []
+  }
+}
+
 function descendants(path: string): string[] {
   try {
     return nested(path)

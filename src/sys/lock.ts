@@ -1,5 +1,5 @@
 /** An exclusive lock on a file, gone with its holder: flock(2). */
-import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs'
+import { closeSync, fstatSync, openSync, readFileSync, statSync } from 'node:fs'
 import { numberOf } from './block-devices.ts'
 import { native } from './native.ts'
 
@@ -8,10 +8,19 @@ export class LockedError extends Error {
   override readonly name = 'LockedError'
 }
 
+export interface Lock {
+  /** The locked file still has its name: else another process can lock a new one. */
+  isInPlace(): boolean
+  release(): void
+}
+
 /** @throws LockedError when another process holds it, with its pid where that can be seen */
-export function lockFile(path: string): { release(): void } {
+export function lockFile(path: string): Lock {
   const fd = openSync(path, 'a', 0o600)
-  if (native.lockFile(fd)) return { release: () => closeSync(fd) }
+  if (native.lockFile(fd)) {
+    const { dev, ino } = fstatSync(fd, { bigint: true })
+    return { isInPlace: () => isFile(path, dev, ino), release: () => closeSync(fd) }
+  }
   const pid = holderOf(fd)
   closeSync(fd)
   throw new LockedError(
@@ -34,4 +43,13 @@ function holderOf(fd: number): string | null {
     // Without /proc nobody can be named.
   }
   return null
+}
+
+function isFile(path: string, dev: bigint, ino: bigint): boolean {
+  try {
+    const now = statSync(path, { bigint: true })
+    return now.dev === dev && now.ino === ino
+  } catch {
+    return false
+  }
 }

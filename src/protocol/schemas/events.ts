@@ -31,6 +31,18 @@ const event = <const Name extends string, Fields extends TProperties>(
 
 const id = Type.String({ description: 'Id of the command' })
 
+/** What can be wrong with the state that guestd keeps in runDir. */
+export const stateProblems = [
+  'journal_damaged',
+  'journal_unreadable',
+  'journal_version',
+  'journal_full',
+  'processes_killed',
+  'run_dir_lost',
+  'other_session',
+] as const
+export type StateProblem = (typeof stateProblems)[number]
+
 export const SessionEvent = Type.Union(
   [
     event(
@@ -82,6 +94,10 @@ export const SessionEvent = Type.Union(
     }),
     event('flush_failed', 'What was written may be lost', {
       reason: Type.String({ description: 'What failed' }),
+    }),
+    event('state_problem', 'What guestd keeps in runDir is damaged, lost or cannot be written', {
+      code: Type.Enum([...stateProblems], { description: 'What is wrong' }),
+      reason: Type.String({ description: 'The same in words' }),
     }),
     event('idle_limit', 'Nothing was done for idleMs: the session is being stopped', {
       idleMs: count('The limit, in milliseconds'),

@@ -49,7 +49,7 @@ t.test('a journal without space refuses new commands and harms no running one', 
     codes.push(reply.status === 200 ? 200 : reply.json().code)
   }
   t.ok(statSync(join(runDir, 'commands.ndjson')).size > size)
-  t.equal(codes.at(-1), 'internal')
+  t.equal(codes.at(-1), 'state_unavailable')
   t.match((await running.rest()).at(-2), { type: 'exit', exitCode: 3, cause: 'exit' })
   rmSync(filler)
   t.match((await run(guestd, { id: 'after', command: 'exit 5' })).exit, { exitCode: 5 })

@@ -1,0 +1,183 @@
+/**
+ * The lines of the journal. Each is `CRC JSON`: a crc32 in eight hexadecimal digits, and what it covers.
+ * Only a line with the right checksum and the shape that is written here counts.
+ */
+import { crc32 } from 'node:zlib'
+import { causes, type EndFacts, type ExitFacts } from '../protocol/frames.ts'
+
+export interface StartRecord {
+  readonly id: string
+  /** Digest of the request that started it; `null` when its id was made by guestd. */
+  readonly digest: string | null
+  readonly startedAt: string
+  readonly cwd: string
+  readonly user: string
+  readonly commandLine: string
+  readonly detach: boolean
+  readonly onDisconnect: 'keep' | 'kill'
+  readonly cgroupPath: string | null
+}
+
+export interface PidRecord {
+  readonly pid: number
+  /** Field 22 of /proc/PID/stat: with the pid it names one process; `null` where a cgroup does. */
+  readonly startTime: number | null
+}
+
+export interface EndRecord {
+  readonly endedAt: string
+  readonly exit: ExitFacts
+  readonly end: Omit<EndFacts, 'truncated'>
+}
+
+export interface Entry {
+  readonly start: StartRecord
+  readonly process: PidRecord | null
+  readonly end: EndRecord | null
+}
+
+export type Line =
+  | Header
+  | { readonly op: 'start'; readonly id: string; readonly record: StartRecord }
+  | { readonly op: 'pid'; readonly id: string; readonly record: PidRecord }
+  | { readonly op: 'end'; readonly id: string; readonly record: EndRecord }
+  | { readonly op: 'forget'; readonly id: string }
+
+/** The first line. */
+export interface Header {
+  readonly op: 'journal'
+  readonly version: number
+  /** The boot in which it was written. */
+  readonly bootId: string
+}
+
+/** Files of version 1 have neither a header nor checksums. */
+export const VERSION = 2
+/** Longest line, in bytes: a path of 8 KiB whose every byte JSON escapes, and what stands beside it. */
+export const MAX_LINE_BYTES = 64 * 1024
+
+const CRC_DIGITS = 8
+const HEX = 16
+const SPACE = 0x20
+const BRACE = 0x7b
+
+/** With the line break at its end. */
+export function encodeLine(line: Line): string {
+  const json = JSON.stringify(line)
+  return `${crc32(json).toString(HEX).padStart(CRC_DIGITS, '0')} ${json}\n`
+}
+
+/** Whether a file that begins with this line is of version 1. */
+export function isUnchecked(first: Buffer): boolean {
+  return first[0] === BRACE
+}
+
+/**
+ * @param unchecked a line without a checksum counts too
+ * @returns `null` for a line that is damaged, or has another shape
+ */
+export function decodeLine(bytes: Buffer, unchecked: boolean): Line | null {
+  if (unchecked && isUnchecked(bytes)) return parse(bytes)
+  if (bytes[CRC_DIGITS] !== SPACE) return null
+  const json = bytes.subarray(CRC_DIGITS + 1)
+  const crc = bytes.toString('latin1', 0, CRC_DIGITS)
+  if (!/^[0-9a-f]{8}$/.test(crc) || Number.parseInt(crc, HEX) !== crc32(json)) return null
+  return parse(json)
+}
+
+/** What the lines say in the end, one command after the other. */
+export function applyLine(entries: Map<string, Entry>, line: Line): void {
+  if (line.op === 'journal') return
+  const entry = entries.get(line.id)
+  if (line.op === 'start') entries.set(line.id, { start: line.record, process: null, end: null })
+  else if (line.op === 'forget') entries.delete(line.id)
+  else if (entry === undefined) return
+  else if (line.op === 'pid') entries.set(line.id, { ...entry, process: line.record })
+  else entries.set(line.id, { ...entry, end: line.record })
+}
+
+/** The fewest lines that say it. */
+export function linesOf({ start, process, end }: Entry): readonly Line[] {
+  const { id } = start
+  return [
+    { op: 'start', id, record: start },
+    ...(process === null ? [] : [{ op: 'pid', id, record: process } as const]),
+    ...(end === null ? [] : [{ op: 'end', id, record: end } as const]),
+  ]
+}
+
+function parse(json: Buffer): Line | null {
+  try {
+    const line: unknown = JSON.parse(json.toString('utf8'))
+    return isLine(line) ? line : null
+  } catch {
+    return null
+  }
+}
+
+type Check = (value: unknown) => boolean
+
+const text: Check = value => typeof value === 'string'
+const count: Check = value => typeof value === 'number' && value >= 0
+const flag: Check = value => typeof value === 'boolean'
+const oneOf =
+  (...values: readonly unknown[]): Check =>
+  value =>
+    values.includes(value)
+const orNull =
+  (check: Check): Check =>
+  value =>
+    value === null || check(value)
+const shape =
+  (fields: Readonly<Record<string, Check>>): Check =>
+  value => {
+    if (typeof value !== 'object' || value === null) return false
+    const members = new Map<string, unknown>(Object.entries(value))
+    return Object.entries(fields).every(([name, check]) => check(members.get(name)))
+  }
+
+const exit = shape({
+  exitCode: orNull(count),
+  signal: orNull(text),
+  cause: oneOf(...causes),
+  stage: orNull(text),
+  errno: orNull(text),
+  workspaceFull: oneOf('bytes', 'inodes', null),
+  durationMs: count,
+  cpuMs: orNull(count),
+  maxRssBytes: orNull(count),
+})
+
+const shapes: Readonly<Record<Line['op'], Check>> = {
+  journal: shape({ version: count, bootId: text }),
+  start: shape({
+    id: text,
+    record: shape({
+      id: text,
+      digest: orNull(text),
+      startedAt: text,
+      cwd: text,
+      user: text,
+      commandLine: text,
+      detach: flag,
+      onDisconnect: oneOf('keep', 'kill'),
+      cgroupPath: orNull(text),
+    }),
+  }),
+  pid: shape({ id: text, record: shape({ pid: count, startTime: orNull(count) }) }),
+  end: shape({
+    id: text,
+    record: shape({
+      endedAt: text,
+      exit,
+      end: shape({ stdoutBytes: count, stderrBytes: count, descendants: count }),
+    }),
+  }),
+  forget: shape({ id: text }),
+}
+
+function isLine(value: unknown): value is Line {
+  if (typeof value !== 'object' || value === null || !('op' in value)) return false
+  const { op } = value
+  return typeof op === 'string' && Object.hasOwn(shapes, op) && shapes[op as Line['op']](value)
+}

@@ -1,0 +1,41 @@
+/** Cgroups below ours that no line of the journal names: those of commands whose line was lost. */
+import { join } from 'node:path'
+import { cgroupPids, isPopulated, killCgroup, leavesOf, removeCgroup } from '../sys/cgroup.ts'
+import { killUntilEmpty } from './terminate.ts'
+
+export interface Strays {
+  readonly cgroups: number
+  /** That lived in them. */
+  readonly processes: number
+}
+
+export const NO_STRAYS: Strays = { cgroups: 0, processes: 0 }
+
+/**
+ * Kills what lives in them and removes them.
+ *
+ * @param known paths of cgroups that others take care of
+ */
+export async function killStrays(
+  commandsPath: string,
+  known: ReadonlySet<string | null>,
+): Promise<Strays> {
+  const strays = leavesOf(commandsPath)
+    .map(name => join(commandsPath, name))
+    .filter(path => !known.has(path))
+  const populated = strays.filter(isPopulated)
+  const processes = populated.reduce((sum, path) => sum + cgroupPids(path).length, 0)
+  await Promise.all(
+    strays.map(path =>
+      killUntilEmpty({
+        kill: () => void killCgroup(path),
+        isEmpty: () => !isPopulated(path) && removeCgroup(path),
+      }),
+    ),
+  )
+  return { cgroups: populated.length, processes }
+}
+
+export function strayWords({ cgroups, processes }: Strays): string {
+  return `${processes} processes in ${cgroups} cgroups belonged to no command of the journal, and were killed`
+}
