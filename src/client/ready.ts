@@ -50,7 +50,7 @@ async function attempt(
   try {
     const found = await health(timeoutMs, signal)
     if (found.ready || until === 'answers') return found
-    const detail = found.reasons.join('; ')
+    const detail = found.reasons.map(({ message }) => message).join('; ')
     const { state } = await session(timeoutMs, signal)
     if (state === 'stopping' || state === 'stopped' || state === 'misconfigured')
       throw new GuestdError(state, detail)
