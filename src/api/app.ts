@@ -96,6 +96,7 @@ const alwaysServed: readonly (string | undefined)[] = [
   '/readyz',
   '/v1/session',
   '/v1/session/stop',
+  '/v1/session/start',
   '/v1/events',
 ]
 

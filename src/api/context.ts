@@ -43,6 +43,13 @@ export interface SessionControl {
   top(count: number): Promise<WorkspaceTop>
   /** Starts the stop, or joins it: all of its steps, and the receipt. */
   stop(): AsyncIterable<StopFrame>
+  /**
+   * Forgets a stop that is over, and ends guestd, which its service manager starts again.
+   *
+   * @returns false where the session is not stopped: nothing was done
+   * @throws GuestdError `stopping`
+   */
+  start(): boolean
 }
 
 export interface Health {

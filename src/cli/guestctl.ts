@@ -12,6 +12,7 @@ import { output } from './commands/output.ts'
 import { ps } from './commands/ps.ts'
 import { run } from './commands/run.ts'
 import { session } from './commands/session.ts'
+import { start } from './commands/start.ts'
 import { status } from './commands/status.ts'
 import { stdin } from './commands/stdin.ts'
 import { stop } from './commands/stop.ts'
@@ -39,6 +40,7 @@ export const commands: readonly CliCommand[] = [
   events,
   flush,
   stop,
+  start,
   volume,
 ]
 

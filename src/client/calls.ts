@@ -7,6 +7,7 @@ import type {
   ReadinessReason,
   Receipt,
   SessionInfo,
+  SessionStart,
   WorkspaceTop,
 } from '../protocol/schemas.ts'
 import type { GuestdClient } from './client.ts'
@@ -28,6 +29,7 @@ export type Calls = Pick<
   | 'handOver'
   | 'flush'
   | 'stop'
+  | 'startSession'
   | 'top'
 >
 
@@ -100,6 +102,8 @@ export function createCalls(transport: Transport): Calls {
       const path = `/v1/session/top${query}`
       return await transport.json<WorkspaceTop>({ method: 'GET', path, signal, slow: true })
     },
+    startSession: async ({ signal } = {}) =>
+      await transport.json<SessionStart>({ method: 'POST', path: '/v1/session/start', signal }),
     stop: ({ signal } = {}) => stopSession(transport, signal),
     health: async ({ signal } = {}) => await health(signal),
     ready: async (options = {}) =>

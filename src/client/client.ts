@@ -10,6 +10,7 @@ import type {
   SessionEvent,
   SessionInfo,
   SessionRequest,
+  SessionStart,
   SignalTarget,
   WorkspaceTop,
 } from '../protocol/schemas.ts'
@@ -144,6 +145,8 @@ export interface GuestdClient {
    * last the receipt. Asked again it is the same stop, with all of its steps.
    */
   stop(options?: CallOptions): SessionStop
+  /** Starts a stopped session again: guestd ends itself, and its service manager starts it. */
+  startSession(options?: CallOptions): Promise<SessionStart>
   /** Closes idle connections; commands that are being read go on. */
   close(): void
 }

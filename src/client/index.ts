@@ -21,6 +21,7 @@ export type {
   SessionEvent,
   SessionInfo,
   SessionRequest,
+  SessionStart,
   SignalTarget,
   StopFrame,
   StopReceipt,

@@ -16,10 +16,12 @@ export interface ControlOptions {
   readonly handedOver: (request: SessionRequest, accepted: NonNullable<Accepted>) => void
   /** Called once, after a stop that the API asked for first. */
   readonly stopped: () => Promise<void>
+  /** Forgets the stop and ends guestd, to be started again. */
+  readonly restart: () => void
 }
 
 export function createControl(options: ControlOptions): SessionControl {
-  const { stop, workspace, handOver, check, handedOver, stopped } = options
+  const { stop, workspace, handOver, check, handedOver, stopped, restart } = options
   return {
     async flush() {
       if (stop.state === 'stopping')
@@ -39,6 +41,12 @@ export function createControl(options: ControlOptions): SessionControl {
     stop() {
       if (stop.state === 'ready') void stop.run('request').then(stopped)
       return stop.follow()
+    },
+    start() {
+      if (stop.state === 'stopping') throw new GuestdError('stopping', 'guestd is stopping')
+      if (stop.state === 'ready') return false
+      restart()
+      return true
     },
   }
 }

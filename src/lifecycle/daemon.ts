@@ -25,6 +25,7 @@ import { bootId, lookAtMachine } from './machine.ts'
 import { endMachine } from './power-off.ts'
 import { createReadiness } from './readiness.ts'
 import { createReadyEvents } from './ready-events.ts'
+import { openStopMemory } from './remembered-stop.ts'
 import { openRunDir } from './run-dir.ts'
 import { addresses, serve } from './serve.ts'
 import { createReport, watchState } from './state-watch.ts'
@@ -135,7 +136,9 @@ async function openDaemon(opening: Opening): Promise<Daemon> {
   let isBusy = () => false
   const { lastActivityAt } = expiry
   const around = { log: sessionLog, tell, lastActivityAt }
-  const workspace = await openWorkspace(config, owner, stored, around)
+  const memory = openStopMemory(config.runDir, boot.id)
+  const before = memory.ended
+  const workspace = await openWorkspace(config, owner, stored, around, before?.receipt ?? null)
   /** A stop that goes on, or is over, is joined. */
   let endSession = (): Promise<unknown> => workspace.end(() => {}, 'signal')
   undo.add(() => endSession())
@@ -183,6 +186,7 @@ async function openDaemon(opening: Opening): Promise<Daemon> {
   const saveFiles = () => {
     boot.save()
     handOver.save()
+    memory.save()
   }
   const state = watchState({ path: config.runDir, runDir, journal, save: saveFiles, report })
 
@@ -196,7 +200,13 @@ async function openDaemon(opening: Opening): Promise<Daemon> {
       tell({ type: 'stopping', reason })
     },
     told: step => sessionLog.info({ ...step }, 'stop step'),
+    before,
     ended(receipt, reason) {
+      try {
+        memory.remember({ reason, receipt })
+      } catch (err) {
+        sessionLog.error({ err }, 'a restart of guestd in this boot would start the session again')
+      }
       sessionLog[receipt.clean ? 'info' : 'error']({ ...receipt }, 'the session is stopped')
       tell({ type: 'stopped', ...receipt, reason })
       events.end()
@@ -255,6 +265,12 @@ async function openDaemon(opening: Opening): Promise<Daemon> {
       expiry.watch()
     },
     stopped,
+    restart() {
+      memory.forget()
+      sessionLog.info('the session is to be started again: guestd ends')
+      // The reply under way is sent first, as at every end.
+      process.kill(process.pid, 'SIGTERM')
+    },
   })
   const refusal = () =>
     stop.state === 'stopped' ? new GuestdError('stopped', 'the session has been stopped') : null
@@ -274,6 +290,14 @@ async function openDaemon(opening: Opening): Promise<Daemon> {
   if (!asked.aborted) {
     readyEvents.watch()
     expiry.watch()
+  }
+  if (before !== null) {
+    readyEvents.end()
+    expiry.end()
+    sessionLog.warn({ ...before.receipt }, 'the session was stopped before guestd was started')
+    tell({ type: 'stopped', ...before.receipt, reason: before.reason })
+    events.end()
+    void stopped()
   }
 
   const leave = async () => {

@@ -49,6 +49,7 @@ export async function startMisconfigured(
       flush: async () => refuse(),
       top: async () => refuse(),
       stop: () => refuse(),
+      start: () => refuse(),
     },
     health: { ready: () => ({ ready: false, reasons }) },
     refusal,

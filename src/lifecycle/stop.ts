@@ -2,6 +2,7 @@
 import type { Receipt, StopFrame, StopReason } from '../protocol/schemas.ts'
 import { doStep, type Step } from '../session/steps.ts'
 import type { Workspace } from '../session/workspace.ts'
+import type { EndedStop } from './remembered-stop.ts'
 
 export interface Stop {
   readonly state: 'ready' | 'stopping' | 'stopped'
@@ -23,16 +24,20 @@ export interface StopOptions {
   readonly workspace: Workspace
   readonly started: (reason: StopReason) => void
   readonly told: (step: Step) => void
+  /** Called before anybody has the receipt. */
   readonly ended: (receipt: Receipt, reason: StopReason) => void
+  /** A stop before guestd was started that still counts: it is that one. */
+  readonly before: EndedStop | null
 }
 
-export function createStop({ endCommands, workspace, started, told, ended }: StopOptions): Stop {
+export function createStop(options: StopOptions): Stop {
+  const { endCommands, workspace, started, told, ended, before } = options
   /** Each step tells of itself once a second, as long as its limit is: some thousands at most. */
-  const frames: StopFrame[] = []
-  let state: Stop['state'] = 'ready'
-  let why: StopReason | null = null
-  let receipt: Receipt | null = null
-  let stopping: Promise<Receipt> | null = null
+  const frames: StopFrame[] = before === null ? [] : [{ type: 'receipt', ...before.receipt }]
+  let state: Stop['state'] = before === null ? 'ready' : 'stopped'
+  let why: StopReason | null = before?.reason ?? null
+  let receipt: Receipt | null = before?.receipt ?? null
+  let stopping: Promise<Receipt> | null = receipt === null ? null : Promise.resolve(receipt)
   let changed = Promise.withResolvers<void>()
   const followers = new Set<Promise<void>>()
 

@@ -30,7 +30,14 @@ export {
   SUMMARY_STREAM_BYTES,
 } from './schemas/parts.ts'
 export { Readiness, ReadinessReason, type ReasonCode } from './schemas/readiness.ts'
-export { Receipt, StopFrame, StopReason, StopReceipt, StopStep } from './schemas/receipt.ts'
+export {
+  Receipt,
+  SessionStart,
+  StopFrame,
+  StopReason,
+  StopReceipt,
+  StopStep,
+} from './schemas/receipt.ts'
 export {
   CommandLimits,
   CommandParams,

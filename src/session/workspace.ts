@@ -7,6 +7,7 @@ import type {
   WorkspaceInfo,
   WorkspaceTop,
 } from '../protocol/schemas.ts'
+import { endedWorkspace } from './ended.ts'
 import type { Tell } from './events.ts'
 import { openFolder } from './folder.ts'
 import type { History } from './history.ts'
@@ -94,13 +95,16 @@ export interface Workspace {
  * Resolves once the workspace is there, or is known not to be, or after 3 s.
  *
  * @param owner of a daemon before this one; `null`: nobody has said yet
+ * @param ended the session was stopped before: the workspace is not touched; `null`: it was not
  */
 export async function openWorkspace(
   settings: WorkspaceSettings,
   owner: Owner | null,
   stored: StoredFd,
   around: Around,
+  ended: Receipt | null,
 ): Promise<Workspace> {
+  if (ended !== null) return endedWorkspace(settings, ended)
   const source = sourceOf(settings.workspace)
   if (source.kind === 'folder')
     return await openFolder(

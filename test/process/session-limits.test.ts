@@ -97,6 +97,8 @@ t.test('a restart of guestd does not begin the lifetime anew', async t => {
   await guestd.stop()
   // Of another boot it says nothing.
   writeFileSync(kept, JSON.stringify({ bootId: 'other', content: anHourAgo }))
+  const stop = join(guestd.dir, 'run/stop.json')
+  writeFileSync(stop, readFileSync(stop, 'utf8').replace(bootId, 'other'))
   await guestd.start()
   t.equal((await infoOf(guestd)).state, 'ready')
 })

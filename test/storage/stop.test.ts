@@ -12,6 +12,16 @@ import {
 import { attach, fsck, makeImage, makeMountPoint, mountOptions } from '../helpers/volume.ts'
 import { session } from './support.ts'
 
+/** What the calls of a stopped session answer. */
+async function answers(guestd: Guestd) {
+  const { state, lastStop, reason } = (await guestd.request('GET', '/v1/session')).json()
+  const { status, text } = await guestd.request('POST', '/v1/commands', {
+    body: { command: 'true', cwd: '/' },
+  })
+  const ready = (await guestd.request('GET', '/readyz')).status
+  return { state, lastStop, reason, run: [status, JSON.parse(text).code], ready }
+}
+
 interface Line {
   readonly type: string
   readonly name?: string
@@ -139,4 +149,43 @@ t.test('guestctl stop tells the steps and the receipt', async t => {
   })
   const status = await guestctl(['status'], { connect: guestd.connect })
   t.match(status.out, 'stopped')
+})
+
+t.test('a stop counts over a crash and a restart of guestd, until it is started', async t => {
+  const { guestd, at } = await onVolume(t)
+  await runCommand(guestd, { command: 'echo kept > file' })
+  const receipt = (await stop(guestd)).at(-1)
+  const before = await answers(guestd)
+  t.equal(before.state, 'stopped')
+  t.same({ type: 'receipt', ...Object(before.lastStop) }, receipt)
+  t.same(before.run, [503, 'stopped'])
+  for (const end of [guestd.kill, guestd.stop]) {
+    await end()
+    await guestd.start()
+    t.same(await answers(guestd), before)
+    t.equal(mountOptions(at), null)
+    t.same((await stop(guestd)).at(-1), receipt, 'it is the same stop')
+  }
+  const { pid } = guestd
+  const started = await guestctl(['start', '--json'], guestd)
+  t.same([started.code, started.out], [0, '{"restarting":true}\n'])
+  await until(() => !existsSync(`/proc/${pid}`) || guestd.log().includes('"msg":"stopped"'))
+  await guestd.stop()
+  await guestd.start()
+  t.equal((await session(guestd)).state, 'ready')
+  t.equal((await runCommand(guestd, { command: 'cat file' })).stdout, 'kept\n')
+  const again = (await guestd.request('POST', '/v1/session/start')).json()
+  t.same(again, { restarting: false })
+})
+
+t.test('a stop by a signal ends guestd alone, of a folder too', async t => {
+  const guestd = await startGuestd(t)
+  await guestd.stop()
+  await guestd.start()
+  t.equal((await session(guestd)).state, 'ready')
+  await stop(guestd)
+  await guestd.kill()
+  await guestd.start()
+  const { state, run: refused } = await answers(guestd)
+  t.same([state, refused], ['stopped', [503, 'stopped']])
 })

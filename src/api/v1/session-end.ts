@@ -1,7 +1,7 @@
-/** POST /v1/session/flush and POST /v1/session/stop */
+/** POST /v1/session/flush, POST /v1/session/stop and POST /v1/session/start */
 
 import { pipeline } from 'node:stream'
-import { Receipt, StopFrame } from '../../protocol/schemas.ts'
+import { Receipt, SessionStart, StopFrame } from '../../protocol/schemas.ts'
 import type { ApiOptions, App } from '../context.ts'
 import { NoQuery, problems } from './schemas.ts'
 
@@ -50,6 +50,22 @@ export function serveSessionEnd(app: App, { control }: ApiOptions): void {
       // The stop goes on when nobody follows it any more.
       pipeline(lines(), reply.raw, () => {})
       return reply
+    },
+  })
+
+  app.route({
+    method: 'POST',
+    url: '/v1/session/start',
+    schema: {
+      summary: 'Start a stopped session again',
+      description:
+        'A stop counts until the next boot of the machine, or until this call. guestd then ends itself, and its service manager starts it again, with the workspace. Nothing happens where the session is not stopped.',
+      querystring: NoQuery,
+      response: { 200: SessionStart, ...problems },
+    },
+    handler: async (_request, reply) => {
+      reply.header('Cache-Control', 'no-store')
+      return { restarting: control.start() }
     },
   })
 }

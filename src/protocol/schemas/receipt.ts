@@ -59,6 +59,17 @@ export const StopReceipt = Type.Object(
 )
 export type StopReceipt = Static<typeof StopReceipt>
 
+export const SessionStart = Type.Object(
+  {
+    restarting: Type.Boolean({
+      description:
+        'guestd ends itself, so that its service manager starts it again with the session. `false`: the session is not stopped',
+    }),
+  },
+  { description: 'The answer to a start' },
+)
+export type SessionStart = Static<typeof SessionStart>
+
 export const StopFrame = Type.Union([StopStep, StopReceipt], {
   description: 'A line of the answer to a stop',
 })

@@ -1,0 +1,21 @@
+/** guestctl start */
+
+import type { CliCommand } from '../command.ts'
+import { exitCodes } from '../exit-code.ts'
+import { noOperands } from '../operands.ts'
+
+export const start: CliCommand = {
+  name: 'start',
+  summary: 'Start a stopped session again',
+  operands: '',
+  options: [{ name: 'json', help: 'Print the answer as JSON' }],
+  details: `A stop counts until the next boot, also when guestd is started again. This ends guestd, and its
+service manager starts it with the session; without a service manager it has to be started by hand.`,
+  run: async (args, { client, stdout }) => {
+    noOperands(args)
+    const answer = await client().startSession()
+    const words = answer.restarting ? 'guestd restarts' : 'the session is not stopped'
+    await stdout.write(args.has('json') ? `${JSON.stringify(answer)}\n` : `${words}\n`)
+    return exitCodes.ok
+  },
+}
