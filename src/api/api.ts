@@ -40,7 +40,7 @@ export function createApi(given: ApiOptions): Api {
     ...door,
     guard(server, { isTcp }) {
       if (isTcp) access.markTcp(server)
-      door.guard(server)
+      door.guard(server, { isTcp })
     },
     inject: request => app.inject(request),
     close: () => app.close(),

@@ -11,6 +11,7 @@ import { lingerOnUnreadBodies } from './linger.ts'
 import { serveHealth } from './ops/health.ts'
 import { serveOpenApi } from './ops/openapi.ts'
 import { createRouteList } from './routes.ts'
+import { refuseUnread } from './strict.ts'
 import { serveCommandQueries } from './v1/commands-query.ts'
 import { serveRun } from './v1/commands-run.ts'
 import { serveEvents } from './v1/events.ts'
@@ -74,6 +75,7 @@ export function createApp(options: ApiOptions, access: Access): App {
   app.addHook('onRequest', (request, reply, done) => {
     done(request.is404 ? routes.refuse(request, reply) : undefined)
   })
+  refuseUnread(app)
   lingerOnUnreadBodies(app)
   acceptJsonOnly(app, options.config.bodyTimeoutMs)
 

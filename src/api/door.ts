@@ -7,12 +7,13 @@ import type {
   ServerOptions,
   ServerResponse,
 } from 'node:http'
-import { Server as NetServer } from 'node:net'
+import { Server as NetServer, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { GuestdError } from '../errors.ts'
 import type { ApiOptions } from './context.ts'
 import { PROBLEM_TYPE, problemBytes } from './errors.ts'
-import { refuseNonHttp } from './not-http.ts'
+import { createHalfClosed } from './half-closed.ts'
+import { refuseConnect, refuseNonHttp } from './not-http.ts'
 
 /** Most bytes of a request's line and header fields together; more are 431. */
 export const MAX_HEADER_BYTES = 16 * 1024
@@ -23,10 +24,13 @@ export const KEEP_ALIVE_MS = 30_000
 /** How often slow senders are looked for, in milliseconds: limits are kept to that much. */
 const CHECK_MS = 1_000
 
+/** After how much silence the kernel asks whether a peer of a TCP connection still is there, in ms. */
+const TCP_KEEPALIVE_MS = 15_000
+
 export interface Door {
   readonly serverOptions: ServerOptions
   readonly handler: RequestListener
-  guard(server: Server): void
+  guard(server: Server, options: { readonly isTcp: boolean }): void
   drain(server: Server, limitMs: number): Promise<void>
 }
 
@@ -35,23 +39,42 @@ export function createDoor({ config, version }: ApiOptions, route: RequestListen
   const replies = new WeakMap<Duplex, ServerResponse>()
   /** The open connections of each server. */
   const connections = new WeakMap<Server, Set<Duplex>>()
+  const halfClosed = createHalfClosed()
 
   const handler = (request: IncomingMessage, response: ServerResponse) => {
     replies.set(request.socket, response)
     response.setHeader('Guestd-Version', version)
+    takeOriginForm(request)
     route(request, response)
   }
 
-  const guard = (server: Server) => {
+  const guard = (server: Server, { isTcp }: { readonly isTcp: boolean }) => {
     const open = new Set<Duplex>()
     connections.set(server, open)
     server.maxConnections = config.maxConnections
-    server.on('connection', (socket: Duplex) => {
+    // An EOF is no disconnect: clients such as `nc -N` send one after their request.
+    Object.assign(server, { httpAllowHalfOpen: true })
+    server.on('connection', (socket: Socket) => {
       open.add(socket)
+      if (isTcp) socket.setKeepAlive(true, TCP_KEEPALIVE_MS)
+      socket.once('end', () => halfClosed.watch(socket))
       socket.once('close', () => open.delete(socket))
     })
-    server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
-      refuseNonHttp({ error, socket, response: replies.get(socket), version })
+    server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
+      const response = replies.get(socket)
+      if (error.code !== 'ECONNRESET' && response !== undefined && isRunning(response)) {
+        // An answer now would be taken for the reply of the request that runs.
+        response.shouldKeepAlive = false
+        closeAfterReply(socket, response)
+        // Nothing is read any more, so that its EOF is not seen.
+        socket.pause()
+        halfClosed.watch(socket)
+        return
+      }
+      refuseNonHttp({ error, socket, response, version })
+    })
+    server.on('connect', (request: IncomingMessage, socket: Duplex) => {
+      refuseConnect(request, socket, version)
     })
     server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
       const detail = `the expectation ${request.headers.expect} cannot be met`
@@ -93,6 +116,19 @@ export function createDoor({ config, version }: ApiOptions, route: RequestListen
     guard,
     drain,
   }
+}
+
+/** Whether its request is complete, or waits behind another, and the reply is not sent in full. */
+function isRunning(response: ServerResponse): boolean {
+  return !response.writableFinished && (response.req.complete || response.socket === null)
+}
+
+/** `GET http://host/path` is `GET /path` to that host (RFC 9112, 3.2.2). */
+function takeOriginForm(request: IncomingMessage): void {
+  const [, authority = '', rest = ''] = /^https?:\/\/([^/?#]*)(.*)$/i.exec(request.url ?? '') ?? []
+  if (authority === '') return
+  request.headers.host = authority
+  request.url = rest.startsWith('/') ? rest : `/${rest}`
 }
 
 function closeAfterReply(socket: Duplex, response: ServerResponse | undefined): void {

@@ -1,6 +1,9 @@
 /** The word of a stream that is silent: its reader can tell a quiet command from a dead machine. */
 import type { ServerResponse } from 'node:http'
 
+/** Has nginx, and proxies that follow it, pass a reply on as it comes. */
+export const NO_PROXY_BUFFER = { 'X-Accel-Buffering': 'no' } as const
+
 export interface Keepalive {
   /** Something was sent. */
   refresh(): void
@@ -23,8 +26,17 @@ export function createKeepalive(
     if (!response.writableNeedDrain) send()
     timer.refresh()
   }, everyMs).unref()
+  // A TCP peer that has closed looks like one that only ended its request, until something is sent to it.
+  const { socket } = response
+  const probe = () => {
+    if (!response.writableEnded && !response.writableNeedDrain) send()
+  }
+  if (socket?.remoteAddress !== undefined) socket.once('end', probe)
   return {
     refresh: () => void timer.refresh(),
-    stop: () => clearTimeout(timer),
+    stop: () => {
+      clearTimeout(timer)
+      socket?.off('end', probe)
+    },
   }
 }

@@ -1,6 +1,6 @@
 /** Answers what is not HTTP, as far as there is anybody to answer, and closes the connection. */
 
-import type { ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { type ErrorCode, GuestdError } from '../errors.ts'
 import { PROBLEM_TYPE, problemBytes } from './errors.ts'
@@ -27,7 +27,25 @@ export function refuseNonHttp({ error, socket, response, version }: NonHttp): vo
     reason: 'Bad Request',
     detail: `this is not HTTP: ${error.message}`,
   }
-  const problem = new GuestdError(code, detail)
+  answer(socket, new GuestdError(code, detail), reason, version)
+}
+
+/** guestd is no proxy. */
+export function refuseConnect(request: IncomingMessage, socket: Duplex, version: string): void {
+  const detail = `guestd does not connect to ${request.url ?? ''}: it is no proxy`
+  socket.on('error', () => socket.destroy())
+  answer(socket, new GuestdError('method_not_allowed', detail), 'Method Not Allowed', version, [
+    'Allow: DELETE, GET, HEAD, POST, PUT',
+  ])
+}
+
+function answer(
+  socket: Duplex,
+  problem: GuestdError,
+  reason: string,
+  version: string,
+  headers: readonly string[] = [],
+): void {
   const body = problemBytes(problem)
   const head = [
     `HTTP/1.1 ${problem.status} ${reason}`,
@@ -35,6 +53,7 @@ export function refuseNonHttp({ error, socket, response, version }: NonHttp): vo
     `Content-Length: ${body.length}`,
     `Guestd-Version: ${version}`,
     'Connection: close',
+    ...headers,
   ]
   socket.end(Buffer.concat([Buffer.from(`${head.join('\r\n')}\r\n\r\n`), body]), () => {
     socket.destroy()

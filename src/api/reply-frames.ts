@@ -6,7 +6,7 @@ import { GuestdError } from '../errors.ts'
 import type { MediaType } from '../protocol/negotiate.ts'
 import type { ApiOptions } from './context.ts'
 import { streamFrames } from './stream.ts'
-import { summarize } from './summarize.ts'
+import { sendSummary } from './summarize.ts'
 
 export interface FrameReply {
   readonly reply: FastifyReply
@@ -21,21 +21,17 @@ export async function replyWithFrames(
   { reply, command, reader, mediaType, outputLimitBytes }: FrameReply,
   { config, log }: Pick<ApiOptions, 'config' | 'log'>,
 ): Promise<FastifyReply> {
-  const headers = { 'Guestd-Command-Id': command.id }
-  if (mediaType === 'application/json') {
-    const summary = await summarize(reply.raw, reader, outputLimitBytes)
-    if (summary === null) return reply.hijack()
-    return reply.headers({ ...headers, 'Cache-Control': 'no-store' }).send(summary)
-  }
-  reply.hijack()
-  streamFrames({
+  const shared = {
     response: reply.raw,
     reader,
-    mediaType,
-    headers,
+    headers: { 'Guestd-Command-Id': command.id },
     keepaliveMs: config.keepaliveMs,
-    onError: error => log.error({ err: error, command: command.id }, 'a stream of frames failed'),
-  })
+    onError: (error: unknown) =>
+      log.error({ err: error, command: command.id }, 'a stream of frames failed'),
+  }
+  reply.hijack()
+  if (mediaType === 'application/json') sendSummary({ ...shared, limitBytes: outputLimitBytes })
+  else streamFrames({ ...shared, mediaType })
   return reply
 }
 

@@ -36,7 +36,7 @@ export function createRouteList(app: App): RouteList {
   return {
     all,
     refuse(request, reply) {
-      const path = request.url.split('?', 1)[0] ?? ''
+      const path = decoded(request.url.split('?', 1)[0] ?? '')
       const allowed = all.filter(route => matches(route.url, path)).map(route => route.method)
       if (allowed.length === 0) {
         return new GuestdError('not_found', `there is no route ${request.method} ${path}`)
@@ -45,6 +45,15 @@ export function createRouteList(app: App): RouteList {
       reply.header('allow', methods)
       return new GuestdError('method_not_allowed', `${path} has only ${methods}`)
     },
+  }
+}
+
+/** As the router has it: `/v1/%63ommands` is `/v1/commands`. */
+function decoded(path: string): string {
+  try {
+    return decodeURI(path)
+  } catch {
+    return path
   }
 }
 

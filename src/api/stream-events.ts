@@ -3,7 +3,7 @@
 import type { ServerResponse } from 'node:http'
 import type { SessionEvent } from '../protocol/schemas.ts'
 import type { EventReader } from '../session/events.ts'
-import { createKeepalive } from './keepalive.ts'
+import { createKeepalive, NO_PROXY_BUFFER } from './keepalive.ts'
 
 export interface EventStreamOptions {
   readonly response: ServerResponse
@@ -53,6 +53,7 @@ export function streamEvents(options: EventStreamOptions): void {
   response.writeHead(200, {
     'Content-Type': mediaType,
     'Cache-Control': 'no-store',
+    ...NO_PROXY_BUFFER,
     'Guestd-Keepalive-Ms': String(keepaliveMs),
   })
   response.flushHeaders()

@@ -6,7 +6,7 @@ import { asGuestdError } from '../errors.ts'
 import { createEncoder } from '../protocol/encoder.ts'
 import type { Frame } from '../protocol/frames.ts'
 import type { StreamMediaType } from '../protocol/negotiate.ts'
-import { createKeepalive } from './keepalive.ts'
+import { createKeepalive, NO_PROXY_BUFFER } from './keepalive.ts'
 
 /**
  * Most bytes of output in a frame. A frame made of text is handled as a whole by its reader; one of
@@ -72,6 +72,7 @@ export function streamFrames(options: StreamOptions): void {
   response.writeHead(200, {
     'Content-Type': mediaType,
     'Cache-Control': 'no-store',
+    ...NO_PROXY_BUFFER,
     // Clients derive from it how much silence means a lost connection.
     'Guestd-Keepalive-Ms': String(keepaliveMs),
     ...headers,

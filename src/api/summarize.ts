@@ -2,42 +2,62 @@
 
 import type { ServerResponse } from 'node:http'
 import type { FrameReader } from '../commands/types.ts'
-import type { CommandSummary } from '../protocol/schemas.ts'
 import { createSummary } from '../protocol/summary.ts'
+import { createKeepalive, NO_PROXY_BUFFER } from './keepalive.ts'
 
 /** Bytes of output taken in at a time. */
 const READ_BYTES = 256 * 1024
 
+export interface SummaryOptions {
+  readonly response: ServerResponse
+  readonly reader: FrameReader
+  readonly headers: Readonly<Record<string, string>>
+  /** Bytes kept of each stream; undefined: 1 MiB. */
+  readonly limitBytes: number | undefined
+  /** How long the reply may be silent before white space is sent, in milliseconds. */
+  readonly keepaliveMs: number
+  /** guestd itself failed: the reply is cut, as its status is sent already. */
+  readonly onError: (error: unknown) => void
+}
+
 /**
- * Waits until the reader is done.
- *
- * @param limitBytes bytes kept of each stream; undefined: 1 MiB
- * @returns `null` when the client went away first; the reader is closed either way
+ * Sends the head at once, and one object when the reader is done. White space before it keeps the
+ * connection alive: clients such as undici give up after 300 s without a byte.
  */
-export function summarize(
-  response: ServerResponse,
-  reader: FrameReader,
-  limitBytes: number | undefined,
-): Promise<CommandSummary | null> {
-  const { promise, resolve, reject } = Promise.withResolvers<CommandSummary | null>()
+export function sendSummary(options: SummaryOptions): void {
+  const { response, reader, headers, limitBytes, keepaliveMs, onError } = options
   const summary = createSummary(limitBytes)
+  const keepalive = createKeepalive(response, keepaliveMs, () => response.write(' '))
+  const close = () => {
+    keepalive.stop()
+    reader.close()
+  }
   const pull = () => {
+    if (response.destroyed || response.writableEnded) return
     try {
       for (let frame = reader.read(READ_BYTES); frame !== null; frame = reader.read(READ_BYTES)) {
         summary.add(frame)
       }
-      if (reader.done) resolve(summary.finish())
+      if (reader.done) response.end(JSON.stringify(summary.finish()))
     } catch (error) {
-      reject(error)
+      onError(error)
+      response.destroy()
     }
   }
-  const cut = () => resolve(null)
-  response.on('close', cut)
-  reader.onReadable = pull
-  if (response.destroyed) cut()
-  else pull()
-  return promise.finally(() => {
-    response.off('close', cut)
-    reader.close()
+
+  response.on('close', close)
+  // Cut before there was a reply.
+  if (response.destroyed) {
+    close()
+    return
+  }
+  response.writeHead(200, {
+    'Content-Type': 'application/json; charset=utf-8',
+    'Cache-Control': 'no-store',
+    ...NO_PROXY_BUFFER,
+    ...headers,
   })
+  response.flushHeaders()
+  reader.onReadable = pull
+  pull()
 }

@@ -71,6 +71,7 @@ interface Native {
   vsockConnected(fd: number, done: (errno: string | null) => void): void
   vsockPeer(fd: number): number
   socketFamily(fd: number): 'vsock' | 'unix' | 'inet' | 'other'
+  peerGone(fd: number): boolean
   notifySocket(): number
   notifySend(fd: number, address: string, message: string, fds: readonly number[]): string | null
 }

@@ -58,6 +58,15 @@ export function socketFamily(fd: number): 'vsock' | 'unix' | 'inet' | 'other' {
   return native.socketFamily(fd)
 }
 
+/**
+ * Whether the peer has closed the connection. A peer that only shut down its sending side still reads.
+ * Of TCP this is known after a write that the peer answered with a reset.
+ */
+export function isPeerGone(socket: Socket): boolean {
+  const fd = handleFd(socket)
+  return fd === null || fd < 0 || native.peerGone(fd)
+}
+
 function open<H extends StreamHandle>(handle: H, fd: number): H {
   const error = handle.open(fd)
   if (error === 0) return handle

@@ -3,7 +3,7 @@
 import * as Type from 'typebox'
 import { Readiness } from '../../protocol/schemas.ts'
 import type { ApiOptions, App } from '../context.ts'
-import { problems } from '../v1/schemas.ts'
+import { NoQuery, problems } from '../v1/schemas.ts'
 
 const Alive = Type.Object(
   { alive: Type.Literal(true) },
@@ -14,14 +14,18 @@ export function serveHealth(app: App, { health }: ApiOptions): void {
   app.route({
     method: 'GET',
     url: '/healthz',
-    schema: { summary: 'Alive?', response: { 200: Alive, ...problems } },
+    schema: { summary: 'Alive?', querystring: NoQuery, response: { 200: Alive, ...problems } },
     handler: async () => ({ alive: true as const }),
   })
 
   app.route({
     method: 'GET',
     url: '/readyz',
-    schema: { summary: 'Ready?', response: { 200: Readiness, 503: Readiness, ...problems } },
+    schema: {
+      summary: 'Ready?',
+      querystring: NoQuery,
+      response: { 200: Readiness, 503: Readiness, ...problems },
+    },
     handler: async (_request, reply) => {
       const { ready, reasons } = health.ready()
       return reply.code(ready ? 200 : 503).send({ ready, reasons: [...reasons] })

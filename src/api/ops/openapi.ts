@@ -3,7 +3,7 @@
 import * as Type from 'typebox'
 import type { App } from '../context.ts'
 import type { Route } from '../routes.ts'
-import { problems } from '../v1/schemas.ts'
+import { NoQuery, problems } from '../v1/schemas.ts'
 
 /** @param routes those there are when the document is asked for */
 export function serveOpenApi(app: App, routes: readonly Route[], version: string): void {
@@ -12,6 +12,7 @@ export function serveOpenApi(app: App, routes: readonly Route[], version: string
     url: '/openapi.json',
     schema: {
       summary: 'This document',
+      querystring: NoQuery,
       response: { 200: Type.Object({}, { description: 'An OpenAPI 3.1 document' }), ...problems },
     },
     handler: async (_request, reply) => {

@@ -3,6 +3,7 @@
 import { pipeline } from 'node:stream'
 import { Receipt, SessionStart, StopFrame } from '../../protocol/schemas.ts'
 import type { ApiOptions, App } from '../context.ts'
+import { NO_PROXY_BUFFER } from '../keepalive.ts'
 import { NoQuery, problems } from './schemas.ts'
 
 const stopReply = {
@@ -46,6 +47,7 @@ export function serveSessionEnd(app: App, { control }: ApiOptions): void {
       reply.raw.writeHead(200, {
         'Content-Type': 'application/x-ndjson',
         'Cache-Control': 'no-store',
+        ...NO_PROXY_BUFFER,
       })
       // The stop goes on when nobody follows it any more.
       pipeline(lines(), reply.raw, () => {})

@@ -6,11 +6,13 @@
  * vsockConnected(fd, done): done(errno name | null) once the connect has ended.
  * vsockPeer(fd) → CID of the other end, or -1 when the socket is of another family.
  * socketFamily(fd) → "vsock", "unix", "inet", or "other".
+ * peerGone(fd) → whether the peer has closed the connection, not only its sending side.
  */
 #define _GNU_SOURCE
 #include "napi_util.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -139,10 +141,29 @@ static napi_value socket_family(napi_env env, napi_callback_info info) {
   }
 }
 
+/*
+ * After a close of the peer poll(2) reports POLLHUP for a Unix socket, and send(2) of no bytes fails
+ * with EPIPE for a vsock socket. TCP cannot tell a close from a shutdown of the sending side until the
+ * peer answers a write with a reset, which poll reports.
+ */
+static napi_value peer_gone(napi_env env, napi_callback_info info) {
+  napi_value argv[1];
+  napi_value result = NULL;
+  int fd = -1;
+  if (!gd_args(env, info, 1, argv) || !gd_fd(env, argv[0], &fd)) return NULL;
+  struct pollfd looked = {.fd = fd};
+  if (poll(&looked, 1, 0) < 0) return gd_throw_errno(env, "poll", errno);
+  bool gone = (looked.revents & (POLLHUP | POLLERR | POLLNVAL)) != 0;
+  if (!gone && send(fd, "", 0, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) gone = errno != EAGAIN && errno != EINTR;
+  if (napi_get_boolean(env, gone, &result) != napi_ok) return gd_throw_errno(env, "peerGone", EINVAL);
+  return result;
+}
+
 void gd_init_vsock(napi_env env, napi_value exports) {
   gd_export(env, exports, "vsockListen", vsock_listen);
   gd_export(env, exports, "vsockConnect", vsock_connect);
   gd_export(env, exports, "vsockConnected", vsock_connected);
   gd_export(env, exports, "vsockPeer", vsock_peer);
   gd_export(env, exports, "socketFamily", socket_family);
+  gd_export(env, exports, "peerGone", peer_gone);
 }
