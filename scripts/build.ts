@@ -6,6 +6,7 @@ import { execa } from 'execa'
 import * as schemas from '../src/protocol/schemas.ts'
 import { bundledLicences } from './licences.ts'
 import { plainTypes } from './plain-types.ts'
+import { keepPublicTypes } from './public-types.ts'
 
 const root = join(import.meta.dirname, '..')
 const dist = join(root, 'dist')
@@ -13,17 +14,19 @@ const native = join(root, 'src/sys/native')
 /** The addon, and the program for system calls that may hang. */
 const NATIVE = ['guestd_native.node', 'guestd-helper']
 const LICENCES = 'THIRD-PARTY-LICENSES.txt'
-/** As `engines` of package.json has it. */
-const NODE_MAJOR = 24
+/** The daemon's own Node. */
+const DAEMON_NODE = 24
+/** Of hosts, for guestctl and the library: `engines` of package.json. */
+const HOST_NODE = 22
 
 /** Bundled CommonJS packages call `require`, which an ES module has to make for itself. */
 const REQUIRE = `import { createRequire as guestdCreateRequire } from 'node:module';
 const require = guestdCreateRequire(import.meta.url);`
 
 /** An old Node would fail on the first new function, with a line of the bundle for a message. */
-const PROGRAM = `${REQUIRE}
-if (Number(process.versions.node.split('.')[0]) < ${NODE_MAJOR}) {
-  console.error('This program needs Node ${NODE_MAJOR} or later, and this is ' + process.version);
+const program = (node: number) => `${REQUIRE}
+if (Number(process.versions.node.split('.')[0]) < ${node}) {
+  console.error('This program needs Node ${node} or later, and this is ' + process.version);
   process.exit(125);
 }`
 
@@ -35,9 +38,10 @@ const SHELL = `#!/bin/sh
 ':' //; while read -r k v; do case $k in SigIgn:) GUESTCTL_IGNORED_SIGNALS=$v; export GUESTCTL_IGNORED_SIGNALS;; esac; done </proc/self/status; exec node "$0" "$@"
 `
 
+/** The library has none: a host may bundle it as CommonJS, where `import.meta.url` is nothing. */
 const banners: Readonly<Record<string, string>> = {
-  'client.js': REQUIRE,
-  'guestctl.js': `${SHELL}${PROGRAM}`,
+  'client.js': '',
+  'guestctl.js': `${SHELL}${program(HOST_NODE)}`,
 }
 
 /**
@@ -129,14 +133,19 @@ async function bundle(entry: string, output: string, version: string): Promise<s
     bundle: true,
     platform: 'node',
     format: 'esm',
-    target: 'node24',
-    banner: { js: banners[output] ?? PROGRAM },
+    target: output.startsWith('guestd') ? `node${DAEMON_NODE}` : `node${HOST_NODE}`,
+    banner: { js: banners[output] ?? program(DAEMON_NODE) },
     define: { GUESTD_VERSION: JSON.stringify(version) },
     // The source is held in the daemon's memory; what people see traces of stays as it was written.
     minifyWhitespace: output.startsWith('guestd'),
     minifySyntax: output.startsWith('guestd'),
     legalComments: 'none',
-    plugins: [withoutUnusedCompilers, packagesApart, withoutSideEffects, requiredBuiltins],
+    plugins: [
+      withoutUnusedCompilers,
+      packagesApart,
+      withoutSideEffects,
+      ...(output === 'client.js' ? [] : [requiredBuiltins]),
+    ],
     logLevel: 'warning',
     metafile: true,
   })
@@ -152,6 +161,7 @@ async function buildTypes(): Promise<void> {
   await execa(join(root, 'node_modules/.bin/tsc'), ['-p', 'tsconfig.types.json'], { cwd: root })
   await rm(join(types, 'protocol/schemas'), { recursive: true })
   await writeFile(join(types, 'protocol/schemas.d.ts'), plainTypes(schemas))
+  await keepPublicTypes(types, 'client/index.d.ts')
 }
 
 async function buildBundles(version: string): Promise<void> {

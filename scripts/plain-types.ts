@@ -11,6 +11,7 @@ interface Schema {
   readonly properties?: Readonly<Record<string, Schema>>
   readonly required?: readonly string[]
   readonly patternProperties?: Readonly<Record<string, Schema>>
+  readonly additionalProperties?: boolean | Schema
   readonly items?: Schema
   readonly anyOf?: readonly Schema[]
   readonly enum?: readonly unknown[]
@@ -59,9 +60,15 @@ function typeOf(schema: Schema, indent: string): string {
   }
 }
 
-function objectType({ properties, patternProperties, required }: Schema, indent: string): string {
+function objectType(schema: Schema, indent: string): string {
+  const { properties, patternProperties, additionalProperties, required } = schema
   const [values] = Object.values(patternProperties ?? {})
   if (values !== undefined) return `Record<string, ${typeOf(values, indent)}>`
+  if (typeof additionalProperties === 'object')
+    return `Record<string, ${typeOf(additionalProperties, indent)}>`
+  // `{}` as a type accepts anything but null.
+  if (properties === undefined)
+    throw new Error(`an object that has no plain type yet: ${JSON.stringify(schema)}`)
   const inner = `${indent}    `
   const fields = Object.entries(properties ?? {}).map(([name, schema]) => {
     const mark = required?.includes(name) ? '' : '?'

@@ -46,10 +46,9 @@ export function readRequest(args: Arguments, env: NodeJS.ProcessEnv): RunRequest
     const text = args.value(name)
     return text === undefined ? undefined : read(`--${name}`, text)
   }
-  return withoutUnset({
+  const program = rest.length === 0 ? { command: first } : { argv: [first, ...rest] }
+  const fields = withoutUnset({
     id: args.value('id'),
-    command: rest.length === 0 ? first : undefined,
-    argv: rest.length === 0 ? undefined : [first, ...rest],
     cwd: args.value('cwd'),
     env: args.has('env') ? parseEnv(args.values('env'), env) : undefined,
     user: given('user', (_, text) => (/^\d+$/.test(text) ? Number(text) : text)),
@@ -59,6 +58,7 @@ export function readRequest(args: Arguments, env: NodeJS.ProcessEnv): RunRequest
     background: given('background', (option, text) => parseChoice(option, text, keepOrKill)),
     onDisconnect: given('on-disconnect', (option, text) => parseChoice(option, text, keepOrKill)),
   })
+  return { ...fields, ...program }
 }
 
 const keepOrKill = ['keep', 'kill'] as const

@@ -18,11 +18,8 @@ import { type Address, parseAddress } from './address.ts'
 import { createCalls } from './calls.ts'
 import { createCommands } from './commands.ts'
 import type { ConnectError } from './connect-error.ts'
-import type { RunRequest } from './request.ts'
-import type { RunningCommand } from './run.ts'
-import type { StdinWriter } from './stdin.ts'
-import type { SessionStop } from './stop.ts'
 import { createTransport } from './transport.ts'
+import type { RunningCommand, RunRequest, SessionStop, StartRequest, StdinWriter } from './types.ts'
 
 /** Longest that a lost connection is tried again: as long as guestd holds a cut command. */
 const REATTACH_LIMIT_MS = 30_000
@@ -106,7 +103,7 @@ export interface GuestdClient {
   /** Starts a command at once, and reads its frames as they are asked for. */
   run(request: RunRequest, options?: CallOptions): RunningCommand
   /** Starts a command that needs no reader. The default of `timeoutMs` is then 0: no limit. */
-  start(request: RunRequest, options?: CallOptions): Promise<{ readonly id: string }>
+  start(request: StartRequest, options?: CallOptions): Promise<{ readonly id: string }>
   /** Takes over a command from whoever started it: a slow read makes it wait. */
   attach(id: string, options?: AttachOptions): RunningCommand
   /** Reads a command's frames without a hold on it: who reads too slowly gets a `gap`. */

@@ -1,22 +1,8 @@
 /** Reads a command's frames to the end and keeps the last bytes of each stream. */
 
 import { GuestdError } from '../errors.ts'
-import type { EndFacts, ExitFacts, Frame } from '../protocol/frames.ts'
-
-/** All that is known of a command that is over. */
-export interface CommandResult extends ExitFacts, EndFacts {
-  readonly id: string
-}
-
-export interface CollectedResult extends CommandResult {
-  /** The last bytes, at most `maxBytes`. */
-  readonly stdout: Buffer
-  readonly stderr: Buffer
-  /** Bytes of standard output that came before those in `stdout` and are not kept. */
-  readonly stdoutCut: number
-  /** The same of standard error. */
-  readonly stderrCut: number
-}
+import type { Frame } from '../protocol/frames.ts'
+import type { CollectedResult, CommandResult } from './types.ts'
 
 /** Bytes kept of each stream unless asked otherwise; as much as guestd's own JSON reply keeps. */
 const DEFAULT_KEPT_BYTES = 1024 * 1024

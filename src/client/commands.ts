@@ -9,11 +9,13 @@ import type { Calls } from './calls.ts'
 import type { ClientOptions, GuestdClient } from './client.ts'
 import { followEvents } from './events.ts'
 import { followFrames } from './follow.ts'
+import { writeInput } from './input.ts'
 import { createPatience, type Patience } from './patience.ts'
-import { commandPath, type RunRequest } from './request.ts'
+import { commandPath } from './request.ts'
 import { createRunningCommand } from './run.ts'
-import { createClosedStdin, createStdinWriter, type StdinWriter } from './stdin.ts'
+import { createClosedStdin, createStdinWriter } from './stdin.ts'
 import { type Exchange, isLoss, type Transport } from './transport.ts'
+import type { StartRequest, StdinWriter } from './types.ts'
 
 /** Frames with raw bytes. */
 const FRAMES: MediaType = 'application/vnd.amazon.eventstream'
@@ -120,7 +122,7 @@ export function createCommands(options: CommandsOptions): Commands {
       stdinOffset === null
         ? createClosedStdin()
         : newStdin(id, () => accepted.promise.then(stdinOffset), signal)
-    return createRunningCommand({
+    const command = createRunningCommand({
       id,
       accepted,
       frames,
@@ -128,30 +130,37 @@ export function createCommands(options: CommandsOptions): Commands {
       kill: () => calls.kill(id),
       signal: (name, target) => calls.signal(id, name, target),
     })
+    return [command, stdin] as const
   }
 
   return {
-    run: (request, { signal } = {}) => {
+    run: ({ input, ...request }, { signal } = {}) => {
       const id = request.id ?? randomUUID()
-      const body = toBody({ ...request, id }, false)
-      return running(
-        id,
-        0,
-        request.stdin === 'open' ? async () => 0 : null,
-        signal,
-        (cursor, timeoutMs, isAccepted) =>
-          isAccepted
-            ? takeOver(id, cursor, signal, timeoutMs)
-            : transport.send({
-                method: 'POST',
-                path: '/v1/commands',
-                accept: FRAMES,
-                body,
-                signal,
-                timeoutMs,
-                repeatable: true,
-              }),
-      )
+      const giveUp = new AbortController()
+      const either = signal === undefined ? giveUp.signal : AbortSignal.any([signal, giveUp.signal])
+      const stdin = input === undefined ? request.stdin : 'open'
+      const body = toBody({ ...request, ...(stdin && { stdin }), id }, false)
+      const open = (cursor: number, timeoutMs: number | undefined, isAccepted: boolean) =>
+        isAccepted
+          ? takeOver(id, cursor, either, timeoutMs)
+          : transport.send({
+              method: 'POST',
+              path: '/v1/commands',
+              accept: FRAMES,
+              body,
+              signal: either,
+              timeoutMs,
+              repeatable: true,
+            })
+      const offset = stdin === 'open' ? async () => 0 : null
+      const [command, writer] = running(id, 0, offset, either, open)
+      if (input === undefined) return command
+      writeInput(input, writer).catch(error => {
+        // Half of an input is none: the command shall not work on it. Who aborts has chosen `onDisconnect`.
+        if (signal?.aborted !== true) command.kill().catch(() => {})
+        giveUp.abort(error)
+      })
+      return command
     },
     start: async (request, { signal } = {}) => {
       const id = request.id ?? randomUUID()
@@ -174,14 +183,16 @@ export function createCommands(options: CommandsOptions): Commands {
         }
       }
     },
-    attach: (id, { cursor = 0, signal } = {}) =>
-      running(
+    attach: (id, { cursor = 0, signal } = {}) => {
+      const [command] = running(
         id,
         cursor,
         () => acceptedBytes(id, signal),
         signal,
         (at, timeoutMs) => takeOver(id, at, signal, timeoutMs),
-      ),
+      )
+      return command
+    },
     output: (id, { cursor = 0, follow = false, signal } = {}) => {
       const patience = newPatience()
       return followFrames({
@@ -200,7 +211,10 @@ export function createCommands(options: CommandsOptions): Commands {
 }
 
 /** Made once, so that a repeated request has the same body to the byte. */
-function toBody(request: RunRequest, detach: boolean): NonNullable<Exchange['body']> {
+function toBody(request: StartRequest, detach: boolean): NonNullable<Exchange['body']> {
+  if ('input' in request) {
+    throw new GuestdError('invalid_request', 'input is what run() takes', { field: 'input' })
+  }
   if ('detach' in request) {
     throw new GuestdError('invalid_request', 'detach is what start() does', { field: 'detach' })
   }

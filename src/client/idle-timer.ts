@@ -22,6 +22,7 @@ export function createIdleTimer(limitMs: number, onIdle: () => void): IdleTimer 
   let isStopped = false
   let wokeAt = performance.now()
 
+  // The socket keeps the process, not the timer of frames that are left unread.
   const timer = setTimeout(() => {
     const now = performance.now()
     const isLate = now - wokeAt > 2 * partMs
@@ -35,7 +36,7 @@ export function createIdleTimer(limitMs: number, onIdle: () => void): IdleTimer 
     }
     if (parts >= PARTS) onIdle()
     else timer.refresh()
-  }, partMs)
+  }, partMs).unref()
 
   return {
     refresh: () => {

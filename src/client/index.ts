@@ -17,6 +17,7 @@ export type {
   CommandInfo,
   CommandLimits,
   KillReply,
+  ReadinessReason,
   Receipt,
   SessionEvent,
   SessionInfo,
@@ -41,9 +42,15 @@ export {
   type OutputOptions,
   type ReadyOptions,
 } from './client.ts'
-export type { CollectedResult, CommandResult } from './collect.ts'
 export { ADDRESS_FORMS, ConnectError, type ConnectErrorCode } from './connect-error.ts'
-export type { RunRequest } from './request.ts'
-export type { RunningCommand } from './run.ts'
-export type { StdinWriter } from './stdin.ts'
-export type { SessionStop } from './stop.ts'
+export type {
+  CollectedResult,
+  CommandResult,
+  Input,
+  Program,
+  RunningCommand,
+  RunRequest,
+  SessionStop,
+  StartRequest,
+  StdinWriter,
+} from './types.ts'

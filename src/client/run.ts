@@ -2,37 +2,12 @@
 
 import type { EndFrame, ExitFrame, Frame } from '../protocol/frames.ts'
 import type { KillReply, SignalTarget } from '../protocol/schemas.ts'
-import { type CollectedResult, type CommandResult, collectFrames } from './collect.ts'
-import type { StdinWriter } from './stdin.ts'
+import { collectFrames } from './collect.ts'
+import { createReadAhead } from './read-ahead.ts'
+import type { CommandResult, RunningCommand, StdinWriter } from './types.ts'
 
-/**
- * A running command. Iterating it (once) is what reads: the connection is read only as fast as
- * frames are asked for, so a consumer that waits makes the command wait.
- *
- * Breaking out of the iteration, or aborting the signal, closes the connection. What that means
- * for the command is the request's `onDisconnect`: with `kill` it ends with cause `disconnected`;
- * with `keep` (the default) it is held at full buffers for guestd's `reattachGraceMs` and then
- * goes on without a reader; `attach` takes it over again, by its id. `kill()` ends it.
- */
-export interface RunningCommand extends AsyncIterable<Frame> {
-  /** Chosen by the client, so that a request cut before its reply is repeated safely. */
-  readonly id: string
-  /** Resolves once guestd has answered: the command exists. */
-  readonly accepted: Promise<void>
-  /** Needs `stdin: 'open'` in the request: without it, writing rejects with `stdin_closed`. */
-  readonly stdin: StdinWriter
-  /**
-   * Settles when the iteration comes to the end of the frames, fails or is stopped; and rejects at
-   * once where guestd refused the request.
-   */
-  readonly result: Promise<CommandResult>
-  /** Iterates to the end, in place of the caller. @param options.maxBytes see {@link collectFrames} */
-  collect(options?: { readonly maxBytes?: number }): Promise<CollectedResult>
-  /** Kills all of the command's processes; resolves once none is left. */
-  kill(): Promise<KillReply>
-  /** @param target default `group` */
-  signal(signal: string, target?: SignalTarget): Promise<void>
-}
+/** Output that is held while a write waits and nothing is read, in bytes. */
+const READ_AHEAD_BYTES = 64 * 1024 * 1024
 
 export interface RunningCommandParts {
   readonly id: string
@@ -46,6 +21,7 @@ export interface RunningCommandParts {
 
 export function createRunningCommand(parts: RunningCommandParts): RunningCommand {
   const { id, accepted, stdin } = parts
+  const ahead = createReadAhead(parts.frames, READ_AHEAD_BYTES)
   const result = Promise.withResolvers<CommandResult>()
   // Who does not look at these shall not be ended by them: the iteration throws the same error.
   result.promise.catch(() => {})
@@ -61,7 +37,7 @@ export function createRunningCommand(parts: RunningCommandParts): RunningCommand
   async function* observe(): AsyncGenerator<Frame, void, void> {
     let exit: ExitFrame | null = null
     try {
-      for await (const frame of parts.frames) {
+      for await (const frame of ahead.frames) {
         if (frame.type === 'exit') exit = frame
         if (frame.type === 'end' && exit !== null) result.resolve(toResult(id, exit, frame))
         yield frame
@@ -74,11 +50,31 @@ export function createRunningCommand(parts: RunningCommandParts): RunningCommand
     }
   }
 
+  /** Whoever iterates once guestd has accepted the command is first. */
+  const drain = async (): Promise<void> => {
+    await accepted.promise
+    await new Promise(resolve => setImmediate(resolve))
+    if (isRead) return
+    for await (const _ of command);
+  }
+
+  let isAsked = false
   const command: RunningCommand = {
     id,
     accepted: accepted.promise,
-    stdin,
-    result: result.promise,
+    stdin: {
+      write: async chunk => await ahead.during(stdin.write(chunk)),
+      end: async () => await ahead.during(stdin.end()),
+      get acceptedBytes() {
+        return stdin.acceptedBytes
+      },
+    },
+    get result() {
+      // The result rejects with the same error.
+      if (!isAsked && !isRead) drain().catch(() => {})
+      isAsked = true
+      return result.promise
+    },
     collect: options => collectFrames(command, result.promise, options?.maxBytes),
     kill: async () => {
       await accepted.promise

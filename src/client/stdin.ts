@@ -4,27 +4,13 @@ import { GuestdError } from '../errors.ts'
 import type { StdinReply } from '../protocol/schemas.ts'
 import type { Patience } from './patience.ts'
 import type { Transport } from './transport.ts'
+import type { StdinWriter } from './types.ts'
 
 /**
  * Most bytes of one request, and most that wait for the next one. A piece is kept until guestd
  * acknowledges it, so a writer holds at most twice this: one piece travels while the next fills.
  */
 const PIECE_BYTES = 256 * 1024
-
-export interface StdinWriter {
-  /**
-   * Queues bytes, in the order of the calls, and resolves once all of them have a place, so that a
-   * command that reads slowly makes its writer wait. The chunk must not be changed afterwards.
-   *
-   * @throws GuestdError `stdin_closed` once the command no longer reads, `command_not_found`;
-   * ConnectError where guestd stays away; Error after `end`
-   */
-  write(chunk: Uint8Array | string): Promise<void>
-  /** Sends what is queued, then EOF; resolves when guestd has taken both. Idempotent. */
-  end(): Promise<void>
-  /** Offset after the last byte that guestd acknowledged to this writer. */
-  readonly acceptedBytes: number
-}
 
 export interface StdinOptions {
   readonly transport: Transport

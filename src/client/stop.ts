@@ -5,12 +5,7 @@ import { ConnectError, fromConnection } from './connect-error.ts'
 import { linesOf } from './lines.ts'
 import { awakeChunks } from './silence.ts'
 import type { Transport } from './transport.ts'
-
-/**
- * The request goes out at the call. Awaited it is the receipt; iterated it is each step as it goes,
- * from the first one, and last the receipt. Leaving the iteration leaves the stop alone.
- */
-export interface SessionStop extends Promise<StopReceipt>, AsyncIterable<StopFrame> {}
+import type { SessionStop } from './types.ts'
 
 const STOP = { method: 'POST', path: '/v1/session/stop', fresh: true, slow: true } as const
 

@@ -1,0 +1,30 @@
+/** A standard input that is given with the request. */
+
+import { GuestdError } from '../errors.ts'
+import type { Input, StdinWriter } from './types.ts'
+
+/**
+ * Writes all of it, as fast as the command reads, and then EOF. A command that stops reading ends it.
+ *
+ * @throws what the input throws; ConnectError where guestd stays away
+ */
+export async function writeInput(input: Input, stdin: StdinWriter): Promise<void> {
+  try {
+    for await (const chunk of chunksOf(input)) await stdin.write(chunk)
+    await stdin.end()
+  } catch (error) {
+    if (!(error instanceof GuestdError && goneCodes.has(error.code))) throw error
+  }
+}
+
+async function* chunksOf(input: Input): AsyncGenerator<string | Uint8Array> {
+  if (typeof input === 'string' || input instanceof Uint8Array) yield input
+  else yield* input
+}
+
+/** The command has ended, or closed its input. */
+const goneCodes: ReadonlySet<string> = new Set([
+  'stdin_closed',
+  'command_ended',
+  'command_not_found',
+])
