@@ -20,6 +20,7 @@ export const requestOptions: readonly OptionRow[] = [
     value: 'TIME',
     help: 'End it after this long: 30s, 5m, 500ms; a plain number is seconds, 0: never. Default: 5m, with --detach never',
   },
+  { name: 'merge', help: 'Send stderr to stdout, in the order in which both are written' },
   { name: 'id', value: 'ID', help: 'Name it; the same id and command attaches, never runs twice' },
   ...limitOptions,
   {
@@ -53,6 +54,7 @@ export function readRequest(args: Arguments, env: NodeJS.ProcessEnv): RunRequest
     env: args.has('env') ? parseEnv(args.values('env'), env) : undefined,
     user: given('user', (_, text) => (/^\d+$/.test(text) ? Number(text) : text)),
     timeoutMs: given('timeout', parseDuration),
+    stderr: args.has('merge') ? ('stdout' as const) : undefined,
     limits: readLimits(args),
     allowOverCap: args.has('allow-over-cap') || undefined,
     background: given('background', (option, text) => parseChoice(option, text, keepOrKill)),

@@ -32,6 +32,7 @@ const beginning = () => 0
 export function createCommand(options: CommandOptions): ManagedCommand {
   const { id, containment, settings, events } = options
   const { detach = false, onDisconnect = 'keep', background = 'keep' } = options.request
+  const isMerged = options.request.stderr === 'stdout'
   const line = commandLine(options.request)
   /** Let go with the launch: an ended command is held for long, and a script may have 1 MiB. */
   let plan: Plan | null = options.plan
@@ -160,8 +161,9 @@ export function createCommand(options: CommandOptions): ManagedCommand {
   const openPipes = (): [number, number] | { errno: string | null } => {
     const ends = input === null ? [] : [input.childEnd]
     try {
-      for (const stream of ['stdout', 'stderr'] as const) ends.push(output.open(stream))
-      return [ends.at(-2) ?? -1, ends.at(-1) ?? -1]
+      const stdout = output.open('stdout')
+      ends.push(stdout)
+      return [stdout, isMerged ? stdout : output.open('stderr')]
     } catch (error) {
       for (const fd of ends) closeFd(fd)
       return { errno: errnoName(error) }

@@ -65,7 +65,7 @@ export function launch(spec: LaunchSpec, onTimeout: () => void): Promise<LaunchO
     timer = setTimeout(() => setImmediate(giveUp, job), LAUNCH_LIMIT_MS)
   } catch (error) {
     // No thread could be had, and so nobody closes these.
-    for (const fd of [spec.stdin, spec.stdout, spec.stderr]) if (fd >= 0) closeSync(fd)
+    for (const fd of new Set([spec.stdin, spec.stdout, spec.stderr])) if (fd >= 0) closeSync(fd)
     resolve({ kind: 'failed', stage: 'thread', errno: errnoName(error) })
   }
   return promise

@@ -9,7 +9,7 @@ export interface LaunchSpec {
   readonly paths: readonly string[]
   readonly cwd: string
   readonly oomScoreAdj: string
-  /** File descriptors above 2, closed by the launch; `stdin` -1 is /dev/null. */
+  /** File descriptors above 2, closed by the launch; `stdin` -1 is /dev/null; `stderr` may be `stdout`. */
   readonly stdin: number
   readonly stdout: number
   readonly stderr: number

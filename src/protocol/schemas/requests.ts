@@ -143,6 +143,12 @@ export const RunRequest = Type.Object(
           'What standard input is: "null" /dev/null, "open" a pipe that POST …/stdin writes to. Default: "null"',
       }),
     ),
+    stderr: Type.Optional(
+      Type.Enum(['separate', 'stdout'], {
+        description:
+          'Where standard error goes: "separate" to a pipe of its own, "stdout" to the pipe of standard output, so that all output has the order in which it was written, with stream "stdout". Default: "separate"',
+      }),
+    ),
     limits: Type.Optional(CommandLimits),
     detach: Type.Optional(
       Type.Boolean({

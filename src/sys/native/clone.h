@@ -13,7 +13,7 @@ struct gd_child_plan {
   char *const *paths;   /* candidates for exec, NULL-terminated, tried in turn as execvp(3) does */
   const char *cwd;
   const char *oom_score_adj; /* decimal text */
-  int stdio[3];         /* all above 2; stdio[0] is -1 for /dev/null */
+  int stdio[3];         /* all above 2; stdio[0] is -1 for /dev/null; stdio[1] and stdio[2] may be the same */
   int cgroup_fd;        /* directory of the cgroup to be born in, or -1 */
   bool switch_user;
   uid_t uid;

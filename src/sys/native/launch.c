@@ -148,8 +148,9 @@ static void clone_child(struct launch *launch) {
 }
 
 static void close_child_ends(struct launch *launch) {
+  const int *stdio = launch->plan.stdio;
   for (int i = 0; i < 3; i++)
-    if (launch->plan.stdio[i] >= 0) close(launch->plan.stdio[i]);
+    if (stdio[i] >= 0 && (i < 2 || stdio[2] != stdio[1])) close(stdio[i]);
   if (launch->plan.cgroup_fd >= 0) close(launch->plan.cgroup_fd);
 }
 
