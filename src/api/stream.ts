@@ -53,6 +53,8 @@ export function streamFrames(options: StreamOptions): void {
   const pump = () => {
     if (response.writableNeedDrain || response.destroyed || response.writableEnded) return
     keepalive.refresh()
+    // The socket has taken all: none of the frames is used any more.
+    if (response.writableLength === 0) reader.release()
     try {
       sendAll(options, maxBytes, send)
     } catch (error) {

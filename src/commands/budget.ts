@@ -13,6 +13,8 @@ export interface BudgetMember {
   readonly log: OutputLog
   /** Ended commands give their output up first, oldest first. */
   readonly ended: boolean
+  /** Nothing of it runs any more, and it counts no longer among the commands that may run at once. */
+  readonly isOver: boolean
   /** What must stay for a starter that counts on every byte, in bytes; 0 when nobody does. */
   readonly reserveBytes: number
 }
@@ -30,9 +32,9 @@ export function createBudget(totalBytes: number): Budget {
     members.set(member, member.log.heldBytes)
   }
 
-  const shrink = (member: BudgetMember, excess: number) => {
+  const shrink = (member: BudgetMember, excess: number, reserveBytes: number) => {
     const held = member.log.heldBytes
-    member.log.shrinkTo(Math.max(held - excess, Math.min(held, member.reserveBytes)))
+    member.log.shrinkTo(Math.max(held - excess, Math.min(held, reserveBytes)))
     count(member)
   }
 
@@ -54,7 +56,12 @@ export function createBudget(totalBytes: number): Budget {
       if (heldBytes <= totalBytes) return
       for (const victim of victims()) {
         if (heldBytes <= totalBytes) return
-        shrink(victim, heldBytes - totalBytes)
+        shrink(victim, heldBytes - totalBytes, victim.reserveBytes)
+      }
+      // Commands that are over can be many: for their starters a gap is better than no memory for all.
+      for (const victim of members.keys()) {
+        if (heldBytes <= totalBytes) return
+        if (victim.isOver) shrink(victim, heldBytes - totalBytes, 0)
       }
     },
     get heldBytes() {

@@ -42,7 +42,7 @@ export function viewOf(ended: Ended): Command {
       // How much a lost one had written is not known: whoever reads it was told all.
       const lost = life.exit?.facts.cause === 'lost'
       const log = createOutputLog(0, lost ? options.cursor : cursor)
-      return createReader(log, life, options, unheard)
+      return createReader(log, life, options, null, unheard)
     },
     signal() {
       throw new GuestdError('command_ended', `the command ${id} has ended`)

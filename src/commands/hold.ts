@@ -25,9 +25,9 @@ export interface Hold {
 }
 
 export interface HoldOptions {
-  /** What the log costs from a cursor on, in bytes. */
-  readonly costFrom: (cursor: number) => number
-  /** Cost of what the holder may lag behind, in bytes. */
+  /** Bytes of the log from a cursor on, with what their segments cost. */
+  readonly lagFrom: (cursor: number) => number
+  /** Bytes of what the holder may lag behind, in bytes. */
   readonly fullMark: number
   readonly graceMs: number
   readonly pause: () => void
@@ -41,7 +41,7 @@ export function createHold(options: HoldOptions): Hold {
   let released = false
 
   const check = () => {
-    const lag = holder === null ? 0 : options.costFrom(holder())
+    const lag = holder === null ? 0 : options.lagFrom(holder())
     if (!paused && lag >= options.fullMark) {
       paused = true
       options.pause()

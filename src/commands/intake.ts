@@ -1,6 +1,6 @@
 /**
- * How the bytes of one pipe enter the log: whole characters at a time, copied when they are few,
- * handed over without a copy when they are many.
+ * How the bytes of one pipe enter the log: whole characters at a time. Those of a quiet pipe are copied, those of a busy
+ * one are read into the log's own memory.
  */
 import type { Stream } from '../protocol/frames.ts'
 import { completePrefixLength } from '../protocol/utf8.ts'
@@ -10,6 +10,7 @@ import type { OutputLog } from './output-log.ts'
 const INCOMPLETE_WAIT_MS = 100
 /** Read buffer of a quiet pipe, shared by all: a read and the copy of its bytes are one step. */
 const SCRATCH_BYTES = 64 * 1024
+const NO_BYTES = new Uint8Array(0)
 
 const scratch = Buffer.allocUnsafeSlow(SCRATCH_BYTES)
 
@@ -23,61 +24,34 @@ export interface Intake {
 }
 
 /**
- * @param busyBytes read buffer of a busy pipe, its own
+ * @param readsDirectly whether the room of the log is large enough to be read into
  * @param entered called after bytes have entered the log
  */
 export function createIntake(
   log: OutputLog,
   stream: Stream,
-  busyBytes: number,
+  readsDirectly: boolean,
   entered: () => void,
 ): Intake {
-  let current: Uint8Array = scratch
-  let held: Uint8Array = new Uint8Array(0)
+  let isBusy = false
+  /** Where the next read goes, with what is held before it. */
+  let room: Uint8Array = scratch
+  /** The beginning of a character. */
+  let held: Uint8Array = NO_BYTES
   let timer: NodeJS.Timeout | undefined
 
   const release = () => {
     clearTimeout(timer)
     timer = undefined
-    if (held.length === 0) return
     log.append(stream, held)
-    held = new Uint8Array(0)
+    held = NO_BYTES
   }
 
-  /** The few first bytes that complete a held character, joined with it. Returns how many. */
-  const complete = (bytes: Uint8Array): number => {
-    for (let taken = 0; taken <= bytes.length && held.length > 0; taken++) {
-      const joined = Buffer.concat([held, bytes.subarray(0, taken)])
-      if (taken > 0 && completePrefixLength(joined) === joined.length) {
-        held = joined
-        release()
-        return taken
-      }
-    }
-    return 0
-  }
-
-  const enter = (bytes: Uint8Array, owned: boolean) => {
+  const hold = (bytes: Uint8Array) => {
+    clearTimeout(timer)
+    timer = undefined
+    held = bytes.length === 0 ? NO_BYTES : Uint8Array.from(bytes)
     if (bytes.length === 0) return
-    if (owned) log.appendOwned(stream, bytes)
-    else log.append(stream, bytes)
-  }
-
-  const take = (bytes: Uint8Array, owned: boolean) => {
-    let rest = bytes
-    if (held.length > 0) {
-      const taken = complete(bytes)
-      if (held.length > 0) {
-        // Still incomplete: at most three bytes in all.
-        held = Buffer.concat([held, bytes])
-        return
-      }
-      rest = bytes.subarray(taken)
-    }
-    const length = completePrefixLength(rest)
-    enter(rest.subarray(0, length), owned)
-    if (length === rest.length) return
-    held = Uint8Array.from(rest.subarray(length))
     timer = setTimeout(() => {
       release()
       entered()
@@ -85,18 +59,23 @@ export function createIntake(
   }
 
   return {
-    buffer: () => current,
+    buffer() {
+      room = isBusy ? log.room() : scratch
+      if (held.length === 0) return room
+      room.set(held)
+      return room.subarray(held.length)
+    },
     data(length) {
-      const bytes = current.subarray(0, length)
-      const busy = length * 2 >= current.length
-      const owned = busy && current !== scratch
-      take(bytes, owned)
-      if (owned || (busy && current === scratch)) current = Buffer.allocUnsafeSlow(busyBytes)
-      else if (length < SCRATCH_BYTES / 4) current = scratch
+      const bytes = room.subarray(0, held.length + length)
+      const whole = completePrefixLength(bytes)
+      const rest = bytes.subarray(whole)
+      if (rest.length > 0 || held.length > 0) hold(rest)
+      if (room === scratch) log.append(stream, bytes.subarray(0, whole))
+      else log.commit(stream, whole)
+      isBusy = readsDirectly && length >= (isBusy ? SCRATCH_BYTES / 4 : SCRATCH_BYTES / 2)
       entered()
     },
     end() {
-      current = scratch
       release()
       entered()
     },

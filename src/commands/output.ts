@@ -1,6 +1,7 @@
 /** The output of one command: its pipes, its log, who reads it, and who may make it wait. */
 import type { Stream } from '../protocol/frames.ts'
 import { outputPipe, type PipeReader, readPipe } from '../sys/pipes.ts'
+import type { BlockPool } from './blocks.ts'
 import type { Budget, BudgetMember } from './budget.ts'
 import { drain, readPending } from './drain.ts'
 import { createHold, type Hold } from './hold.ts'
@@ -14,8 +15,8 @@ export interface OutputSettings {
   readonly ringBytes: number
   /** Bytes by which a starter may lag before the command waits. */
   readonly fullMark: number
-  /** Most bytes of one read: by so much each of its pipes may overshoot the mark. */
-  readonly readBytes: number
+  /** Where the memory of the log comes from. */
+  readonly pool: BlockPool
   readonly reattachGraceMs: number
 }
 
@@ -47,6 +48,8 @@ export interface Output {
  * may enlarge each to 1 MiB (pipe(7)).
  */
 const PENDING_BYTES = 2 * 1024 * 1024
+/** Into smaller blocks the bytes are copied: a read of so few bytes costs more than the copy. */
+const LEAST_DIRECT_BYTES = 64 * 1024
 
 /** @param closed called once every pipe has reached its end; `life.closed` is set then */
 export function createOutput(
@@ -56,14 +59,16 @@ export function createOutput(
   closed: () => void,
 ): Output {
   /** Pipes that only root can make so large do not outgrow it: a starter that lags by more gets a gap. */
-  const mostReserveBytes = settings.ringBytes + 2 * settings.fullMark + PENDING_BYTES
+  const mostReserveBytes = settings.ringBytes + 3 * settings.fullMark + PENDING_BYTES
   /** What lags, and as much again that may be on its way when the stream is cut. */
   const reserveBytes = () => {
     const { place } = hold
     if (place === null) return 0
-    return Math.min(log.costFrom(place) + settings.fullMark, mostReserveBytes)
+    // Its memory is at most twice its bytes, unless they are many small segments.
+    const most = Math.min(log.costFrom(place) + 2 * settings.fullMark, mostReserveBytes)
+    return Math.min(log.costFrom(Math.max(0, place - settings.fullMark)), most)
   }
-  const log = createOutputLog(settings.ringBytes, 0, reserveBytes)
+  const log = createOutputLog(settings.ringBytes, 0, reserveBytes, settings.pool)
   const readers = new Set<LogReader>()
   const pipes: PipeReader[] = []
   /** Our ends of pipes that are not read yet. */
@@ -75,7 +80,7 @@ export function createOutput(
   let tellClosed: (() => void) | null = closed
 
   const hold = createHold({
-    costFrom: log.costFrom,
+    lagFrom: log.lagFrom,
     fullMark: settings.fullMark,
     graceMs: settings.reattachGraceMs,
     pause: () => {
@@ -90,6 +95,9 @@ export function createOutput(
     log,
     get ended() {
       return life.end !== null
+    },
+    get isOver() {
+      return life.end !== null && life.closed
     },
     get reserveBytes() {
       return reserveBytes()
@@ -117,9 +125,11 @@ export function createOutput(
     wake()
   }
 
+  const readsDirectly = settings.pool.blockBytes >= LEAST_DIRECT_BYTES
+
   const read = () => {
     for (const [stream, ourEnd] of unread) {
-      const { buffer, data, end } = createIntake(log, stream, settings.readBytes, entered)
+      const { buffer, data, end } = createIntake(log, stream, readsDirectly, entered)
       const ended = () => {
         end()
         pipeEnded()
@@ -157,7 +167,7 @@ export function createOutput(
     wake,
     attach(options, cut) {
       const place = () => reader.cursor
-      const reader = createReader(log, life, options, {
+      const reader = createReader(log, life, options, settings.pool, {
         advanced: hold.check,
         finished: () => hold.done(place),
         cut: () => {

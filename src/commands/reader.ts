@@ -2,9 +2,13 @@
 import { GuestdError } from '../errors.ts'
 import type { Frame } from '../protocol/frames.ts'
 import { completePrefixLength } from '../protocol/utf8.ts'
+import type { Block, BlockPool } from './blocks.ts'
 import type { Life } from './life.ts'
 import type { OutputLog } from './output-log.ts'
 import type { AttachOptions, FrameReader } from './types.ts'
+
+/** More than a socket holds. A caller that does not release its bytes must not make the reader keep them all. */
+const MOST_BORROWED = 8
 
 /** The reader as its command sees it. */
 export interface LogReader extends FrameReader {
@@ -23,11 +27,15 @@ export interface ReaderEvents {
   readonly closed: () => void
 }
 
-/** @throws GuestdError `cursor_out_of_range` */
+/**
+ * @param pool where the log's memory comes from; `null` for a log that holds nothing
+ * @throws GuestdError `cursor_out_of_range`
+ */
 export function createReader(
   log: OutputLog,
   life: Life,
   options: AttachOptions,
+  pool: BlockPool | null,
   events: ReaderEvents,
 ): LogReader {
   if (options.cursor > log.end) {
@@ -43,6 +51,16 @@ export function createReader(
   let exitSent = false
   let done = false
   let closed = false
+  /** Blocks with bytes that the caller may still use, oldest first. */
+  let borrowed: Block[] = []
+
+  const borrow = (block: Block) => {
+    if (borrowed.at(-1) === block) return
+    block.lenders += 1
+    borrowed.push(block)
+    // Never given back: it is not used again, and goes once the caller lets go of its bytes.
+    if (borrowed.length > MOST_BORROWED) borrowed.shift()
+  }
 
   /** Where this reader's output ends: Infinity while that is not known. */
   const lastCursor = () => {
@@ -81,6 +99,7 @@ export function createReader(
     // A full slice may have been cut inside a character: its rest goes with the next one.
     const whole = slice.bytes.length === maxBytes ? completePrefixLength(slice.bytes) : 0
     const bytes = whole > 0 ? slice.bytes.subarray(0, whole) : slice.bytes
+    borrow(slice.block)
     cursor += bytes.length
     return { type: 'output', stream: slice.stream, cursor, bytes }
   }
@@ -114,6 +133,10 @@ export function createReader(
       const frame = next(maxBytes)
       if (cursor !== before) events.advanced()
       return frame
+    },
+    release() {
+      for (const block of borrowed) pool?.giveBack(block)
+      borrowed = []
     },
     wake() {
       this.onReadable?.()

@@ -6,6 +6,7 @@ import type { Trace } from '../protocol/trace-context.ts'
 import { reapOrphans } from '../sys/orphans.ts'
 import { processStat } from '../sys/process-group.ts'
 import { atMost } from '../util/at-most.ts'
+import { createBlockPool } from './blocks.ts'
 import { createBudget } from './budget.ts'
 import { createCommand } from './command.ts'
 import { type Containment, createContainment } from './containment.ts'
@@ -23,7 +24,7 @@ import type { Command, Commands } from './types.ts'
 
 export interface RegistrySettings
   extends PlanSettings,
-    Omit<CommandSettings, 'fullMark' | 'readBytes' | 'ringBytes'> {
+    Omit<CommandSettings, 'fullMark' | 'pool' | 'ringBytes'> {
   readonly maxCommands: number
   /** How long the commands may take to end when guestd stops. */
   readonly stopLimitMs: number
@@ -101,7 +102,10 @@ export function createRegistry(
   const fullMark = clamp(share / 2, SMALLEST_MARK_BYTES, LARGEST_MARK_BYTES)
   const readBytes = clamp(share / 4, SMALLEST_READ_BYTES, LARGEST_READ_BYTES)
   const { ringBytes } = settings.output
-  const commandSettings: CommandSettings = { ...settings, fullMark, readBytes, ringBytes }
+  const pool = createBlockPool(blockSize(readBytes, ringBytes), size =>
+    Math.max(settings.output.totalBytes - budget.heldBytes, SPARE_BLOCKS * size),
+  )
+  const commandSettings: CommandSettings = { ...settings, fullMark, pool, ringBytes }
 
   const forget = (id: string) => {
     const slot = slots.get(id)
@@ -130,7 +134,9 @@ export function createRegistry(
     for (const command of live.values()) command.settle()
     forgetExpired()
     for (const id of settledIds) retire(id)
+    pool.trim()
     if (slots.size > 0) return
+    pool.clear()
     clearInterval(sweeper)
     sweeper = undefined
   }
@@ -302,6 +308,16 @@ const KILL_RESERVE_MS = 2_000
 
 /** A process that cannot be killed, as in uninterruptible sleep, must not keep guestd from serving. */
 const RECOVER_LIMIT_MS = 10_000
+
+/** Free blocks that are kept though all commands together are at their bound: one drops what the next takes. */
+const SPARE_BLOCKS = 8
+/** So many blocks at least make a ring: what it drops at a time is the part of one. */
+const RING_BLOCKS = 8
+
+/** A power of two: blocks grow to it by doubling. */
+function blockSize(readBytes: number, ringBytes: number): number {
+  return 2 ** Math.floor(Math.log2(Math.min(readBytes, ringBytes / RING_BLOCKS)))
+}
 
 function clamp(value: number, least: number, most: number): number {
   return Math.max(least, Math.min(most, Math.floor(value)))

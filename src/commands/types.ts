@@ -66,6 +66,11 @@ export interface FrameReader {
    * @param maxBytes most bytes in an output frame
    */
   read(maxBytes: number): Frame | null
+  /**
+   * The bytes of all frames read so far are not used any more: their memory may be used again. Without it, it never is,
+   * and the frames stay as they are.
+   */
+  release(): void
   /** No frame will follow. */
   readonly done: boolean
   /** The cursor of the last frame read. */

@@ -204,13 +204,13 @@ export const table = {
       16 * MIB,
       MIN_RING_BYTES,
       GIB,
-      "How much of a command's output is held, in bytes; the oldest goes first.",
+      "How much memory a command's output takes, in bytes; the oldest goes first.",
     ),
     totalBytes: integer(
       128 * MIB,
       MIN_RING_BYTES,
       64 * GIB,
-      'How much output of all commands is held, in bytes.',
+      'How much memory the output of all commands takes, in bytes; less where the machine has too little.',
     ),
     keepMs: integer(
       10 * MINUTE_MS,
@@ -221,12 +221,13 @@ export const table = {
     keepCommands: integer(1_000, 0, 100_000, 'How many ended commands can be read at most.'),
   },
   reserve: {
-    // A small Debian, and guestd with its code in the page cache, take 130 MiB.
-    memoryBytes: integer(
-      160 * MIB,
-      0,
-      Number.MAX_SAFE_INTEGER,
-      'Memory that all commands together leave to guestd and the system, in bytes; at most a third of it.',
+    memoryBytes: optional(
+      integer(
+        0,
+        0,
+        Number.MAX_SAFE_INTEGER,
+        'Memory that all commands together leave to guestd and the system, in bytes; at most a third of it. null: output.totalBytes and 160 MiB.',
+      ),
     ),
     pids: integer(
       256,

@@ -11,9 +11,10 @@ import type { Log } from '../log.ts'
 import { checkSessionRequest, type Receipt } from '../protocol/schemas.ts'
 import { createEvents } from '../session/events.ts'
 import { openWorkspace } from '../session/workspace.ts'
-import { closeCgroupTree } from '../sys/cgroup.ts'
+import { closeCgroupTree, ownCgroup } from '../sys/cgroup.ts'
 import { trimMemory } from '../sys/memory.ts'
 import type { Notifier } from '../sys/notify.ts'
+import { usableMemory } from '../sys/reserve.ts'
 import { messageOf } from '../util/message-of.ts'
 import { openBoot } from './boot.ts'
 import { endLine, warnOfLimits } from './command-log.ts'
@@ -22,6 +23,7 @@ import { describeSession } from './describe.ts'
 import { createExpiry } from './expiry.ts'
 import { openHandOver, ownerOf } from './hand-over.ts'
 import { bootId, lookAtMachine } from './machine.ts'
+import { planMemory } from './memory-plan.ts'
 import { endMachine } from './power-off.ts'
 import { createReadiness } from './readiness.ts'
 import { createReadyEvents } from './ready-events.ts'
@@ -101,7 +103,14 @@ async function openDaemon(opening: Opening): Promise<Daemon> {
   })
   undo.add(() => journal.close())
   for (const { code, reason } of journal.problems) report(code, reason)
-  const machine = lookAtMachine(config.runDir, config.reserve)
+  const memory = planMemory(config, usableMemory(ownCgroup()))
+  if (memory.isLowered)
+    log.warn(
+      { component: 'commands', totalBytes: memory.output.totalBytes },
+      'output gets less than output.totalBytes: the machine has too little memory',
+    )
+  const reserve = { ...config.reserve, memoryBytes: memory.reserveBytes }
+  const machine = lookAtMachine(config.runDir, reserve)
   const { cgroups } = machine
   if (cgroups !== null) undo.add(() => closeCgroupTree(cgroups))
   const sessionLog = log.child({ component: 'session' })
@@ -146,6 +155,7 @@ async function openDaemon(opening: Opening): Promise<Daemon> {
   warnOfLimits(config, machine, commandLog)
   const settings = {
     ...config,
+    output: { ...config.output, ...memory.output },
     workspace: workspace.path,
     get env() {
       return { ...config.env, ...handOver.request?.env }

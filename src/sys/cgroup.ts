@@ -46,7 +46,7 @@ export function closeCgroupTree(tree: CgroupTree): void {
 }
 
 /** The mount point of cgroup2 and this process's place in it: /proc/self/mountinfo, proc(5). */
-function ownCgroup(): string | null {
+export function ownCgroup(): string | null {
   const mount = readFileSync('/proc/self/mountinfo', 'utf8')
     .split('\n')
     .find(line => line.includes(' - cgroup2 '))

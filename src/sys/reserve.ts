@@ -10,7 +10,7 @@ export interface Reserve {
 }
 
 /** Of a very small machine commands still get most. */
-const MAX_RESERVED_SHARE = 1 / 3
+export const MOST_RESERVED_SHARE = 1 / 3
 
 /**
  * Limits `commandsPath`. Commands that use up all of the memory are ended by the kernel, the largest
@@ -28,8 +28,7 @@ export function keepReserve(
 ): void {
   const outer = withAncestors(own)
   if (controllers.includes('memory')) {
-    const all = Math.min(totalmem(), ...outer.map(path => numberIn(join(path, 'memory.max'))))
-    write(join(commandsPath, 'memory.max'), leave(all, 0, reserve.memoryBytes))
+    write(join(commandsPath, 'memory.max'), leave(usableMemory(own), 0, reserve.memoryBytes))
   }
   if (controllers.includes('pids')) {
     const mine = numberIn(join(commandsPath, 'pids.current'), 0)
@@ -52,12 +51,25 @@ export function keepReserve(
 }
 
 /**
+ * Memory of the machine, or what a cgroup around this process allows of it, v1 or v2, in bytes.
+ *
+ * @param own the cgroup v2 that this process is in; `null` where there is none
+ */
+export function usableMemory(own: string | null): number {
+  // Of v1, and in a mount of v2 that is not the whole hierarchy: 0 where it is not known.
+  const constrained = process.constrainedMemory() || Number.POSITIVE_INFINITY
+  const outer = own === null ? [] : withAncestors(own)
+  const limits = outer.map(path => numberIn(join(path, 'memory.max')))
+  return Math.min(totalmem(), constrained, ...limits)
+}
+
+/**
  * What is left of `all` for commands.
  *
  * @param others what is in use now by what is no command
  */
 export function leave(all: number, others: number, reserved: number): number {
-  return Math.floor(Math.max(all - others - reserved, all * (1 - MAX_RESERVED_SHARE)))
+  return Math.floor(Math.max(all - others - reserved, all * (1 - MOST_RESERVED_SHARE)))
 }
 
 /** The cgroup and those around it, as far as they can be seen; the root has no limits. */

@@ -14,11 +14,8 @@ import { run, startGuestd, until } from '../../helpers/guestd.ts'
 import { rssBytes } from '../../helpers/processes.ts'
 import { detach, inspect, LONG, MIB, stoppedAt, written } from './support.ts'
 
-/**
- * V8 begins to look for buffers that nobody uses once some 64 MiB of them are about, and keeps up
- * to 48 MiB for young objects: at a GiB a second both are reached, and no more however long it runs.
- */
-const GARBAGE_BYTES = 160 * MIB
+/** V8 keeps up to 48 MiB for young objects. The memory of the output itself is used again. */
+const GARBAGE_BYTES = 64 * MIB
 
 const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex')
 const types = (frames: readonly { type: string }[]) => frames.map(frame => frame.type)
