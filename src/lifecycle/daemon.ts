@@ -11,10 +11,9 @@ import type { Log } from '../log.ts'
 import { checkSessionRequest, type Receipt } from '../protocol/schemas.ts'
 import { createEvents } from '../session/events.ts'
 import { openWorkspace } from '../session/workspace.ts'
-import { closeCgroupTree, ownCgroup } from '../sys/cgroup.ts'
+import { closeCgroupTree } from '../sys/cgroup.ts'
 import { trimMemory } from '../sys/memory.ts'
 import type { Notifier } from '../sys/notify.ts'
-import { usableMemory } from '../sys/reserve.ts'
 import { messageOf } from '../util/message-of.ts'
 import { openBoot } from './boot.ts'
 import { endLine, warnOfLimits } from './command-log.ts'
@@ -23,7 +22,7 @@ import { describeSession } from './describe.ts'
 import { createExpiry } from './expiry.ts'
 import { openHandOver, ownerOf } from './hand-over.ts'
 import { bootId, lookAtMachine } from './machine.ts'
-import { planMemory } from './memory-plan.ts'
+import { fitToMachine } from './memory-plan.ts'
 import { endMachine } from './power-off.ts'
 import { createReadiness } from './readiness.ts'
 import { createReadyEvents } from './ready-events.ts'
@@ -103,13 +102,7 @@ async function openDaemon(opening: Opening): Promise<Daemon> {
   })
   undo.add(() => journal.close())
   for (const { code, reason } of journal.problems) report(code, reason)
-  const memory = planMemory(config, usableMemory(ownCgroup()))
-  if (memory.isLowered)
-    log.warn(
-      { component: 'commands', totalBytes: memory.output.totalBytes },
-      'output gets less than output.totalBytes: the machine has too little memory',
-    )
-  const reserve = { ...config.reserve, memoryBytes: memory.reserveBytes }
+  const { output, reserve } = fitToMachine(config, log)
   const machine = lookAtMachine(config.runDir, reserve)
   const { cgroups } = machine
   if (cgroups !== null) undo.add(() => closeCgroupTree(cgroups))
@@ -155,7 +148,7 @@ async function openDaemon(opening: Opening): Promise<Daemon> {
   warnOfLimits(config, machine, commandLog)
   const settings = {
     ...config,
-    output: { ...config.output, ...memory.output },
+    output,
     workspace: workspace.path,
     get env() {
       return { ...config.env, ...handOver.request?.env }

@@ -1,6 +1,25 @@
 /** How much memory output may take on this machine, and what commands leave to guestd for it. */
 import type { Config } from '../config.ts'
-import { MOST_RESERVED_SHARE } from '../sys/reserve.ts'
+import type { Log } from '../log.ts'
+import { ownCgroup } from '../sys/cgroup.ts'
+import { MOST_RESERVED_SHARE, type Reserve, usableMemory } from '../sys/reserve.ts'
+
+/** The settings of output and reserve that are in force here. Output that gets less is logged. */
+export function fitToMachine(
+  config: Config,
+  log: Log,
+): { readonly output: Config['output']; readonly reserve: Reserve } {
+  const plan = planMemory(config, usableMemory(ownCgroup()))
+  if (plan.isLowered)
+    log.warn(
+      { component: 'commands', totalBytes: plan.output.totalBytes },
+      'output gets less than output.totalBytes: the machine has too little memory',
+    )
+  return {
+    output: { ...config.output, ...plan.output },
+    reserve: { ...config.reserve, memoryBytes: plan.reserveBytes },
+  }
+}
 
 export interface MemoryPlan {
   readonly output: Pick<Config['output'], 'ringBytes' | 'totalBytes'>
