@@ -4,6 +4,7 @@ import { GuestdError } from '../errors.ts'
 import type { CommandLimits, RunRequest } from '../protocol/schemas.ts'
 import type { Trace } from '../protocol/trace-context.ts'
 import type { CgroupTree } from '../sys/cgroup.ts'
+import { largestNofile } from '../sys/limits.ts'
 import type { LaunchSpec, UserEntry } from '../sys/native.ts'
 import { findUser, loginEnv } from '../sys/users.ts'
 import { traceEnv } from './effective.ts'
@@ -22,7 +23,7 @@ export interface PlanSettings {
 export interface Machine {
   readonly self: UserEntry
   readonly cgroups: CgroupTree | null
-  /** RLIMIT_NOFILE that a command may get at most, unless guestd runs as root. */
+  /** RLIMIT_NOFILE of guestd itself, and of a command without a limit of its own. */
   readonly nofileHard: number
   /** /proc/self/oom_score_adj of guestd. */
   readonly oomScoreAdj: number
@@ -52,6 +53,7 @@ export function planLaunch(
   const argv = request.argv ?? bashArgv(request.command ?? '')
   const limits = { ...settings.limits, ...request.limits }
   checkLimits(request.limits, machine)
+  const nofile = limits.nofile === null ? null : nofileWithin(limits.nofile, machine)
   return {
     user: user.name,
     argv,
@@ -65,8 +67,8 @@ export function planLaunch(
     uid: user.uid,
     gid: user.gid,
     groups: user.groups,
-    nofileSoft: limits.nofile ?? Math.min(DEFAULT_NOFILE_SOFT, machine.nofileHard),
-    nofileHard: limits.nofile ?? machine.nofileHard,
+    nofileSoft: nofile ?? Math.min(DEFAULT_NOFILE_SOFT, machine.nofileHard),
+    nofileHard: nofile ?? machine.nofileHard,
     cgroupWrites: cgroupWrites(limits, machine.cgroups),
   }
 }
@@ -79,7 +81,14 @@ function chooseUser(request: RunRequest, settings: PlanSettings, self: UserEntry
     throw refuse(`guestd runs as ${self.name} and cannot start commands as ${user.name}`)
   if (request.user !== undefined && user.uid === 0 && !settings.allowRoot)
     throw refuse('commands may not run as root: allowRoot is false')
+  if (isGroupAskedFor(request.user) && user.gid === 0 && !settings.allowRoot)
+    throw refuse("commands may not run in root's group: allowRoot is false")
   return user
+}
+
+/** UID:GID; else the group is what the system's databases say. */
+function isGroupAskedFor(user: RunRequest['user']): boolean {
+  return typeof user === 'string' && user.includes(':')
 }
 
 /** Where execvp(3) looks: the PATH that the command itself will have. */
@@ -106,8 +115,14 @@ export function checkLimits(asked: CommandLimits | undefined, machine: Machine):
     if (asked?.[field] === undefined || available.includes(controllers[field])) continue
     throw refuse(field, `no cgroup v2 with the ${controllers[field]} controller is ours to use`)
   }
-  if ((asked?.nofile ?? 0) > machine.nofileHard && machine.self.uid !== 0)
-    throw refuse('nofile', `guestd's own hard limit is ${machine.nofileHard}`)
+  const nofile = asked?.nofile ?? 0
+  if (nofile > nofileWithin(nofile, machine))
+    throw refuse('nofile', `here it is at most ${nofileWithin(nofile, machine)}`)
+}
+
+/** The limit, or the largest that guestd can give. */
+export function nofileWithin(nofile: number, { nofileHard }: Machine): number {
+  return nofile <= nofileHard ? nofile : Math.min(nofile, largestNofile(nofileHard))
 }
 
 function cgroupWrites(limits: PlanSettings['limits'], tree: CgroupTree | null): readonly string[] {

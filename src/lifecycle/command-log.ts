@@ -1,6 +1,6 @@
 /** Log lines about commands. */
 import type { EndDetails } from '../commands/effective.ts'
-import type { Machine } from '../commands/plan.ts'
+import { type Machine, nofileWithin } from '../commands/plan.ts'
 import type { Config } from '../config.ts'
 import type { Log } from '../log.ts'
 import type { CommandInfo, StopReason } from '../protocol/schemas.ts'
@@ -54,19 +54,16 @@ function limitOf(
 }
 
 /** A limit that every command was to have, and that this machine cannot keep. */
-export function warnOfLimits(
-  { limits }: Config,
-  { cgroups, nofileHard, self }: Machine,
-  log: Log,
-): void {
-  const controllers = cgroups?.controllers ?? []
+export function warnOfLimits({ limits }: Config, machine: Machine, log: Log): void {
+  const controllers = machine.cgroups?.controllers ?? []
+  const nofile = limits.nofile ?? 0
   const missing = [
     ...(limits.memoryBytes === null || controllers.includes('memory')
       ? []
       : ['limits.memoryBytes']),
     ...(limits.pids === null || controllers.includes('pids') ? [] : ['limits.pids']),
     ...(limits.cpus === null || controllers.includes('cpu') ? [] : ['limits.cpus']),
-    ...((limits.nofile ?? 0) > nofileHard && self.uid !== 0 ? ['limits.nofile'] : []),
+    ...(nofile > nofileWithin(nofile, machine) ? ['limits.nofile'] : []),
   ]
   if (missing.length > 0) log.warn({ missing }, 'limits that cannot be enforced here')
 }

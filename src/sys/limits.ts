@@ -1,7 +1,28 @@
-/** RLIMIT_NOFILE of this process (getrlimit(2)). */
+/** RLIMIT_NOFILE (getrlimit(2)). */
+import { readFileSync } from 'node:fs'
 import { native } from './native.ts'
 
+/** Of this process. */
 export function nofileLimit(): { readonly soft: number; readonly hard: number } {
   const [soft, hard] = native.nofileLimit()
   return { soft, hard }
+}
+
+/** CAP_SYS_RESOURCE, capabilities(7): its bit in the masks of /proc/self/status. */
+const SYS_RESOURCE = 1n << 24n
+
+/**
+ * The largest limit that this process can give a child: its own hard one, or with CAP_SYS_RESOURCE that of the machine.
+ *
+ * @param hard its own
+ */
+export function largestNofile(hard: number): number {
+  try {
+    const [, mask = '0'] =
+      /^CapEff:\s*([0-9a-f]+)/m.exec(readFileSync('/proc/self/status', 'utf8')) ?? []
+    if ((BigInt(`0x${mask}`) & SYS_RESOURCE) === 0n) return hard
+    return Math.max(hard, Number(readFileSync('/proc/sys/fs/nr_open', 'utf8')))
+  } catch {
+    return hard
+  }
 }

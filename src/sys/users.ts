@@ -6,15 +6,33 @@ import { native, type UserEntry } from './native.ts'
 const ROOT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 const USER_PATH = '/usr/local/bin:/usr/bin:/bin:/usr/local/games:/usr/games'
 
+/** The largest uid and gid: 2^32 - 1 means "leave as it is" to the kernel. */
+const MAX_ID = 2 ** 32 - 2
+
 /**
- * @param nameOrUid a name, a uid, or a uid in digits
- * @throws GuestdError `user_unknown`
+ * A user of the databases, or, as container runtimes have it, a uid that no entry has: its group has the same number,
+ * its home is `/`. With UID:GID the group is that one, and there are no others.
+ *
+ * @param wanted a name, a uid, a uid in digits, or `UID:GID`
+ * @throws GuestdError `user_unknown`; another Error where the databases cannot be read
  */
-export function findUser(nameOrUid: string | number): UserEntry {
-  const asNumber = typeof nameOrUid === 'string' && /^\d+$/.test(nameOrUid)
-  const found = native.findUser(nameOrUid) ?? (asNumber ? native.findUser(Number(nameOrUid)) : null)
-  if (found !== null) return found
-  throw new GuestdError('user_unknown', `there is no user ${nameOrUid}`, { field: 'user' })
+export function findUser(wanted: string | number): UserEntry {
+  const named = typeof wanted === 'string' ? native.findUser(wanted) : null
+  if (named !== null) return named
+  const [, uid, gid] = /^(\d{1,10})(?::(\d{1,10}))?$/.exec(String(wanted)) ?? []
+  if (uid === undefined) throw unknown(`there is no user ${wanted}`)
+  const ids = [uid, ...(gid === undefined ? [] : [gid])].map(Number)
+  if (ids.some(id => id > MAX_ID)) throw unknown(`${wanted}: an id is at most ${MAX_ID}`)
+  const user = native.findUser(Number(uid)) ?? withoutEntry(Number(uid))
+  return gid === undefined ? user : { ...user, gid: Number(gid), groups: [Number(gid)] }
+}
+
+function unknown(detail: string): GuestdError {
+  return new GuestdError('user_unknown', detail, { field: 'user' })
+}
+
+function withoutEntry(id: number): UserEntry {
+  return { name: String(id), uid: id, gid: id, home: '/', shell: '/bin/sh', groups: [id] }
 }
 
 /** The user that guestd itself runs as. */

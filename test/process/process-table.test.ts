@@ -37,12 +37,11 @@ ctypes.CDLL(None).pthread_exit(None)`
   await once(child.stdout, 'data')
   await until(() => stateOf(child.pid ?? 0) === 'Z')
   t.ok(newProcessTable()?.processes.has(child.pid ?? 0))
-  // This shell becomes a program that does not wait.
-  const shell = spawn('sh', ['-c', 'sh -c "exit 0" & echo $!; exec sleep 1000'], {
+  const parent = spawn('perl', ['-e', '$| = 1; exit 0 if !($pid = fork); print $pid; sleep 1000'], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
-  t.teardown(() => shell.kill('SIGKILL'))
-  const zombie = Number(String((await once(shell.stdout, 'data'))[0]))
+  t.teardown(() => parent.kill('SIGKILL'))
+  const zombie = Number(String((await once(parent.stdout, 'data'))[0]))
   await until(() => stateOf(zombie) === 'Z')
   t.notOk(newProcessTable()?.processes.has(zombie))
 })

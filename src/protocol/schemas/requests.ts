@@ -125,7 +125,7 @@ export const RunRequest = Type.Object(
         ],
         {
           description:
-            'Name or uid to run as, with its groups. Default: as configured, else the user of guestd itself',
+            'Name or uid to run as, with its groups; or UID:GID, with that group alone. A uid without an entry in the user database has the group of the same number. Default: as configured, else the user of guestd itself',
         },
       ),
     ),
