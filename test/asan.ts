@@ -14,6 +14,7 @@ const dist = join(root, 'build/asan')
 const names = [
   ...['isolation', 'ends', 'ends-spawn', 'ends-output', 'kill', 'signal', 'stdin', 'daemon-crash'],
   ...['back-pressure', 'faults', 'stdio-user', 'orphans', 'traced', 'moved', 'crowded'],
+  ...['interpreter', 'users'],
 ]
 const tests = [
   ...names.map(name => `test/process/commands/${name}.test.ts`),
@@ -57,6 +58,7 @@ run('gcc', [
     'signals',
     'orphans',
     'proc_stat',
+    'interpreter',
   ].map(name => join(native, `${name}.c`)),
 ])
 run('gcc', [

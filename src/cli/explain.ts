@@ -16,7 +16,7 @@ export function explainEnd(facts: ExitFacts, asked: Asked): string | null {
     case 'timeout':
       return 'the command was ended because its time limit passed'
     case 'oom':
-      return 'the command was killed because memory ran out: give it more with --memory'
+      return oomTexts[facts.oomScope ?? 'unknown']
     case 'quota':
       return 'guestd ended the command because the workspace is full'
     case 'killed':
@@ -32,6 +32,13 @@ export function explainEnd(facts: ExitFacts, asked: Asked): string | null {
   }
 }
 
+const oomTexts = {
+  command: 'the command was killed because it reached its memory limit: give it more with --memory',
+  machine:
+    'the command was killed because the machine ran out of memory: give the machine more, or run less at once',
+  unknown: 'the command was killed because memory ran out',
+}
+
 function explainSpawn(facts: ExitFacts, { argv, cwd, user }: Asked): string {
   const failure = `${facts.stage} failed with ${facts.errno}`
   if (facts.stage === 'chdir' && facts.errno === 'EACCES') {
@@ -39,6 +46,23 @@ function explainSpawn(facts: ExitFacts, { argv, cwd, user }: Asked): string {
     return `${who} may not enter ${cwd ?? 'the workspace'}: ${failure}`
   }
   const name = argv?.[0] === undefined ? 'the command' : `the command '${argv[0]}'`
+  if (facts.interpreter !== null) return explainInterpreter(name, facts.interpreter, failure)
   const isNotFound = exitCodeOf(facts) === exitCodes.notFound
   return `${name} ${isNotFound ? 'was not found' : 'cannot be executed'}: ${failure}`
+}
+
+/** A line that ends with CRLF has made the carriage return part of the name. */
+function explainInterpreter(name: string, interpreter: string, failure: string): string {
+  const why = interpreter.endsWith('\r')
+    ? ': its first line ends with CRLF; save it with LF line ends'
+    : ''
+  return `${name} needs the interpreter '${escaped(interpreter)}', which was not found${why} (${failure})`
+}
+
+/** Control characters as in a string of JSON: a terminal acts on them. */
+function escaped(text: string): string {
+  return JSON.stringify(text)
+    .slice(1, -1)
+    .replace(/\\"/g, '"')
+    .replace(/[\x7f-\x9f]/g, '?')
 }

@@ -6,6 +6,7 @@ import {
   type ExitStatus,
   errnoName,
   type LaunchedProcess,
+  type LaunchOutcome,
   launch,
   signalNumber,
 } from '../sys/launch.ts'
@@ -82,9 +83,11 @@ export function createCommand(options: CommandOptions): ManagedCommand {
   }
 
   const exited = (status: ExitStatus) => {
-    const oom = status.signal === 'SIGKILL' && containment.wasOomKilled()
-    const cause = oom ? 'oom' : status.signal === null ? 'exit' : 'signal'
-    recordExit({ ...status, cause: firstCause ?? cause })
+    const oom = status.signal === 'SIGKILL' ? containment.oomScope() : null
+    const ownCause = oom !== null ? 'oom' : status.signal === null ? 'exit' : 'signal'
+    const cause = firstCause ?? ownCause
+    const maxRssBytes = containment.peakBytes() ?? status.maxRssBytes
+    recordExit({ ...status, maxRssBytes, cause, oomScope: cause === 'oom' ? oom : null })
     if (background === 'keep') finishOrDrain()
     else void killAll()
     // The end may be far: a daemon that restarts in between knows this much.
@@ -170,8 +173,8 @@ export function createCommand(options: CommandOptions): ManagedCommand {
     }
   }
 
-  const failed = (stage: string, errno: string | null) => {
-    recordExit({ cause: firstCause ?? 'spawn', stage, errno })
+  const failed = (facts: Pick<ExitFacts, 'stage' | 'errno'> & Partial<ExitFacts>) => {
+    recordExit({ cause: firstCause ?? 'spawn', ...facts })
     output.closePipes()
     finish()
     output.wake()
@@ -198,7 +201,7 @@ export function createCommand(options: CommandOptions): ManagedCommand {
     // From the first byte on, which may come before the launch is known to have succeeded.
     if (!detach) hold.take(beginning)
     const ends = openPipes()
-    if (!Array.isArray(ends)) return failed('pipe', ends.errno)
+    if (!Array.isArray(ends)) return failed({ stage: 'pipe', errno: ends.errno })
     const [stdout, stderr] = ends
     const stdio = { stdin: input?.childEnd ?? -1, stdout, stderr }
     const { cgroupPath } = containment
@@ -207,7 +210,7 @@ export function createCommand(options: CommandOptions): ManagedCommand {
     output.read()
     const outcome = await launching
     if (outcome.kind === 'running') launched(outcome.process)
-    else if (outcome.kind === 'failed') failed(outcome.stage, outcome.errno)
+    else if (outcome.kind === 'failed') failed(failureFacts(outcome))
     else throw refusal(spec.cwd, outcome.errno)
   }
 
@@ -302,6 +305,11 @@ export function createCommand(options: CommandOptions): ManagedCommand {
       })
     },
   }
+}
+
+function failureFacts(outcome: Extract<LaunchOutcome, { kind: 'failed' }>) {
+  const { stage, errno, interpreter = null } = outcome
+  return { stage, errno, interpreter }
 }
 
 function notSent(name: string, result: 'denied' | 'unreached'): GuestdError {

@@ -10,7 +10,8 @@ import {
   cgroupUsage,
   isPopulated,
   killCgroup,
-  oomKills,
+  memoryPeak,
+  oomScope,
   removeCgroup,
 } from '../sys/cgroup.ts'
 import { signalGroup } from '../sys/process-group.ts'
@@ -39,7 +40,10 @@ export interface Containment {
   /** Live processes; the command's own is among them until it has exited. */
   count(): number
   usage(): CgroupUsage
-  wasOomKilled(): boolean
+  /** Whose memory ran out, where the OOM killer ended one of its processes; else `null`. */
+  oomScope(): 'command' | 'machine' | null
+  /** Most memory that all of it has used at once, in bytes; `null` where the kernel does not count it. */
+  peakBytes(): number | null
   /** Gives the leaf back. False while it is not empty. */
   remove(): boolean
 }
@@ -76,7 +80,8 @@ function inCgroup(path: string): Containment {
     findMoved: () => findMoved(leader, cgroupPids(path)),
     count: () => cgroupPids(path).length,
     usage: () => cgroupUsage(path),
-    wasOomKilled: () => oomKills(path) > 0,
+    oomScope: () => oomScope(path),
+    peakBytes: () => memoryPeak(path),
     remove: () => removeCgroup(path),
   }
 }
@@ -115,7 +120,8 @@ export function inGroup(): Containment {
     findMoved: () => ({ left: () => [] }),
     count: () => groups(processTable)?.length ?? 0,
     usage: () => ({ memoryBytes: null, pids: groups(processTable)?.length ?? null, cpuMs: null }),
-    wasOomKilled: () => false,
+    oomScope: () => null,
+    peakBytes: () => null,
     remove: isEmpty,
   }
 }

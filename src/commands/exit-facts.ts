@@ -8,6 +8,8 @@ export const noExit = {
   cause: null,
   stage: null,
   errno: null,
+  interpreter: null,
+  oomScope: null,
   workspaceFull: null,
   durationMs: null,
   cpuMs: null,

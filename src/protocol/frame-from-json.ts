@@ -96,6 +96,8 @@ function exitFromFields(fields: Fields): ExitFrame {
     cause: toCause(fields.value('cause')),
     stage: fields.nullable('stage', fields.string),
     errno: fields.nullable('errno', fields.string),
+    interpreter: fields.nullable('interpreter', fields.string),
+    oomScope: toOomScope(fields.value('oomScope')),
     workspaceFull: toWorkspaceFull(fields.value('workspaceFull')),
     durationMs: fields.amount('durationMs'),
     cpuMs: fields.nullable('cpuMs', fields.amount),
@@ -113,6 +115,11 @@ function toCause(name: unknown): Cause {
 function toWorkspaceFull(value: unknown): ExitFrame['workspaceFull'] {
   if (value === null || value === 'bytes' || value === 'inodes') return value
   throw wrong('workspaceFull')
+}
+
+function toOomScope(value: unknown): ExitFrame['oomScope'] {
+  if (value === null || value === 'command' || value === 'machine') return value
+  throw wrong('oomScope')
 }
 
 interface Fields {

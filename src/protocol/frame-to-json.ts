@@ -27,10 +27,10 @@ export function frameToJson(frame: Frame): JsonFrame {
       return { type, from, to, cursor }
     }
     case 'exit': {
-      const { type, exitCode, signal, cause, stage, errno, workspaceFull } = frame
-      const { durationMs, cpuMs, maxRssBytes, cursor } = frame
-      const how = { type, exitCode, signal, cause, stage, errno, workspaceFull }
-      return { ...how, durationMs, cpuMs, maxRssBytes, cursor }
+      const { type, exitCode, signal, cause, stage, errno, interpreter, oomScope } = frame
+      const { workspaceFull, durationMs, cpuMs, maxRssBytes, cursor } = frame
+      const how = { type, exitCode, signal, cause, stage, errno, interpreter, oomScope }
+      return { ...how, workspaceFull, durationMs, cpuMs, maxRssBytes, cursor }
     }
     case 'end': {
       const { type, stdoutBytes, stderrBytes, truncated, descendants, cursor } = frame

@@ -64,12 +64,16 @@ export interface ExitFacts {
   readonly stage: string | null
   /** With cause `spawn`: the name of the error, such as `ENOENT`. */
   readonly errno: string | null
+  /** With stage `exec` and `ENOENT`: the interpreter that the program names, where that is what is missing. */
+  readonly interpreter: string | null
+  /** With cause `oom`: whose memory ran out, that of the command's own limit or of the machine. */
+  readonly oomScope: 'command' | 'machine' | null
   /** The workspace was seen full while the command ran. */
   readonly workspaceFull: 'bytes' | 'inodes' | null
   readonly durationMs: number
   /** User and system time of the process and the children that it waited for; `null` unknown. */
   readonly cpuMs: number | null
-  /** Largest resident set of any one of them; `null` where it cannot be told (docs/frames.md). */
+  /** Most memory that it used at once; `null` where that is not known (docs/frames.md). */
   readonly maxRssBytes: number | null
 }
 

@@ -69,6 +69,8 @@ function exitFacts(exit: ExitFrame | null) {
     cause: exit?.cause ?? null,
     stage: exit?.stage ?? null,
     errno: exit?.errno ?? null,
+    interpreter: exit?.interpreter ?? null,
+    oomScope: exit?.oomScope ?? null,
     workspaceFull: exit?.workspaceFull ?? null,
     durationMs: exit?.durationMs ?? null,
     cpuMs: exit?.cpuMs ?? null,

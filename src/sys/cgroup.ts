@@ -180,9 +180,19 @@ export function removeCgroup(path: string): boolean {
   }
 }
 
-/** Processes of the cgroup that the kernel's OOM killer ended (memory.events, `oom_kill`). */
-export function oomKills(path: string): number {
-  return readKey(join(path, 'memory.events'), 'oom_kill') ?? 0
+/**
+ * Whose memory ran out, where the kernel's OOM killer ended a process of the cgroup (memory.events): `oom` counts only
+ * what the limit of the cgroup itself, or of one below it, has caused.
+ */
+export function oomScope(path: string): 'command' | 'machine' | null {
+  const events = readText(join(path, 'memory.events'))
+  if ((keyOf(events, 'oom_kill') ?? 0) === 0) return null
+  return (keyOf(events, 'oom') ?? 0) > 0 ? 'command' : 'machine'
+}
+
+/** Most memory that it has used at once, page cache included, in bytes; Linux 5.19 and later. */
+export function memoryPeak(path: string): number | null {
+  return readNumber(join(path, 'memory.peak'))
 }
 
 export interface CgroupUsage {

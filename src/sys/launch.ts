@@ -33,7 +33,13 @@ export type LaunchOutcome =
   | { readonly kind: 'running'; readonly process: LaunchedProcess }
   /** Seen before the clone: the working directory cannot be one. */
   | { readonly kind: 'refused'; readonly errno: string }
-  | { readonly kind: 'failed'; readonly stage: string; readonly errno: string | null }
+  | {
+      readonly kind: 'failed'
+      readonly stage: string
+      readonly errno: string | null
+      /** What the program needs and is not there: exec has failed for that. */
+      readonly interpreter?: string | null
+    }
 
 /**
  * Launches on a thread of its own. A launch past LAUNCH_LIMIT_MS is given up: `onTimeout` is to
@@ -41,7 +47,7 @@ export type LaunchOutcome =
  */
 export function launch(spec: LaunchSpec, onTimeout: () => void): Promise<LaunchOutcome> {
   const { promise, resolve } = Promise.withResolvers<LaunchOutcome>()
-  const done = (pid: number, pidfd: number, stage: string | null, errno: string | null) => {
+  const done: Parameters<typeof native.launch>[1] = (pid, pidfd, stage, errno, interpreter) => {
     clearTimeout(timer)
     isDone = true
     const process = pidfd >= 0 ? adopt(pid, pidfd) : null
@@ -49,7 +55,7 @@ export function launch(spec: LaunchSpec, onTimeout: () => void): Promise<LaunchO
       resolve({ kind: 'failed', stage: 'watch', errno: process.errno })
     else if (stage === null && process !== null) resolve({ kind: 'running', process })
     else if (stage === 'precheck') resolve({ kind: 'refused', errno: errno ?? 'ENOENT' })
-    else resolve({ kind: 'failed', stage: stage ?? 'clone', errno })
+    else resolve({ kind: 'failed', stage: stage ?? 'clone', errno, interpreter })
   }
   const giveUp = (job: number) => {
     if (isDone) return

@@ -42,7 +42,13 @@ export interface NativeReader {
 interface Native {
   launch(
     spec: LaunchSpec,
-    done: (pid: number, pidfd: number, stage: string | null, errno: string | null) => void,
+    done: (
+      pid: number,
+      pidfd: number,
+      stage: string | null,
+      errno: string | null,
+      interpreter: string | null,
+    ) => void,
   ): number
   abandonLaunch(job: number): void
   watchExit(

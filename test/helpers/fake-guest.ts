@@ -152,6 +152,8 @@ export function exitFrame(cursor: number, facts: Partial<ExitFrame> = {}): ExitF
     cause: 'exit',
     stage: null,
     errno: null,
+    interpreter: null,
+    oomScope: null,
     workspaceFull: null,
     durationMs: 1,
     cpuMs: 1,

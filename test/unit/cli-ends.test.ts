@@ -27,6 +27,7 @@ t.test('every end has its exit code', async t => {
     [{ cause: 'quota', signal: 'SIGKILL' }, 137],
     [{ cause: 'lost' }, 125],
     [{ cause: 'spawn', stage: 'exec', errno: 'ENOENT' }, 127],
+    [{ cause: 'spawn', stage: 'exec', errno: 'ENOENT', interpreter: '/x' }, 127],
     [{ cause: 'spawn', stage: 'exec', errno: 'EACCES' }, 126],
     [{ cause: 'spawn', stage: 'exec', errno: 'ENOEXEC' }, 126],
     [{ cause: 'spawn', stage: 'chdir', errno: 'ENOENT' }, 126],
@@ -77,6 +78,37 @@ t.test('a command that cannot begin is explained by what was asked for', async t
   for (const [stage, errno, asked, text] of rows) {
     t.equal(explainEnd(spawn(stage, errno), asked), text)
   }
+})
+
+t.test('a missing interpreter is named, and a line that ends with CRLF too', t => {
+  const missing = facts({ cause: 'spawn', stage: 'exec', errno: 'ENOENT' })
+  const words = (interpreter: string) =>
+    explainEnd({ ...missing, interpreter }, { argv: ['./x', 'y'] })
+  t.equal(
+    words('/nope'),
+    "the command './x' needs the interpreter '/nope', which was not found (exec failed with ENOENT)",
+  )
+  t.equal(
+    words('/bin/bash\r'),
+    "the command './x' needs the interpreter '/bin/bash\\r', which was not found: its first line ends with CRLF; save it with LF line ends (exec failed with ENOENT)",
+  )
+  t.equal(words('\u001b[2J"\u009b')?.includes("'\\u001b[2J\"?'"), true, 'terminals are safe')
+  t.end()
+})
+
+t.test('out of memory: the limit of the command and the machine are told apart', t => {
+  const words = (oomScope: 'command' | 'machine' | null) =>
+    explainEnd(facts({ cause: 'oom', signal: 'SIGKILL', oomScope }), {})
+  t.equal(
+    words('command'),
+    'the command was killed because it reached its memory limit: give it more with --memory',
+  )
+  t.equal(
+    words('machine'),
+    'the command was killed because the machine ran out of memory: give the machine more, or run less at once',
+  )
+  t.equal(words(null), 'the command was killed because memory ran out')
+  t.end()
 })
 
 t.test('a state is told in a few words', async t => {

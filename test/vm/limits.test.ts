@@ -98,10 +98,14 @@ t.test('past its memory limit a command ends with cause oom, all of it', async t
   const past = `sleep 1000 & echo before; head -c 400M /dev/zero | tail; echo survived`
   const outcome = await run(client, { command: past, limits })
   t.match(outcome, { cause: 'oom', signal: 'SIGKILL', exitCode: null, descendants: 0 })
+  t.equal(outcome.oomScope, 'command')
+  // The kernel counts what was charged to the cgroup, which never passes its limit.
+  const { maxRssBytes } = outcome
+  t.ok(maxRssBytes !== null && maxRssBytes > 32 * MIB && maxRssBytes <= 64 * MIB, `${maxRssBytes}`)
   t.equal(outcome.out, 'before\n')
   const { code, err } = await guest.guestctl(['run', '--memory', '64M', '--', DEVOUR])
   t.equal(code, 128 + 9)
-  t.match(err, /memory ran out/)
+  t.match(err, /it reached its memory limit: give it more with --memory/)
   t.equal(await guestdPid(client), pid)
 })
 
@@ -239,6 +243,7 @@ t.test('when the machine is out of memory the command goes, and never guestd', a
     const slowest = await slowestAnswer(client, devouring)
     const outcome = await devouring
     t.match(outcome, { cause: 'oom', signal: 'SIGKILL', descendants: 0 }, user)
+    t.equal(outcome.oomScope, 'machine')
     t.comment(`${user}: ${outcome.durationMs} ms, slowest answer ${slowest.toFixed(0)} ms`)
     t.ok(slowest < ANSWER_LIMIT_MS, `${slowest} ms`)
   }

@@ -44,13 +44,18 @@ export const Frame = Type.Union(
       cause: Type.Enum([...causes], { description: 'Why it ended: the first cause wins' }),
       stage: orNull('string', 'With cause "spawn": the step that failed'),
       errno: orNull('string', 'With cause "spawn": name of the error'),
+      interpreter: orNull('string', 'The interpreter that is missing, where exec failed for that'),
+      oomScope: Type.Unsafe<unknown>({
+        enum: ['command', 'machine', null],
+        description: 'With cause "oom": whose memory ran out',
+      }),
       workspaceFull: Type.Unsafe<unknown>({
         enum: ['bytes', 'inodes', null],
         description: 'What of the workspace was seen full while it ran',
       }),
       durationMs: count('From launch to exit, in milliseconds'),
       cpuMs: orNull('number', 'User and system time, in milliseconds'),
-      maxRssBytes: orNull('integer', 'Largest resident set, in bytes'),
+      maxRssBytes: orNull('integer', 'Most memory used at once, in bytes'),
       cursor,
     }),
     frame('end', 'The last frame', {

@@ -35,7 +35,7 @@ function factsOf(info: CommandInfo): (readonly [string, string])[] {
     ['Duration', orNull(info.durationMs, formatDuration)],
     ['Processor time', orNull(info.cpuMs ?? info.usage?.cpuMs ?? null, formatDuration)],
     ['Memory', orNull(info.usage?.memoryBytes ?? null, formatBytes)],
-    ['Largest process', orNull(info.maxRssBytes, formatBytes)],
+    ['Most memory', orNull(info.maxRssBytes, formatBytes)],
     ['Processes', orNull(info.usage?.pids ?? null, String)],
     ['Standard output', formatBytes(info.stdoutBytes)],
     ['Standard error', formatBytes(info.stderrBytes)],

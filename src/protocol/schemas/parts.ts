@@ -79,6 +79,14 @@ export const exitFields = {
     Type.String(),
     'With cause "spawn": name of the error, such as "ENOENT"; else null',
   ),
+  interpreter: nullable(
+    Type.String(),
+    'With stage "exec" and "ENOENT": the interpreter that the program names, where that is missing; else null',
+  ),
+  oomScope: nullable(
+    Type.Enum(['command', 'machine']),
+    'With cause "oom": whose memory ran out, that of the limit of the command or of the machine; else null',
+  ),
   workspaceFull: nullable(
     Type.Enum(['bytes', 'inodes']),
     'What of the workspace was seen full while the command ran, or null',
@@ -88,5 +96,7 @@ export const exitFields = {
     Type.Number({ minimum: 0 }),
     'User and system time in milliseconds of the process and the children it waited for; null: unknown',
   ),
-  maxRssBytes: nullableCount('Largest resident set of any one of them, in bytes; null: unknown'),
+  maxRssBytes: nullableCount(
+    'Most memory used at once, in bytes: of its cgroup, page cache included, or else the largest resident set of one process; null: unknown',
+  ),
 }

@@ -4,7 +4,7 @@
       "target_name": "guestd_native",
       "sources": [
         "addon.c", "napi_util.c", "clone.c", "launch.c", "threads.c", "plan.c", "exit.c", "fds.c", "read_pipe.c", "users.c", "vsock.c",
-        "notify.c", "memory.c", "signals.c", "orphans.c", "proc_stat.c"
+        "notify.c", "memory.c", "signals.c", "orphans.c", "proc_stat.c", "interpreter.c"
       ],
       "cflags": ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-fvisibility=hidden"]
     },

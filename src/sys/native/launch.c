@@ -8,6 +8,7 @@
 #define _GNU_SOURCE
 #include "children.h"
 #include "clone.h"
+#include "interpreter.h"
 #include "napi_util.h"
 #include "plan.h"
 #include "threads.h"
@@ -28,6 +29,7 @@
 struct launch {
   struct gd_child_plan plan;
   struct gd_child_state state;
+  char *interpreter;    /* the missing one that made exec fail, or NULL */
   char *cgroup_path;    /* NULL without cgroups */
   char **cgroup_writes; /* of an even length: name, value, name, value, …, NULL: limits, written before the birth */
   pthread_mutex_t lock; /* guards abandoned and reaped */
@@ -147,6 +149,13 @@ static void clone_child(struct launch *launch) {
   }
 }
 
+/* On this thread, as it reads files. */
+static void explain_exec(struct launch *launch) {
+  const char *stage = launch->state.stage;
+  if (stage == NULL || strcmp(stage, "exec") != 0 || launch->state.error != ENOENT) return;
+  launch->interpreter = gd_missing_interpreter(launch->plan.cwd, launch->plan.paths);
+}
+
 static void close_child_ends(struct launch *launch) {
   const int *stdio = launch->plan.stdio;
   for (int i = 0; i < 3; i++)
@@ -158,6 +167,7 @@ static void run_launch(void *argument) {
   struct launch *launch = argument;
   if (check_directory(launch) && give_pipes(launch) && prepare_cgroup(launch)) clone_child(launch);
   close_child_ends(launch);
+  explain_exec(launch);
   pthread_mutex_lock(&loop.lock);
   launch->next = loop.finished;
   loop.finished = launch;
@@ -171,6 +181,7 @@ static void free_launch(struct launch *launch) {
   gd_free_plan(&launch->plan);
   gd_free_list(launch->cgroup_writes);
   free(launch->cgroup_path);
+  free(launch->interpreter);
   pthread_mutex_destroy(&launch->lock);
   free(launch);
 }
@@ -182,9 +193,9 @@ static void forget_running(struct launch *launch) {
   if (loop.running == NULL) uv_unref((uv_handle_t *)&loop.async);
 }
 
-/* done(pid, pidfd, stage, errno): stage is null after a successful exec. */
+/* done(pid, pidfd, stage, errno, interpreter): stage is null after a successful exec. */
 static void report(struct launch *launch) {
-  napi_value argv[4], null_value = NULL;
+  napi_value argv[5], null_value = NULL;
   napi_get_null(loop.env, &null_value);
   const char *stage = launch->state.stage;
   if (stage == NULL && launch->abandoned) stage = "abandoned";
@@ -193,7 +204,8 @@ static void report(struct launch *launch) {
   argv[1] = gd_number(loop.env, launch->state.pidfd);
   argv[2] = stage != NULL ? gd_string(loop.env, stage) : null_value;
   argv[3] = name != NULL ? gd_string(loop.env, name) : null_value;
-  gd_call(loop.env, launch->done, 4, argv);
+  argv[4] = launch->interpreter != NULL ? gd_string(loop.env, launch->interpreter) : null_value;
+  gd_call(loop.env, launch->done, 5, argv);
   napi_delete_reference(loop.env, launch->done);
 }
 

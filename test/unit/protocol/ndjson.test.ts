@@ -51,7 +51,7 @@ t.test('every field is there, null where there is nothing, and nothing else', as
   t.equal(
     encode(exit as Frame).toString(),
     '{"type":"exit","exitCode":null,"signal":"SIGKILL","cause":"oom","stage":null,"errno":null,' +
-      '"workspaceFull":"bytes","durationMs":12.5,"cpuMs":3,"maxRssBytes":4096,"cursor":1099511627779}\n',
+      '"interpreter":null,"oomScope":"command","workspaceFull":"bytes","durationMs":12.5,"cpuMs":3,"maxRssBytes":4096,"cursor":1099511627779}\n',
   )
 })
 

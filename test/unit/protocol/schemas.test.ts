@@ -89,6 +89,8 @@ t.test('a running command has null where nothing is known yet', async t => {
     cause: null,
     stage: null,
     errno: null,
+    interpreter: null,
+    oomScope: null,
     workspaceFull: null,
     durationMs: null,
     cpuMs: null,

@@ -24,6 +24,8 @@ const exit: ExitFrame = {
   cause: 'exit',
   stage: null,
   errno: null,
+  interpreter: null,
+  oomScope: null,
   workspaceFull: null,
   durationMs: 5,
   cpuMs: 1,
