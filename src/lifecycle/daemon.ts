@@ -9,12 +9,13 @@ import type { Config } from '../config.ts'
 import { GuestdError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { checkSessionRequest, type Receipt } from '../protocol/schemas.ts'
-import { createEvents } from '../session/events.ts'
+import { createEvents, type EventFacts } from '../session/events.ts'
 import { openWorkspace } from '../session/workspace.ts'
 import { closeCgroupTree } from '../sys/cgroup.ts'
 import { trimMemory } from '../sys/memory.ts'
 import type { Notifier } from '../sys/notify.ts'
 import { messageOf } from '../util/message-of.ts'
+import { openBinding } from './binding.ts'
 import { openBoot } from './boot.ts'
 import { endLine, warnOfLimits } from './command-log.ts'
 import { createControl } from './control.ts'
@@ -38,6 +39,8 @@ import { createUndo, type Undo } from './undo.ts'
 
 /** After the last command has ended, readers have this long to take their last frames. */
 const LAST_FRAMES_MS = 2_000
+const OTHER_SESSION =
+  'runDir holds the state of a session with another workspace: its commands and its settings do not count'
 const WAITS = 'the host has not set the session: PUT /v1/session'
 
 export interface Daemon {
@@ -94,10 +97,12 @@ async function openDaemon(opening: Opening): Promise<Daemon> {
   undo.add(() => runDir.release())
   const events = createEvents(bootId())
   const report = createReport(log, events.tell)
+  const binding = await openBinding(config.runDir, bootId(), config.workspace)
+  if (binding.isForeign) report('other_session', OTHER_SESSION)
   const journal = openJournal({
     path: join(config.runDir, 'commands.ndjson'),
     bootId: bootId(),
-    isForeign: false,
+    isForeign: binding.isForeign,
     failed: error => report('journal_full', `a line could not be written: ${messageOf(error)}`),
   })
   undo.add(() => journal.close())
@@ -137,10 +142,19 @@ async function openDaemon(opening: Opening): Promise<Daemon> {
   /** Until there are commands there is no work. */
   let isBusy = () => false
   const { lastActivityAt } = expiry
-  const around = { log: sessionLog, tell, lastActivityAt }
+  const around = {
+    log: sessionLog,
+    tell(event: EventFacts) {
+      tell(event)
+      if (event.type === 'workspace_mounted') void binding.note()
+    },
+    lastActivityAt,
+  }
   const memory = openStopMemory(config.runDir, boot.id)
   const before = memory.ended
   const workspace = await openWorkspace(config, owner, stored, around, before?.receipt ?? null)
+  // No event announces a folder that was there.
+  if (workspace.history() === null && workspace.state().ok) void binding.note()
   /** A stop that goes on, or is over, is joined. */
   let endSession = (): Promise<unknown> => workspace.end(() => {}, 'signal')
   undo.add(() => endSession())
@@ -188,6 +202,7 @@ async function openDaemon(opening: Opening): Promise<Daemon> {
   if (strays.processes > 0) report('processes_killed', strayWords(strays))
   const saveFiles = () => {
     boot.save()
+    binding.save()
     handOver.save()
     memory.save()
   }

@@ -38,9 +38,9 @@ export async function serve(
   const file = socketFile(settings)
   for (const address of addresses) {
     const server = createServer(api.serverOptions, api.handler)
-    const isTcp = isTcpSocket(address)
-    api.guard(server, { isTcp })
     try {
+      const isTcp = isTcpSocket(address)
+      api.guard(server, { isTcp })
       if (isOpenToAll(address, isTcp, file)) checkOpen(address, isTcp, settings, log)
       listening.push(await openListener(server, address, refused, file))
     } catch (error) {

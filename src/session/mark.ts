@@ -27,7 +27,10 @@ export interface MarkPlace {
  * @throws GuestdError `workspace_unavailable` where something else is there: nothing was written
  * @throws HelperError
  */
-export async function openMark(device: BlockDevice, end: number): Promise<MarkPlace | null> {
+export async function openMark(
+  device: Pick<BlockDevice, 'path' | 'bytes'>,
+  end: number,
+): Promise<MarkPlace | null> {
   if (device.bytes - end < MARK_AREA_BYTES) return null
   const read = () => runHelper('slots', [device.path, String(end)], { limitMs: MARK_LIMIT_MS })
   let slots = readSlots(await read())
@@ -48,7 +51,11 @@ export async function openMark(device: BlockDevice, end: number): Promise<MarkPl
   }
 }
 
-function refusalWords(refusal: NonNullable<Slots['refusal']>, { path }: BlockDevice, end: number) {
+function refusalWords(
+  refusal: NonNullable<Slots['refusal']>,
+  { path }: Pick<BlockDevice, 'path'>,
+  end: number,
+) {
   const where = `at byte ${end} of ${path}`
   return refusal === 'newer'
     ? `the mark ${where} is that of a newer guestd: this one leaves the volume as it is`

@@ -1,0 +1,89 @@
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { crc32 } from 'node:zlib'
+import t from 'tap'
+import { type Guestd, run, startGuestd, until } from '../helpers/guestd.ts'
+import { spawnGuestd } from '../helpers/raw-guestd.ts'
+
+async function problems(guestd: Guestd): Promise<string[]> {
+  const { text } = await guestd.request('GET', '/v1/events')
+  return text
+    .trimEnd()
+    .split('\n')
+    .map(line => JSON.parse(line))
+    .flatMap(event => (event.type === 'state_problem' ? [event.code] : []))
+}
+
+t.test('a runDir that is deleted is made again, with all that guestd knows', async t => {
+  const guestd = await startGuestd(t)
+  const runDir = join(guestd.dir, 'run')
+  await guestd.request('PUT', '/v1/session', { body: { id: 's-1' } })
+  await run(guestd, { id: 'before', command: 'exit 3' })
+  rmSync(runDir, { recursive: true })
+  await until(() => existsSync(join(runDir, 'commands.ndjson')))
+  await until(async () => (await problems(guestd)).length > 0)
+  t.same(await problems(guestd), ['run_dir_lost'])
+  t.equal((await guestd.request('GET', '/readyz')).status, 200)
+  await run(guestd, { id: 'after', command: 'exit 4' })
+  await guestd.kill()
+  await guestd.start()
+  for (const [id, exitCode] of [
+    ['before', 3],
+    ['after', 4],
+  ] as const)
+    t.match((await guestd.request('GET', `/v1/commands/${id}`)).json(), { exitCode })
+  t.equal((await guestd.request('GET', '/v1/session')).json().id, 's-1')
+})
+
+t.test('while runDir is deleted no second guestd starts on it', async t => {
+  const guestd = await startGuestd(t)
+  const runDir = join(guestd.dir, 'run')
+  // Before the first one looks again.
+  rmSync(runDir, { recursive: true })
+  const second = spawnGuestd(t, { config: { runDir } })
+  t.same(await second.ended, { code: 1, signal: null })
+  t.match(
+    second.output(),
+    new RegExp(
+      `^guestd: runDir ${runDir} cannot be used: another guestd has it: pid ${guestd.pid}$`,
+      'm',
+    ),
+  )
+  t.equal((await run(guestd, { command: 'echo here' })).stdout, 'here\n')
+  await guestd.stop()
+  const third = spawnGuestd(t, { config: { runDir } })
+  await until(() => third.output().includes('"msg":"ready"'))
+})
+
+t.test('a runDir that cannot be made again is a reason not to be ready', async t => {
+  const guestd = await startGuestd(t)
+  const runDir = join(guestd.dir, 'run')
+  renameSync(runDir, `${runDir}.gone`)
+  writeFileSync(runDir, 'in the way')
+  const reply = await guestd.request('GET', '/readyz')
+  t.equal(reply.status, 503)
+  const { reasons } = reply.json()
+  t.same(
+    (reasons as { code: string }[]).map(({ code }) => code),
+    ['state_unavailable'],
+  )
+  t.match(reply.text, /was deleted, and cannot be made again: ENOTDIR/)
+  t.same(await problems(guestd), ['run_dir_lost'])
+  rmSync(runDir)
+  t.equal((await guestd.request('GET', '/readyz')).status, 200)
+  t.ok(readdirSync(runDir).includes('commands.ndjson'))
+})
+
+t.test('the state of another boot does not count', async t => {
+  const guestd = await startGuestd(t)
+  const journal = join(guestd.dir, 'run', 'commands.ndjson')
+  await run(guestd, { id: 'old', command: 'exit 3' })
+  await guestd.kill()
+  const lines = readFileSync(journal, 'utf8').split('\n')
+  const header = (lines[0] ?? '').slice(9).replace(/"bootId":"[^"]*"/, '"bootId":"another"')
+  lines[0] = `${crc32(header).toString(16).padStart(8, '0')} ${header}`
+  writeFileSync(journal, lines.join('\n'))
+  await guestd.start()
+  t.equal((await guestd.request('GET', '/v1/commands/old')).status, 404)
+  t.equal((await run(guestd, { id: 'old', command: 'exit 5' })).exit.exitCode, 5)
+})
