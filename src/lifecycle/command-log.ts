@@ -42,13 +42,13 @@ export function endLine(info: CommandInfo, details: EndDetails, context: EndCont
 }
 
 function limitOf(
-  { cause }: CommandInfo,
+  { cause, oomScope }: CommandInfo,
   { timeoutMs, memoryBytes }: EndDetails,
   { stopReason, lifetimeMs }: EndContext,
 ): object | null {
   if (cause === 'timeout') return { timeoutMs }
-  // Without a limit of its own it was the memory of the machine.
-  if (cause === 'oom') return { memoryBytes }
+  // The memory of the machine is no limit of the command.
+  if (cause === 'oom') return { memoryBytes: oomScope === 'machine' ? null : memoryBytes }
   if (cause === 'stopped' && stopReason === 'lifetime') return { lifetimeMs }
   return null
 }

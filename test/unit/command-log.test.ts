@@ -7,7 +7,15 @@ import type { Cause } from '../../src/protocol/frames.ts'
 import type { StopReason } from '../../src/protocol/schemas.ts'
 
 function limitOf(cause: Cause, memoryBytes: number | null, stopReason: StopReason | null = null) {
-  const exit = { facts: exitFacts({ cause, durationMs: 1 }), cursor: 0 }
+  return limitOfExit({ cause, durationMs: 1 }, memoryBytes, stopReason)
+}
+
+function limitOfExit(
+  facts: Parameters<typeof exitFacts>[0],
+  memoryBytes: number | null,
+  stopReason: StopReason | null = null,
+) {
+  const exit = { facts: exitFacts(facts), cursor: 0 }
   const life = {
     id: 'a',
     startedAt: '',
@@ -39,7 +47,10 @@ function limitOf(cause: Cause, memoryBytes: number | null, stopReason: StopReaso
 
 t.test('the line of an end names a limit only where that limit ended the command', async t => {
   t.same(limitOf('oom', 1024), { memoryBytes: 1024 })
-  t.same(limitOf('oom', null), { memoryBytes: null }, 'the memory of the machine')
+  const oom = { cause: 'oom', durationMs: 1 } as const
+  t.same(limitOfExit({ ...oom, oomScope: 'command' }, 1024), { memoryBytes: 1024 })
+  t.same(limitOfExit({ ...oom, oomScope: 'machine' }, 1024), { memoryBytes: null })
+  t.same(limitOf('oom', null), { memoryBytes: null }, 'it has no limit of its own')
   t.same(limitOf('timeout', 1024), { timeoutMs: 5 })
   t.same(limitOf('stopped', 1024, 'lifetime'), { lifetimeMs: 9 })
   for (const reason of ['request', 'signal', 'idle'] as const)
