@@ -184,7 +184,7 @@ export function createCommand(options: CommandOptions): ManagedCommand {
     child = process
     life.pid = process.pid
     containment.adopt(process)
-    events.launched(process.pid)
+    events.launched(process.pid, process.startTime)
     void process.exited.then(exited)
     // Asked to stop while it was being launched.
     if (endGrace !== null) endGrace = terminate(containment, settings.killGraceMs, killAll)

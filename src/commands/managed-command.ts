@@ -24,7 +24,7 @@ export interface CommandOptions {
 }
 
 export interface CommandEvents {
-  readonly launched: (pid: number) => void
+  readonly launched: (pid: number, startTime: number | null) => void
   /** The process has exited; its pipes are still open, and the end is not known yet. */
   readonly exited: (exit: ExitFacts, soFar: Omit<EndFacts, 'truncated'>) => void
   /** The process has exited and its pipes are drained; no reader knows yet. */

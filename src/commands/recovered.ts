@@ -1,6 +1,7 @@
 /** Commands of the daemon before this one: what the journal tells of them, without their output. */
 
 import { isPopulated, killCgroup, removeCgroup } from '../sys/cgroup.ts'
+import { closePidfd, openPidfd, sendSignal } from '../sys/launch.ts'
 import { processStat } from '../sys/process-group.ts'
 import { inGroup } from './containment.ts'
 import type { Ended } from './ended.ts'
@@ -9,28 +10,50 @@ import type { EndRecord, Entry } from './journal.ts'
 import type { Leader } from './leader.ts'
 import { killUntilEmpty } from './terminate.ts'
 
-/** Kills whatever of it still lives, and resolves once nobody is left. */
+const SIGKILL = 9
+
+/** Kills whatever of it still lives, and resolves once no process is left. */
 export function killRemains(entry: Entry): Promise<void> {
   const { cgroupPath } = entry.start
+  const leader = liveLeader(entry)
   if (cgroupPath === null) {
     const containment = inGroup()
-    const leader = liveLeader(entry)
-    if (leader !== null) containment.adopt(leader)
+    // It is its group that is looked at: this guestd does not learn of its exit.
+    if (leader !== null) containment.adopt({ ...leader, alive: false })
     return killUntilEmpty(containment)
   }
   return killUntilEmpty({
-    kill: () => void killCgroup(cgroupPath),
-    isEmpty: () => !isPopulated(cgroupPath) && removeCgroup(cgroupPath),
+    kill() {
+      killCgroup(cgroupPath)
+      leader?.signal(SIGKILL)
+    },
+    isEmpty: () => !isPopulated(cgroupPath) && leader?.alive !== true && removeCgroup(cgroupPath),
   })
 }
 
-/** Only where the pid still names the same process is the group that of the command. */
-function liveLeader(entry: Entry): Leader | null {
-  if (entry.process === null || entry.process.startTime === null) return null
-  const stat = processStat(entry.process.pid)
-  if (stat?.startTime !== entry.process.startTime) return null
-  // Its group is what is signalled and looked at: it is no child of this guestd.
-  return { pid: entry.process.pid, alive: false, signal: () => 'gone' }
+/** The first process, wherever it is: only where the pid still names the same one. */
+function liveLeader({ process }: Entry): Leader | null {
+  if (process === null || process.startTime === null) return null
+  const { pid, startTime } = process
+  const isSame = () => {
+    const stat = processStat(pid)
+    return stat?.startTime === startTime && stat.state !== 'Z'
+  }
+  if (!isSame()) return null
+  return {
+    pid,
+    get alive() {
+      return isSame()
+    },
+    signal(number) {
+      const pidfd = openPidfd(pid)
+      if (typeof pidfd !== 'number') return pidfd
+      // Of whatever process has that pid: looked at once it is held.
+      const result = isSame() ? sendSignal(pidfd, number) : 'gone'
+      closePidfd(pidfd)
+      return result
+    },
+  }
 }
 
 /** The end of a command that ran when its daemon died: nobody saw how it went. */

@@ -4,7 +4,6 @@ import { GuestdError } from '../errors.ts'
 import type { RunRequest } from '../protocol/schemas.ts'
 import type { Trace } from '../protocol/trace-context.ts'
 import { reapOrphans } from '../sys/orphans.ts'
-import { processStat } from '../sys/process-group.ts'
 import { atMost } from '../util/at-most.ts'
 import { createBlockPool } from './blocks.ts'
 import { createBudget } from './budget.ts'
@@ -170,9 +169,8 @@ export function createRegistry(
       budget,
       settings: commandSettings,
       events: {
-        launched: pid => {
-          const startTime = containment.proof === 'cgroup' ? null : processStat(pid)?.startTime
-          journal.launched(id, { pid, startTime: startTime ?? null })
+        launched: (pid, startTime) => {
+          journal.launched(id, { pid, startTime })
           hooks.started(id, plan.user)
         },
         exited: (exit, soFar) =>

@@ -22,6 +22,8 @@ export interface ExitStatus {
 
 export interface LaunchedProcess {
   readonly pid: number
+  /** Clock ticks after boot: with the pid it names one process. `null`: not known. */
+  readonly startTime: number | null
   readonly exited: Promise<ExitStatus>
   /** False once it has exited. */
   readonly alive: boolean
@@ -47,10 +49,17 @@ export type LaunchOutcome =
  */
 export function launch(spec: LaunchSpec, onTimeout: () => void): Promise<LaunchOutcome> {
   const { promise, resolve } = Promise.withResolvers<LaunchOutcome>()
-  const done: Parameters<typeof native.launch>[1] = (pid, pidfd, stage, errno, interpreter) => {
+  const done: Parameters<typeof native.launch>[1] = (
+    pid,
+    pidfd,
+    stage,
+    errno,
+    interpreter,
+    startTicks,
+  ) => {
     clearTimeout(timer)
     isDone = true
-    const process = pidfd >= 0 ? adopt(pid, pidfd) : null
+    const process = pidfd >= 0 ? adopt(pid, pidfd, startTicks) : null
     if (process !== null && 'errno' in process)
       resolve({ kind: 'failed', stage: 'watch', errno: process.errno })
     else if (stage === null && process !== null) resolve({ kind: 'running', process })
@@ -83,7 +92,11 @@ export function errnoName(error: unknown): string | null {
 }
 
 /** A process whose exit cannot be watched is killed at once: it would never end for guestd. */
-function adopt(pid: number, pidfd: number): LaunchedProcess | { readonly errno: string | null } {
+function adopt(
+  pid: number,
+  pidfd: number,
+  startTicks: number,
+): LaunchedProcess | { readonly errno: string | null } {
   let alive = true
   const ownMaxRssKiB = process.resourceUsage().maxRSS
   const { promise: exited, resolve } = Promise.withResolvers<ExitStatus>()
@@ -104,6 +117,7 @@ function adopt(pid: number, pidfd: number): LaunchedProcess | { readonly errno: 
   }
   return {
     pid,
+    startTime: startTicks > 0 ? startTicks : null,
     exited,
     get alive() {
       return alive

@@ -48,6 +48,7 @@ interface Native {
       stage: string | null,
       errno: string | null,
       interpreter: string | null,
+      startTicks: number,
     ) => void,
   ): number
   abandonLaunch(job: number): void

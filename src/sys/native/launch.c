@@ -11,6 +11,7 @@
 #include "interpreter.h"
 #include "napi_util.h"
 #include "plan.h"
+#include "proc_stat.h"
 #include "threads.h"
 
 #include <errno.h>
@@ -29,6 +30,7 @@
 struct launch {
   struct gd_child_plan plan;
   struct gd_child_state state;
+  double start_ticks;   /* of a child that runs: proc_stat.h; 0 where it is not known */
   char *interpreter;    /* the missing one that made exec fail, or NULL */
   char *cgroup_path;    /* NULL without cgroups */
   char **cgroup_writes; /* of an even length: name, value, name, value, …, NULL: limits, written before the birth */
@@ -146,7 +148,11 @@ static void clone_child(struct launch *launch) {
     reap(launch);
     close(launch->state.pidfd);
     launch->state.pidfd = -1;
+    return;
   }
+  /* It has not been waited for, so the pid is its own. */
+  struct gd_proc_stat stat;
+  if (gd_read_proc_stat(launch->state.pid, &stat)) launch->start_ticks = stat.start_ticks;
 }
 
 /* On this thread, as it reads files. */
@@ -193,9 +199,9 @@ static void forget_running(struct launch *launch) {
   if (loop.running == NULL) uv_unref((uv_handle_t *)&loop.async);
 }
 
-/* done(pid, pidfd, stage, errno, interpreter): stage is null after a successful exec. */
+/* done(pid, pidfd, stage, errno, interpreter, startTicks): stage is null after a successful exec. */
 static void report(struct launch *launch) {
-  napi_value argv[5], null_value = NULL;
+  napi_value argv[6], null_value = NULL;
   napi_get_null(loop.env, &null_value);
   const char *stage = launch->state.stage;
   if (stage == NULL && launch->abandoned) stage = "abandoned";
@@ -205,7 +211,8 @@ static void report(struct launch *launch) {
   argv[2] = stage != NULL ? gd_string(loop.env, stage) : null_value;
   argv[3] = name != NULL ? gd_string(loop.env, name) : null_value;
   argv[4] = launch->interpreter != NULL ? gd_string(loop.env, launch->interpreter) : null_value;
-  gd_call(loop.env, launch->done, 5, argv);
+  argv[5] = gd_number(loop.env, launch->start_ticks);
+  gd_call(loop.env, launch->done, 6, argv);
   napi_delete_reference(loop.env, launch->done);
 }
 

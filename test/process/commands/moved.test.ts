@@ -103,3 +103,16 @@ t.test('a stop ends a first process that has left its cgroup', async t => {
   t.match(frames.at(-2), { type: 'exit', cause: 'stopped', signal: 'SIGKILL' })
   t.same(living(), [])
 })
+
+t.test('after a crash of guestd the next one ends a first process that has left', async t => {
+  const other = await startGuestd(t)
+  const { env, living } = mark(t)
+  const command = `${MOVE('$$')}; echo up; while :; do read -t 1 < /dev/zero; done`
+  const stream = await openRun(other, { id: 'left', command, env })
+  await stream.seen('up')
+  await other.kill()
+  t.equal(living().length, 1)
+  await other.start()
+  t.same(living(), [])
+  t.match(await inspect(other, 'left'), { state: 'ended', cause: 'lost' })
+})
