@@ -51,7 +51,7 @@ export function createCommand(options: CommandOptions): ManagedCommand {
   // A look now: a command that makes room at once has begun in a full one.
   events.workspaceFull(beganAt)
   const input = options.request.stdin === 'open' ? inputPipe() : null
-  const stdin = createStdin(input?.ourEnd ?? null)
+  const stdin = createStdin(input?.ourEnd ?? null, settings.stdinSilenceMs)
   const output = createOutput(life, options.budget, settings, () => {
     finish()
     settle()

@@ -11,6 +11,8 @@ import type { Command } from './types.ts'
 export interface CommandSettings extends OutputSettings {
   readonly killGraceMs: number
   readonly timeoutMs: number
+  /** How long a writer to standard input may send nothing before another takes its turn. */
+  readonly stdinSilenceMs: number
 }
 
 export interface CommandOptions {

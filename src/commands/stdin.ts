@@ -1,15 +1,22 @@
 /** The standard input of a command: a pipe that is written at offsets, one writer at a time. */
 import type { Socket } from 'node:net'
 import { GuestdError } from '../errors.ts'
+import { createTurns } from './turns.ts'
 import type { CommandStdin } from './types.ts'
 
-/** @param pipe `null` when the command reads /dev/null */
-export function createStdin(pipe: Socket | null): CommandStdin & { destroy(): void } {
+/**
+ * @param pipe `null` when the command reads /dev/null
+ * @param silenceMs how long a writer may send nothing before one that names the next offset takes its turn
+ */
+export function createStdin(
+  pipe: Socket | null,
+  silenceMs = 0,
+): CommandStdin & { destroy(): void } {
   let acceptedBytes = 0
   let open = pipe !== null
   /** Closed by the writer: to repeat the last request is no error. */
   let ended = false
-  let turn: Promise<unknown> = Promise.resolve()
+  const turns = createTurns(silenceMs, () => acceptedBytes)
 
   pipe?.on('error', () => {
     open = false
@@ -48,14 +55,11 @@ export function createStdin(pipe: Socket | null): CommandStdin & { destroy(): vo
       open = false
       pipe?.end()
     },
-    exclusive(writer) {
-      const mine = turn.then(writer)
-      turn = mine.catch(() => undefined)
-      return mine
-    },
+    exclusive: turns.take,
     destroy() {
       open = false
       pipe?.destroy()
+      turns.end(closed())
     },
   }
 }

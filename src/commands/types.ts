@@ -3,6 +3,7 @@
 import type { Frame } from '../protocol/frames.ts'
 import type { CommandInfo, KillReply, RunRequest, SignalTarget } from '../protocol/schemas.ts'
 import type { Trace } from '../protocol/trace-context.ts'
+import type { Turn, TurnRequest } from './turns.ts'
 
 export interface Commands {
   /**
@@ -92,6 +93,6 @@ export interface CommandStdin {
   write(offset: number, chunk: Uint8Array): Promise<void>
   /** Closes the pipe after what was accepted. Idempotent. */
   end(): void
-  /** Runs one writer at a time, in the order of the calls. */
-  exclusive<T>(writer: () => Promise<T>): Promise<T>
+  /** Runs one writer at a time: see turns.ts. @throws GuestdError `stdin_taken`; the reason of an aborted signal */
+  exclusive<T>(request: TurnRequest, writer: (turn: Turn) => Promise<T>): Promise<T>
 }

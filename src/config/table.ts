@@ -173,6 +173,12 @@ export const table = {
     HOUR_MS,
     'How long a command whose stream was cut is held for a reader to come back, in milliseconds.',
   ),
+  stdinSilenceMs: integer(
+    10_000,
+    0,
+    HOUR_MS,
+    'How long a writer to standard input may send nothing before one that names the next offset takes its turn, in milliseconds.',
+  ),
   timeoutMs: integer(
     5 * MINUTE_MS,
     0,

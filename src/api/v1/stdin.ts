@@ -1,7 +1,8 @@
 /** POST /v1/commands/:id/stdin */
 
-import type { IncomingMessage } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
+import type { Turn } from '../../commands/turns.ts'
 import type { CommandStdin } from '../../commands/types.ts'
 import { CommandParams, StdinQuery, StdinReply } from '../../protocol/schemas.ts'
 import type { ApiOptions, App } from '../context.ts'
@@ -20,7 +21,7 @@ export function serveStdin(app: App, { commands }: ApiOptions): void {
       schema: {
         summary: 'Write to the standard input of a command',
         description:
-          'The body is raw bytes of any length, taken as fast as the command reads them. Writers take turns.',
+          'The body is raw bytes of any length, taken as fast as the command reads them. Writers take turns; one that sends nothing for stdinSilenceMs loses its turn to one that names the next offset.',
         consumes: { 'application/octet-stream': 'The bytes to write; any media type is accepted' },
         params: CommandParams,
         querystring: StdinQuery,
@@ -29,8 +30,10 @@ export function serveStdin(app: App, { commands }: ApiOptions): void {
       handler: async (request, reply) => {
         const { stdin } = commands.get(request.params.id)
         const { offset, eof = false } = request.query
-        await stdin.exclusive(async () => {
-          await copyBody(request.raw, stdin, offset ?? stdin.acceptedBytes)
+        const signal = untilCut(reply.raw)
+        await stdin.exclusive({ offset: offset ?? null, signal }, async turn => {
+          await copyBody(request.raw, stdin, turn, offset ?? stdin.acceptedBytes)
+          signal.throwIfAborted()
           if (eof) stdin.end()
         })
         reply.header('Cache-Control', 'no-store')
@@ -40,15 +43,36 @@ export function serveStdin(app: App, { commands }: ApiOptions): void {
   })
 }
 
-/** @throws GuestdError `stdin_closed`, `offset_out_of_range`; Error when the client goes away */
-async function copyBody(body: IncomingMessage, stdin: CommandStdin, start: number): Promise<void> {
+/** Aborted once the client is gone before it has its reply. */
+function untilCut(response: ServerResponse): AbortSignal {
+  const cut = new AbortController()
+  const abort = () => {
+    if (!response.writableFinished) cut.abort(new Error('the client went away'))
+  }
+  if (response.destroyed) abort()
+  response.once('close', abort)
+  return cut.signal
+}
+
+/**
+ * @throws GuestdError `stdin_closed`, `stdin_taken`, `offset_out_of_range`; Error when the client goes away
+ */
+async function copyBody(
+  body: IncomingMessage,
+  stdin: CommandStdin,
+  turn: Turn,
+  start: number,
+): Promise<void> {
   let offset = start
   // Also a body without bytes is refused where one with bytes would be.
   await stdin.write(offset, NO_BYTES)
   // The connection outlives a failure: the reply has to go over it.
-  for await (const chunk of body.iterator({ destroyOnReturn: false })) {
-    const bytes: Uint8Array = chunk
-    await stdin.write(offset, bytes)
-    offset += bytes.length
+  const pieces: AsyncIterator<Uint8Array> = body.iterator({ destroyOnReturn: false })
+  for (let isLast = false; !isLast; ) {
+    const { done, value } = await turn.next(pieces.next())
+    isLast = done === true
+    if (isLast || value === undefined) continue
+    await stdin.write(offset, value)
+    offset += value.length
   }
 }
