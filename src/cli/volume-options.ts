@@ -56,7 +56,8 @@ function labelOf(text: string): string {
   )
 }
 
-function sessionOf(id: string | undefined): string | null {
+/** @throws UsageError */
+export function sessionOf(id: string | undefined): string | null {
   if (id === undefined || SESSION_ID.test(id)) return id ?? null
   throw new UsageError(`--session: '${id}' is not the id of a session`)
 }

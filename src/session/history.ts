@@ -74,12 +74,13 @@ export interface Start {
 export async function beginGeneration(
   { device, ext4, end, plan }: Start,
   owner: Owner | null,
-  settings: RetentionSettings,
+  settings: RetentionSettings & { readonly requireSession: boolean },
   cancel: AbortSignal,
 ): Promise<{ readonly history: History; readonly ext4: Ext4 }> {
   const place = await openMark(device, end)
   const before = place?.mark ?? null
   checkOwner(before, owner)
+  if (settings.requireSession && ext4 !== null) checkMarked(device, ext4, place)
   const verdict = judge(before, owner, settings, Date.now())
   const again = ext4 === null || verdict.reset === null ? plan : planAgain(ext4, verdict.reset)
   const pending = before?.pending ?? again
@@ -111,6 +112,19 @@ export async function beginGeneration(
   const recovery = leftClean ? [] : [await recoverVolume(device.path, cancel)]
   await place?.write(mark)
   return { history: historyOf(place, mark, before, recovery), ext4 }
+}
+
+/**
+ * Where only its own session may have a volume, it is refused while it is not known whose it is.
+ *
+ * @throws GuestdError `workspace_unavailable`
+ */
+function checkMarked({ path }: BlockDevice, { used }: Ext4, place: MarkPlace | null): void {
+  if (place !== null && (place.mark !== null || !used)) return
+  const why = place === null ? 'has no place for a mark' : 'has been used, but has no readable mark'
+  throw unavailable(
+    `${path} ${why}, so it is not known whose it is; 'guestctl volume adopt FILE --session ID' on the host gives it to a session`,
+  )
 }
 
 function beganBy({ why }: PendingFormat, { expired }: Verdict): NonNullable<Mark['began']> {

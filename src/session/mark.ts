@@ -16,7 +16,11 @@ const MARK_LIMIT_MS = 15_000
 export interface MarkPlace {
   /** The last one that was written whole; `null`: none yet. */
   readonly mark: Mark | null
-  /** Durable when it resolves; the sequence is set here. */
+  /**
+   * Durable when it resolves; the sequence is set here.
+   *
+   * @throws HelperError ESTALE where the file system does not end there any more: nothing was written
+   */
   write(mark: Omit<Mark, 'sequence' | 'at'>): Promise<void>
 }
 
@@ -43,7 +47,8 @@ export async function openMark(
       const sequence = (slots.mark?.sequence ?? 0) + 1
       const input = encodeMark({ ...mark, sequence, at: new Date().toISOString() })
       const offset = end + slots.nextOffset
-      await runHelper('put', [device.path, String(offset)], { limitMs: MARK_LIMIT_MS, input })
+      const args = [device.path, String(end), String(offset)]
+      await runHelper('put', args, { limitMs: MARK_LIMIT_MS, input })
       slots = readSlots(await read())
       if (slots.mark?.sequence !== sequence)
         throw new HelperError('put', 'EIO', 'the mark is not there after it was written')

@@ -14,8 +14,8 @@ import type { Owner } from './owner.ts'
 import type { Source } from './source.ts'
 import { readTop, TOP_LIMIT_MS } from './top.ts'
 import { isBelow, unavailable } from './unavailable.ts'
-import { unmountVolume } from './unmount.ts'
-import { readUsage } from './usage.ts'
+import { resizedWords, unmountVolume } from './unmount.ts'
+import { readUsage, sizeOf } from './usage.ts'
 import { mountVolume, type Volume } from './volume.ts'
 import type { Around, Workspace, WorkspaceSettings } from './workspace.ts'
 
@@ -64,6 +64,8 @@ export function openMounted(
   let mismatch: GuestdError | null = null
   /** It is mounted, and the host has said another session than its own. */
   let refused: string | null = null
+  /** It is mounted, and no longer has the size that it was mounted with. */
+  let grown: string | null = null
   let retry: NodeJS.Timeout | undefined
   let isEnding = false
   const cancelled = new AbortController()
@@ -88,7 +90,12 @@ export function openMounted(
       }
       const flusher = createFlusher({ fd: volume.fd, limitMs, everyMs, log, tell })
       const activity = keepActivity(volume.history, around)
-      const usage = () => readUsage(volume.fd, volume.ownBytes)
+      const size = sizeOf(volume.fd)
+      const usage = () => {
+        const now = sizeOf(volume.fd)
+        if (now !== size) resized(size, now)
+        return readUsage(volume.fd, volume.ownBytes)
+      }
       mounted = { volume, flusher, fullness: watchFullness(usage, log, tell), activity }
       tellMounted(volume, log, tell)
     } catch (error) {
@@ -103,6 +110,13 @@ export function openMounted(
       // Nobody but its own session may have it, and that one asks for it.
       if (!isEnding && mismatch === null) retry = setTimeout(tryToMount, RETRY_MS).unref()
     }
+  }
+  /** The mark cannot be written any more: whose the volume is would be lost. */
+  const resized = (before: number, now: number) => {
+    if (grown !== null) return
+    grown = `${resizedWords(before, now)}: the stop will not be clean`
+    log.error({ path, reason: grown }, 'the workspace was resized')
+    tell({ type: 'workspace_unavailable', reason: grown })
   }
   const tryToMount = () => {
     clearTimeout(retry)
@@ -127,8 +141,8 @@ export function openMounted(
     ]),
     state: () => ({
       path,
-      ok: mounted !== null && refused === null,
-      reason: mounted === null ? reason : refused,
+      ok: mounted !== null && refused === null && grown === null,
+      reason: mounted === null ? reason : (refused ?? grown),
       device: mounted?.volume.device.path ?? null,
       sessionId: mounted?.volume.history.sessionId ?? null,
       rung: 'device',
@@ -137,7 +151,7 @@ export function openMounted(
     }),
     code() {
       if (refused !== null || mismatch !== null) return 'session_mismatch'
-      if (mounted !== null) return null
+      if (mounted !== null) return grown === null ? null : 'workspace_unavailable'
       if (reason === WAITS_FOR_SESSION) return 'waiting_for_session'
       return reason === BEING_MOUNTED ? 'starting' : 'workspace_unavailable'
     },

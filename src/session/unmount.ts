@@ -146,11 +146,19 @@ async function isFree(device: string): Promise<boolean> {
   }
 }
 
+/** @param before in bytes */
+export function resizedWords(before: number, now: number): string {
+  return `its file system was resized while it was in use, from ${before} to ${now} bytes`
+}
+
 /** After a shutdown the device is still held; its superblock tells all the same. */
-async function verify({ device }: Volume, how: Receipt['how']): Promise<Content> {
+async function verify({ device, bytes }: Volume, how: Receipt['how']): Promise<Content> {
   const command = how === 'unmount' ? 'claim' : 'read'
   try {
-    return identify(await runHelper(command, [device.path], { limitMs: DEVICE_LIMIT_MS }))
+    const content = identify(await runHelper(command, [device.path], { limitMs: DEVICE_LIMIT_MS }))
+    if (content.kind === 'ext4' && content.bytes !== bytes)
+      throw new Error(`${device.path}: ${resizedWords(bytes, content.bytes)}`)
+    return content
   } catch (error) {
     if (!(error instanceof HelperError && error.errno === 'EBUSY')) throw error
     throw new Error(`${device.path} is still in use by ${await whoHolds(device)}`)

@@ -55,6 +55,12 @@ export function readUsage(fd: number, ownBytes: number): Usage {
   }
 }
 
+/** Changes when the file system is resized: its size without its tables, in bytes. */
+export function sizeOf(fd: number): number {
+  const { bsize, blocks } = statfsSync(pathOf(fd))
+  return bsize * blocks
+}
+
 /** The folder itself that the descriptor is open on, also where another file system is mounted over it. */
 export function pathOf(fd: number): string {
   return `/proc/self/fd/${fd}`

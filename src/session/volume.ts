@@ -39,6 +39,8 @@ export interface Volume {
   readonly errorsSince: 'mount' | 'restart'
   /** It held nothing but lost+found. */
   readonly fresh: boolean
+  /** Where the file system ends, and its mark begins. */
+  readonly bytes: number
   /** What its folder lost+found takes. */
   readonly ownBytes: number
   /** Blocks that only root may use. */
@@ -56,6 +58,8 @@ export interface VolumeSettings extends RetentionSettings {
   readonly storedFd: number | null
   /** A blank device or image gets a file system. */
   readonly formatBlank: boolean
+  /** Only its own session may have a volume. */
+  readonly requireSession: boolean
   /** Whose it is to be; `null`: nobody has said. */
   readonly owner: Owner | null
   /** Aborted once guestd stops: a check that runs is cancelled, and nothing is mounted after it. */
@@ -97,6 +101,7 @@ export async function mountVolume(settings: VolumeSettings): Promise<Volume> {
       takenOver,
       errorsSince,
       fresh,
+      bytes: ext4.bytes,
       ownBytes,
       hasReserve: ext4.reservedBlocks > 0,
       history,

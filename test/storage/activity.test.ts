@@ -40,6 +40,7 @@ t.test(
       owner: null,
       cancel: new AbortController().signal,
       formatBlank: false,
+      requireSession: false,
       retentionMs: 0,
       onExpired: 'keep',
       onVersionChange: 'keep',

@@ -1,6 +1,7 @@
 /** guestctl volume */
 
 import type { Content } from '../../protocol/volume/content.ts'
+import { adoptVolume } from '../../volume/adopt.ts'
 import { checkVolume } from '../../volume/check.ts'
 import { createVolume } from '../../volume/create.ts'
 import { listVolumes, sweepVolumes } from '../../volume/folder.ts'
@@ -10,14 +11,14 @@ import { type Arguments, type CliCommand, type Context, UsageError } from '../co
 import { exitCodes } from '../exit-code.ts'
 import { parseDuration } from '../values.ts'
 import { describeVolume, renderSwept, renderVolumes } from '../volume.ts'
-import { DEFAULT_LABEL, DEFAULT_SIZE, readCreateOptions } from '../volume-options.ts'
+import { DEFAULT_LABEL, DEFAULT_SIZE, readCreateOptions, sessionOf } from '../volume-options.ts'
 
 const DEFAULT_IDLE = '14d'
 
 export const volume: CliCommand = {
   name: 'volume',
   summary: 'Make, inspect, check, list and sweep workspace volumes on this host',
-  operands: 'create|inspect|check FILE, or list|sweep FOLDER',
+  operands: 'create|inspect|check|adopt FILE, or list|sweep FOLDER',
   options: [
     {
       name: 'size',
@@ -27,7 +28,11 @@ export const volume: CliCommand = {
     { name: 'files', value: 'N', help: 'create: room for so many; default: one for every 4 KiB' },
     { name: 'mmp', help: 'create: for a device that several hosts see: they keep each other out' },
     { name: 'label', value: 'LABEL', help: `create: default: ${DEFAULT_LABEL}` },
-    { name: 'session', value: 'ID', help: 'create: whose it is; default: the first to use it' },
+    {
+      name: 'session',
+      value: 'ID',
+      help: 'create, adopt: whose it is; create: default: the first to use it',
+    },
     { name: 'repair', help: 'check: mend what is safe to mend' },
     { name: 'idle', value: 'TIME', help: `When one expires; default: ${DEFAULT_IDLE} unused` },
     { name: 'dry-run', help: 'sweep: only tell what would be deleted' },
@@ -35,7 +40,8 @@ export const volume: CliCommand = {
   ],
   details: `It needs no guest and no root. create makes an image file whose ext4 gives users exactly the
 size, to the byte, with a place for guestd's mark after it. sweep DELETES the volumes that nobody has
-used for the time of --idle; one that was never used, or is no volume, stays.
+used for the time of --idle; one that was never used, or is no volume, stays. adopt gives a volume whose
+mark cannot be read to the session of --session; its files stay.
 
 A volume that is in use is left alone: inspect and check are refused, with who has it; list tells it.
 In use is one with a lock of QEMU's kind, with a loop device or a mount, or open for writing; processes
@@ -68,7 +74,7 @@ const verbsOf: Readonly<Record<string, readonly string[]>> = {
   files: ['create'],
   mmp: ['create'],
   label: ['create'],
-  session: ['create'],
+  session: ['create', 'adopt'],
   repair: ['check'],
   idle: ['inspect', 'list', 'sweep'],
   'dry-run': ['sweep'],
@@ -95,6 +101,14 @@ const verbs: Readonly<Record<string, Verb>> = {
     const verdict = checked.sound ? soundWords(checked) : 'NOT SOUND'
     await stdout.write(args.has('json') ? json({ ...checked, text }) : `${text}\n${verdict}\n`)
     return checked.sound ? exitCodes.ok : exitCodes.ownError
+  },
+  async adopt(path, args, { stdout }) {
+    const id = sessionOf(args.value('session'))
+    if (id === null) throw new UsageError('volume adopt: say whose it is: --session ID')
+    await adoptVolume(path, id)
+    const seen = await inspectVolume(path, idleOf(args))
+    await stdout.write(args.has('json') ? json(seen) : describeVolume(seen))
+    return exitCodes.ok
   },
   async list(path, args, { stdout }) {
     const { volumes, unread } = await listVolumes(path, idleOf(args))

@@ -20,6 +20,8 @@ export interface Ext4 {
   readonly mmp: boolean
   /** Unmounted as it should be: the journal has nothing to replay. */
   readonly clean: boolean
+  /** It has been mounted: there may be files. */
+  readonly used: boolean
   /** The kernel has found it broken. */
   readonly hasErrors: boolean
 }
@@ -57,6 +59,7 @@ export function readSuperblock(block: Buffer): ReturnType<typeof readExt4> {
     freeInodes: block.readUInt32LE(0x10),
     mmp: (incompatible & INCOMPAT_MMP) !== 0,
     clean: (state & STATE_CLEAN) !== 0 && (incompatible & INCOMPAT_RECOVER) === 0,
+    used: block.readUInt32LE(0x2c) !== 0,
     hasErrors: (state & STATE_ERRORS) !== 0,
   }
 }

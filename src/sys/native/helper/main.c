@@ -21,7 +21,7 @@ static const struct {
   {"sync", 0, cmd_sync},       {"shutdown", 1, cmd_shutdown},
   {"loops", 1, cmd_loops},
   {"attach", 1, cmd_attach},   {"detach", 1, cmd_detach},
-  {"power", 1, cmd_power},     {"slots", 2, cmd_slots},   {"put", 2, cmd_put},
+  {"power", 1, cmd_power},     {"slots", 2, cmd_slots},   {"put", 3, cmd_put},
   {"lock", 1, cmd_lock},       {"usage", 1, cmd_usage},
   {"largest", 3, cmd_largest}, {"own", 1, cmd_own},
   {"tail", 1, cmd_tail},       {"held", 1, cmd_held},

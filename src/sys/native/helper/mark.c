@@ -1,13 +1,17 @@
 /*
  * slots PATH OFFSET: 8 KiB from there to stdout: both slots of the mark.
- * put PATH OFFSET: 4 KiB from stdin to there, durable when it ends. Past the page cache (O_DIRECT), as
- * the slot shall be written as a whole; what has no O_DIRECT is written and synced.
+ * put PATH END OFFSET: 4 KiB from stdin to there, durable when it ends. Past the page cache (O_DIRECT), as
+ * the slot shall be written as a whole; what has no O_DIRECT is written and synced. ESTALE: the ext4 there does not end
+ * at END by now, as after a resize, and nothing was written: the place may belong to a file.
  */
 #define _GNU_SOURCE
 #include "helper.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdint.h>
+#include <string.h>
 #include <unistd.h>
 
 enum { SLOT_BYTES = 4096, SLOTS = 2 };
@@ -29,14 +33,39 @@ int cmd_slots(char **args) {
   return write(STDOUT_FILENO, slots, sizeof slots) == sizeof slots ? 0 : fail("write", EIO);
 }
 
+static uint32_t field(const unsigned char *block, size_t at) {
+  uint32_t value = 0;
+  memcpy(&value, block + at, sizeof value);
+  return le32toh(value);
+}
+
+/* Through the page cache, where the superblock of a mounted file system is. Without an ext4 there is no other end. */
+static int ends_at(const char *path, uint64_t end) {
+  enum { SUPERBLOCK = 1024, MAGIC = 0xef53, WIDE = 0x80, MAX_LOG_BLOCK = 6 };
+  unsigned char block[1024];
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return fail("open", errno);
+  ssize_t got = pread(fd, block, sizeof block, SUPERBLOCK);
+  int error = errno;
+  close(fd);
+  if (got < 0) return fail("read", error);
+  if (got != sizeof block || (field(block, 0x38) & 0xffff) != MAGIC) return 0;
+  uint64_t blocks = field(block, 0x04);
+  if ((field(block, 0x60) & WIDE) != 0) blocks |= (uint64_t)field(block, 0x150) << 32;
+  uint32_t log = field(block, 0x18);
+  return log <= MAX_LOG_BLOCK && blocks << (10 + log) != end ? fail("resize", ESTALE) : 0;
+}
+
 int cmd_put(char **args) {
-  long offset = number(args[1]);
+  long end = number(args[1]), offset = number(args[2]);
+  if (end < 0 || offset < end) return fail("usage", EINVAL);
   for (size_t held = 0; held < SLOT_BYTES;) {
     ssize_t got = read(STDIN_FILENO, slots + held, SLOT_BYTES - held);
     if (got < 0) return fail("read", errno);
     if (got == 0) return fail("read", ENODATA);
     held += (size_t)got;
   }
+  if (ends_at(args[0], (uint64_t)end) != 0) return 1;
   int fd = open_direct(args[0], O_RDWR);
   if (fd < 0) return fail("open", errno);
   ssize_t put = pwrite(fd, slots, SLOT_BYTES, offset);
