@@ -107,12 +107,13 @@ t.test('the line of an end names the limit that ended it', async t => {
 })
 
 t.test("a command that the session's lifetime ends has that limit in its line", async t => {
-  const guestd = await startGuestd(t, { config: { lifetimeMs: 700, killGraceMs: 50 } })
+  const guestd = await startGuestd(t, { config: { killGraceMs: 50 } })
   const body = { command: 'sleep 60', detach: true }
   await guestd.request('POST', '/v1/commands', { body })
+  await guestd.request('PUT', '/v1/session', { body: { id: 's', lifetimeMs: 1 } })
   const line = await endOf(guestd, 0)
   t.equal(line.cause, 'stopped')
-  t.same(line.limit, { lifetimeMs: 700 })
+  t.same(line.limit, { lifetimeMs: 1 })
 })
 
 const SHOW = 'for name in TRACEPARENT TRACESTATE; do printenv $name || echo unset; done'
