@@ -39,7 +39,7 @@ t.test('a signal reaches all of a cgroup, or the reply says that it did not', as
   const short = await withFree(guestd, 1, () => signal(guestd, 'many', body))
   t.equal(short.status, 500)
   t.match(short.json(), { code: 'internal', detail: /SIGTERM has not reached all/ })
-  t.equal(living().length, 101)
+  t.ok(living().length > 0, 'it has not')
   const enough = await withFree(guestd, 6, () => signal(guestd, 'many', body))
   t.equal(enough.status, 204)
   await until(() => living().length === 0)
