@@ -1,8 +1,11 @@
 /** Whether this host can run a guest on KVM, or QEMU has to translate every instruction. */
 
-import { readFile } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { access, constants, readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { execa } from 'execa'
+import { cached } from './cache.ts'
+import { contentKey } from './content-key.ts'
 import { createTempFolder } from './temp-folder.ts'
 import { findTool } from './tools.ts'
 
@@ -13,16 +16,35 @@ const PROBE_LIMIT_MS = 10_000
 
 /**
  * KVM if a kernel really boots on it: a `/dev/kvm` that opens proves nothing inside a virtual
- * machine. `GUESTD_VM_ACCEL=tcg|kvm` decides without a probe.
+ * machine. A KVM that hangs costs the whole limit, so the cache keeps the answer until the host
+ * boots, for a day at most. `GUESTD_VM_ACCEL=tcg|kvm` decides without a probe.
  */
 export async function chooseAccelerator(kernel: string): Promise<Accelerator> {
   const wish = process.env.GUESTD_VM_ACCEL
   if (wish === 'tcg' || wish === 'kvm') return wish
-  probe ??= bootsOnKvm(kernel)
-  return (await probe) ? 'kvm' : 'tcg'
+  const folder = await cached({
+    kind: 'accelerator',
+    key: await acceleratorKey(),
+    build: async folder => {
+      const answer: Accelerator = (await bootsOnKvm(kernel)) ? 'kvm' : 'tcg'
+      await writeFile(path.join(folder, answer), '')
+    },
+  })
+  return existsSync(path.join(folder, 'kvm')) ? 'kvm' : 'tcg'
 }
 
-let probe: Promise<boolean> | undefined
+/** The key under which the cache keeps the answer: all that it may depend on. */
+export async function acceleratorKey(): Promise<string> {
+  const qemu = await findTool('qemu-system-x86_64')
+  const { stdout: version } = await execa(qemu, ['--version'])
+  const device = await access('/dev/kvm', constants.R_OK | constants.W_OK).then(
+    () => 'open',
+    () => 'closed',
+  )
+  const boot = await readFile('/proc/sys/kernel/random/boot_id', 'utf8')
+  const day = new Date().toISOString().slice(0, 'YYYY-MM-DD'.length)
+  return await contentKey([version, device, String(process.getuid?.()), boot, day], [])
+}
 
 async function bootsOnKvm(kernel: string): Promise<boolean> {
   const folder = await createTempFolder('kvm')

@@ -23,6 +23,8 @@ export interface CacheEntry {
   key: string
   /** Fills an empty folder; what it leaves there becomes the entry. */
   build: (folder: string) => Promise<void>
+  /** Whether an entry that is there is whole; one that is not is built again. Default: it is. */
+  isWhole?: (folder: string) => Promise<boolean>
 }
 
 /** `$XDG_CACHE_HOME/guestd`, by default `~/.cache/guestd`. */
@@ -37,9 +39,10 @@ export function cacheFolder(): string {
  * The folder of an entry, built if it is not there. It is complete or absent (built aside, then
  * renamed), and of two who want it at once one builds and the other waits. Treat it as read-only.
  */
-export async function cached({ kind, key, build }: CacheEntry): Promise<string> {
+export async function cached({ kind, key, build, isWhole }: CacheEntry): Promise<string> {
   const folder = path.join(cacheFolder(), `${kind}-${key}`)
-  if (await markUsed(folder)) return folder
+  const isUsable = async () => (await markUsed(folder)) && ((await isWhole?.(folder)) ?? true)
+  if (await isUsable()) return folder
   await mkdir(cacheFolder(), { recursive: true })
   const release = await lock(folder, {
     realpath: false,
@@ -51,7 +54,8 @@ export async function cached({ kind, key, build }: CacheEntry): Promise<string> 
     onCompromised: () => {},
   })
   try {
-    if (await markUsed(folder)) return folder
+    if (await isUsable()) return folder
+    await rm(folder, { recursive: true, force: true })
     await buildAside(folder, build)
     await prune(cacheFolder(), kind, folder)
     return folder

@@ -32,8 +32,13 @@ export interface Machine {
   network: boolean
   /** The Unix socket for QEMU's own protocol, QMP. */
   qmpSocket: string
-  /** The Unix socket on which the vsock device's host side speaks vhost-user. */
-  vhostSocket: string
+  /**
+   * The Unix socket on which the vsock device's host side speaks vhost-user. `null`: the machine has
+   * no such device, which could not be saved, but free ports to plug it and disks into.
+   */
+  vhostSocket: string | null
+  /** A file with the state that the machine goes on from, paused; absent: it boots. */
+  incoming?: string
   /** The file that gets what the guest writes to its console. */
   console: string
   /** Further words for the kernel's command line. */
@@ -82,15 +87,39 @@ export function qemuArgs(machine: Machine): string[] {
     ...['-machine', `${MACHINE[transport]},accel=${accelerator},memory-backend=memory`],
     ...['-object', `memory-backend-memfd,id=memory,size=${memoryMiB}M,share=on`],
     ...['-m', `${memoryMiB}`, '-smp', `${cpus}`, '-cpu', CPU[accelerator]],
-    ...['-chardev', `socket,id=vsock,reconnect=0,path=${machine.vhostSocket}`],
-    ...['-device', `vhost-user-vsock-${SUFFIX[transport]},chardev=vsock`],
+    ...vsockArgs(machine),
     ...['-serial', `file:${machine.console}`],
     ...['-kernel', machine.kernel, '-initrd', machine.initramfs],
     ...['-append', kernelCommandLine(machine)],
     ...['-qmp', `unix:${machine.qmpSocket},server=on,wait=off`],
     ...disks.flatMap(disk => diskArgs(disk, transport)),
     ...(machine.network ? networkArgs(transport) : []),
+    ...(machine.incoming === undefined ? [] : incomingArgs(machine.incoming)),
   ]
+}
+
+/** Names of the ports of a machine without a vsock device. */
+export const PORTS = ['port1', 'port2', 'port3'] as const
+
+function vsockArgs({ vhostSocket, transport }: Machine): string[] {
+  if (vhostSocket === null) {
+    return PORTS.flatMap((id, index) => [
+      ...['-device', `pcie-root-port,id=${id},chassis=${index + 1},slot=${index + 1}`],
+    ])
+  }
+  return [
+    ...['-chardev', `socket,id=vsock,reconnect=0,path=${vhostSocket}`],
+    ...['-device', `vhost-user-vsock-${SUFFIX[transport]},chardev=vsock`],
+  ]
+}
+
+/** QEMU gives the command to a shell. */
+function incomingArgs(file: string): string[] {
+  return ['-S', '-incoming', `exec:cat ${shellQuoted(file)}`]
+}
+
+export function shellQuoted(word: string): string {
+  return `'${word.replaceAll("'", "'\\''")}'`
 }
 
 function kernelCommandLine({ accelerator, transport, kernelArgs }: Machine): string {

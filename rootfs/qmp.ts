@@ -11,12 +11,15 @@ import { VmError } from './vm-error.ts'
 /** QEMU answers within milliseconds; a translated guest can hold its big lock for seconds. */
 const ANSWER_LIMIT_MS = 30_000
 
-/** @throws VmError with QEMU's own words if it refuses, or does not answer */
+/**
+ * @returns the command's own result
+ * @throws VmError with QEMU's own words if it refuses, or does not answer
+ */
 export async function qmp(
   socketPath: string,
   execute: string,
   args: Record<string, unknown> = {},
-): Promise<void> {
+): Promise<unknown> {
   const socket = net.connect(socketPath)
   try {
     await once(socket, 'connect')
@@ -26,7 +29,7 @@ export async function qmp(
     for await (const line of createInterface({ input: socket })) {
       const message: unknown = JSON.parse(line)
       if (!isAnswer(message, execute)) continue
-      if (message.error === undefined) return
+      if (message.error === undefined) return message.return
       throw new VmError(`QEMU refuses ${execute}: ${JSON.stringify(message.error)}`)
     }
     throw new VmError(`QEMU does not answer to ${execute}`)
@@ -36,6 +39,6 @@ export async function qmp(
 }
 
 /** The greeting, events and the answer to the first request have another id, or none. */
-function isAnswer(message: unknown, id: string): message is { error?: unknown } {
+function isAnswer(message: unknown, id: string): message is { error?: unknown; return?: unknown } {
   return typeof message === 'object' && message !== null && 'id' in message && message.id === id
 }

@@ -12,6 +12,7 @@ import { createTempFolder } from './temp-folder.ts'
 const MAX_TMPDIR_BYTES = 64
 
 export interface RunFolder {
+  path: string
   /** The Unix socket to the guest. */
   vsock: string
   /** The one between QEMU and the vsock device's host side. */
@@ -29,6 +30,7 @@ export async function createRunFolder(): Promise<RunFolder> {
   const folder = await createTempFolder('vm', usable ? tmpdir() : '/tmp')
   const vhostSocket = path.join(folder.path, 'vhost.sock')
   return {
+    path: folder.path,
     vsock: path.join(folder.path, 'vsock.sock'),
     vhostSocket,
     qmp: path.join(folder.path, 'qmp.sock'),

@@ -3,19 +3,14 @@
  * socket of the kind that Firecracker has.
  */
 
-import { randomInt } from 'node:crypto'
-import { readFile, writeFile } from 'node:fs/promises'
-import { messageOf } from '../src/util/message-of.ts'
+import { writeFile } from 'node:fs/promises'
 import { chooseAccelerator } from './accel.ts'
-import { type Child, startChild } from './child.ts'
+import type { Child } from './child.ts'
 import { isHealthy } from './healthy.ts'
 import { ensureImage, type Image } from './image.ts'
+import { type MachineParts, withParts } from './machine-parts.ts'
 import { type OverlayFiles, withOverlay } from './overlay.ts'
 import { type Disk, qemuArgs, type Transport } from './qemu-args.ts'
-import { qmp } from './qmp.ts'
-import { createRunFolder, type RunFolder } from './run-folder.ts'
-import { findTool, findVhostDevice } from './tools.ts'
-import { VmError } from './vm-error.ts'
 import { ensureEmptyVolume } from './volume.ts'
 import { until } from './wait.ts'
 
@@ -23,15 +18,13 @@ import { until } from './wait.ts'
 export const GUESTD_PORT = 1023
 
 /** Enough for Debian, guestd and a test suite of Node's. */
-const DEFAULT_MEMORY_MIB = 1024
+export const DEFAULT_MEMORY_MIB = 1024
 /** systemd and guestd start beside each other. */
-const DEFAULT_CPUS = 2
+export const DEFAULT_CPUS = 2
 /** A boot takes some 14 s where instructions are translated, many times that on a busy host. */
-const DEFAULT_BOOT_LIMIT_MS = 300_000
+export const DEFAULT_BOOT_LIMIT_MS = 300_000
 /** A guestd that has said nothing on the console by then is asked all the same. */
 const SILENT_BOOT_MS = 60_000
-/** vhost-device-vsock makes its socket within some 10 ms. */
-const VHOST_LIMIT_MS = 10_000
 /** How often the booting guest is asked. */
 const POLL_MS = 100
 
@@ -99,27 +92,14 @@ export async function startVm(options: VmOptions = {}): Promise<Vm> {
   const onPhase = options.onPhase ?? (() => {})
   const image = options.image ?? (await ensureImage({ onPhase }))
   const volume = await workspaceDisks(options.volume)
-  const [accelerator, vhostDevice, qemu] = [
-    await chooseAccelerator(image.kernel),
-    await findVhostDevice(),
-    await findTool('qemu-system-x86_64'),
-  ]
-  const folder = await createRunFolder()
-  await writeFile(folder.initramfs, await withOverlay(image.initramfs, options.overlay ?? {}))
-  const consoleFile = options.console ?? folder.console
-  const children: Child[] = []
-  const end = async (signal: 'SIGTERM' | 'SIGKILL'): Promise<void> => {
-    for (const child of children.splice(0).reverse()) await child.end(signal)
-    await folder.remove()
-  }
-  try {
-    const vhost = await startChild(vhostDevice, vhostArgs(folder))
-    children.push(vhost)
-    await until(() => folder.hasVhostSocket(), { ...VHOST_WAIT, exited: vhost.exited })
+  const accelerator = await chooseAccelerator(image.kernel)
+  return await withParts(options.console, async parts => {
+    const { folder } = parts
+    await writeFile(folder.initramfs, await withOverlay(image.initramfs, options.overlay ?? {}))
+    await parts.startVsock()
     onPhase(`booting (${accelerator})`)
     const startedAt = performance.now()
-    const machine = await startChild(
-      qemu,
+    const machine = await parts.startQemu(
       qemuArgs({
         accelerator,
         transport: options.transport ?? 'pci',
@@ -127,26 +107,20 @@ export async function startVm(options: VmOptions = {}): Promise<Vm> {
         cpus: options.cpus ?? DEFAULT_CPUS,
         kernel: options.kernel ?? image.elfKernel,
         initramfs: folder.initramfs,
-        disks: [
-          { file: image.root, serial: 'root', mode: 'ro' },
-          ...volume,
-          ...(options.extraDisks ?? []),
-        ],
+        disks: [rootDisk(image), ...volume, ...(options.extraDisks ?? [])],
         network: options.network ?? false,
         qmpSocket: folder.qmp,
         vhostSocket: folder.vhostSocket,
-        console: consoleFile,
+        console: parts.consoleFile,
         kernelArgs: options.kernelArgs ?? [],
       }),
     )
-    children.push(machine)
-    const healthy = (): Promise<boolean> => isHealthy(folder.vsock, GUESTD_PORT)
     // vhost-device-vsock can stay stuck for good when it is asked while the guest's driver starts.
     const mayAsk = async (): Promise<boolean> =>
       performance.now() - startedAt > SILENT_BOOT_MS ||
-      /guestd|"level"/.test(await readConsole(consoleFile))
+      /guestd|"level"/.test(await parts.readConsole())
     if (options.waitForGuestd !== false) {
-      await until(async () => (await mayAsk()) && (await healthy()), {
+      await until(async () => (await mayAsk()) && (await isHealthy(folder.vsock, GUESTD_PORT)), {
         what: 'guestd’s answer from the guest',
         limitMs: options.bootLimitMs ?? DEFAULT_BOOT_LIMIT_MS,
         pollMs: POLL_MS,
@@ -154,28 +128,36 @@ export async function startVm(options: VmOptions = {}): Promise<Vm> {
       })
       onPhase(`guestd answered after ${((performance.now() - startedAt) / 1000).toFixed(1)} s`)
     }
-    const bootMs = performance.now() - startedAt
-    return {
-      connect: `firecracker:${folder.vsock}:${GUESTD_PORT}`,
-      socketPath: folder.vsock,
-      bootMs,
-      qemuPid: machine.pid,
-      exited: machine.exited,
-      console: () => readConsole(consoleFile),
-      pressPowerButton: () => qmp(folder.qmp, 'system_powerdown'),
-      pressCtrlAltDel: () => qmp(folder.qmp, 'send-key', CTRL_ALT_DEL),
-      isHealthy: healthy,
-      stop: () => end('SIGTERM'),
-      kill: () => end('SIGKILL'),
-    }
-  } catch (cause) {
-    const console = await readConsole(consoleFile)
-    await end('SIGKILL')
-    throw new VmError(messageOf(cause), { console, cause })
+    return vmOf(parts, machine, performance.now() - startedAt)
+  })
+}
+
+/** @param bootMs how long it took to start */
+export function vmOf(parts: MachineParts, machine: Child, bootMs: number): Vm {
+  const { folder } = parts
+  const press = async (execute: string, args?: Record<string, unknown>): Promise<void> => {
+    await parts.qmp(execute, args)
+  }
+  return {
+    connect: `firecracker:${folder.vsock}:${GUESTD_PORT}`,
+    socketPath: folder.vsock,
+    bootMs,
+    qemuPid: machine.pid,
+    exited: machine.exited,
+    console: parts.readConsole,
+    pressPowerButton: () => press('system_powerdown'),
+    pressCtrlAltDel: () => press('send-key', CTRL_ALT_DEL),
+    isHealthy: () => isHealthy(folder.vsock, GUESTD_PORT),
+    stop: () => parts.end('SIGTERM'),
+    kill: () => parts.end('SIGKILL'),
   }
 }
 
 const CTRL_ALT_DEL = { keys: ['ctrl', 'alt', 'delete'].map(data => ({ type: 'qcode', data })) }
+
+export function rootDisk(image: Image): Disk {
+  return { file: image.root, serial: 'root', mode: 'ro' }
+}
 
 async function workspaceDisks(volume: string | null | undefined): Promise<Disk[]> {
   if (volume === null) return []
@@ -183,17 +165,4 @@ async function workspaceDisks(volume: string | null | undefined): Promise<Disk[]
   return [{ file: await ensureEmptyVolume(), serial: WORKSPACE_SERIAL, mode: 'discard' }]
 }
 
-const WORKSPACE_SERIAL = 'workspace'
-
-const VHOST_WAIT = { what: 'vhost-device-vsock’s socket', limitMs: VHOST_LIMIT_MS, pollMs: 10 }
-
-/** The device is this guest's alone; its CID is random, so that no log confuses two guests. */
-function vhostArgs({ vsock, vhostSocket }: RunFolder): string[] {
-  const [firstGuestCid, anyCid] = [3, 2 ** 32 - 1]
-  const cid = randomInt(firstGuestCid, anyCid)
-  return ['--vm', `guest-cid=${cid},uds-path=${vsock},socket=${vhostSocket}`]
-}
-
-function readConsole(file: string): Promise<string> {
-  return readFile(file, 'utf8').catch(() => '')
-}
+export const WORKSPACE_SERIAL = 'workspace'

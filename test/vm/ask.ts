@@ -45,9 +45,14 @@ export async function asRoot(client: GuestdClient, command: string): Promise<str
 
 /** Mounts a disk of the machine, read-only, by the serial number that the machine was given it with. */
 export async function mountDisk(client: GuestdClient, serial: string, at: string): Promise<void> {
+  // A disk that was plugged in comes a moment later.
   const script = `
-    for block in /sys/block/vd*; do
-      [ "$(cat "$block/serial")" != ${serial} ] || device=/dev/\${block##*/}
+    for attempt in {1..600}; do
+      for block in /sys/block/vd*; do
+        [ "$(cat "$block/serial")" != ${serial} ] || device=/dev/\${block##*/}
+      done
+      [ -z "$device" ] || break
+      sleep 0.1
     done
     mkdir -p ${at} && mount -t ext4 -o ro "$device" ${at}`
   await asRoot(client, script)

@@ -2,6 +2,7 @@ import { readdir, readFile, utimes, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
+import { acceleratorKey, chooseAccelerator } from '../../rootfs/accel.ts'
 import { type CacheEntry, cached, cacheFolder } from '../../rootfs/cache.ts'
 import { contentKey } from '../../rootfs/content-key.ts'
 import { prune } from '../../rootfs/prune.ts'
@@ -50,6 +51,40 @@ t.test('a build that fails leaves nothing, and the next one succeeds', async t =
   t.same(await readdir(cacheFolder()), [])
   await cached(entry)
   t.equal(state.builds, 1)
+})
+
+t.test('an entry that is not whole is built again, once', async t => {
+  const { entry, state } = counted('c')
+  const isWhole = async (folder: string) =>
+    (await readFile(path.join(folder, 'file'), 'utf8')) === 'c'
+  const folder = await cached({ ...entry, isWhole })
+  await cached({ ...entry, isWhole })
+  t.equal(state.builds, 1, 'a whole one is used again')
+  await writeFile(path.join(folder, 'file'), 'cut')
+  await Promise.all([cached({ ...entry, isWhole }), cached({ ...entry, isWhole })])
+  t.equal(state.builds, 2)
+  t.equal(await readFile(path.join(folder, 'file'), 'utf8'), 'c')
+  t.same(await readdir(cacheFolder()), ['thing-c'])
+})
+
+t.test('whether KVM works is tried once, unless the environment says it', async t => {
+  const asked = process.env.GUESTD_VM_ACCEL
+  t.teardown(() => {
+    if (asked === undefined) delete process.env.GUESTD_VM_ACCEL
+    else process.env.GUESTD_VM_ACCEL = asked
+  })
+  delete process.env.GUESTD_VM_ACCEL
+  for (const answer of ['kvm', 'tcg']) {
+    process.env.XDG_CACHE_HOME = t.testdir({ [answer]: {} })
+    await cached({
+      kind: 'accelerator',
+      key: await acceleratorKey(),
+      build: folder => writeFile(path.join(folder, answer), ''),
+    })
+    t.equal(await chooseAccelerator('/no/kernel'), answer)
+  }
+  process.env.GUESTD_VM_ACCEL = 'kvm'
+  t.equal(await chooseAccelerator('/no/kernel'), 'kvm')
 })
 
 t.test('only old entries are pruned: the least recently used of that kind', async t => {

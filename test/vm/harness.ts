@@ -1,5 +1,6 @@
 /** A booted guest for a test, and guestctl as the host's way into it. */
 
+import { type RestoreOptions, restoreVm } from '../../rootfs/restore.ts'
 import { startVm, type Vm, type VmOptions } from '../../rootfs/vm.ts'
 import { type Ended, type GuestctlOptions, guestctl } from '../helpers/guestctl.ts'
 import type { Teardown } from '../helpers/guestd.ts'
@@ -24,7 +25,20 @@ const TEST_LIMIT_MS = 10 * 60_000
 /** Boots a machine that ends with the test. @throws VmError with the end of its console */
 export async function bootGuest(t: VmTest, options: VmOptions = {}): Promise<Guest> {
   t.setTimeout(TEST_LIMIT_MS)
-  const vm = await startVm(options)
+  return guestOf(t, await startVm(options))
+}
+
+/**
+ * A machine that has booted before, for tests whose subject is not the boot: restored within seconds,
+ * and ended with the test. `restoreVm` says what such machines have in common, and that their clock
+ * stands at the save. @throws VmError with the end of its console
+ */
+export async function restoreGuest(t: VmTest, options: RestoreOptions = {}): Promise<Guest> {
+  t.setTimeout(TEST_LIMIT_MS)
+  return guestOf(t, await restoreVm(options))
+}
+
+function guestOf(t: VmTest, vm: Vm): Guest {
   t.teardown(() => vm.stop())
   const call: Guest['guestctl'] = (args, options) =>
     guestctl(args, { connect: vm.connect, ...options })

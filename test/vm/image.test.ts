@@ -3,12 +3,12 @@
 import t from 'tap'
 import { until } from '../helpers/guestd.ts'
 import { asRoot, guestdPid, openClient, run } from './ask.ts'
-import { bootGuest } from './harness.ts'
+import { restoreGuest } from './harness.ts'
 
 /** systemd waits 100 ms, but Node's start takes seconds where instructions are translated. */
 const RESTART_LIMIT_MS = 120_000
 
-const guest = await bootGuest(t)
+const guest = await restoreGuest(t)
 t.comment(`guestd answered after ${(guest.bootMs / 1000).toFixed(1)} s`)
 const client = openClient(t, guest)
 

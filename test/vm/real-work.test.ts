@@ -4,13 +4,13 @@ import t from 'tap'
 import { ensureModulesImage } from '../../rootfs/modules-image.ts'
 import { startGuestctl } from '../helpers/guestctl.ts'
 import { mountDisk, openClient } from './ask.ts'
-import { bootGuest } from './harness.ts'
+import { restoreGuest } from './harness.ts'
 
 const REPOSITORY = join(import.meta.dirname, '../..')
 /** Where the guest finds the installed packages, read-only. */
 const MODULES = '/opt/node_modules'
 
-const guest = await bootGuest(t, {
+const guest = await restoreGuest(t, {
   extraDisks: [{ file: await ensureModulesImage(), serial: 'modules', mode: 'ro' }],
 })
 t.comment(`guestd answered after ${(guest.bootMs / 1000).toFixed(1)} s`)

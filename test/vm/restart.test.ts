@@ -3,13 +3,13 @@ import type { Frame } from '../../src/client/index.ts'
 import { startGuestctl } from '../helpers/guestctl.ts'
 import { until } from '../helpers/guestd.ts'
 import { agentProcesses, asRoot, guestdPid, openClient, run, seen } from './ask.ts'
-import { bootGuest } from './harness.ts'
+import { restoreGuest } from './harness.ts'
 
 const MIB = 1024 * 1024
 /** systemd waits 100 ms, but Node's start takes seconds where instructions are translated. */
 const RESTART_LIMIT_MS = 120_000
 
-const guest = await bootGuest(t)
+const guest = await restoreGuest(t)
 t.comment(`guestd answered after ${(guest.bootMs / 1000).toFixed(1)} s`)
 const client = openClient(t, guest)
 

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
-import { bootGuest } from './harness.ts'
+import { restoreGuest } from './harness.ts'
 
-const guest = await bootGuest(t)
+const guest = await restoreGuest(t)
 t.comment(`guestd answered after ${(guest.bootMs / 1000).toFixed(1)} s`)
 
 t.test('a command runs in the guest’s kernel, and its streams and exit code come back', async t => {

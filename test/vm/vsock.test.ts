@@ -8,7 +8,7 @@ import { startCuttingProxy } from '../helpers/cutting-proxy.ts'
 import { startGuestctl } from '../helpers/guestctl.ts'
 import { makeScratch } from '../helpers/scratch.ts'
 import { agentProcesses, asRoot, ended, openClient, run } from './ask.ts'
-import { bootGuest } from './harness.ts'
+import { restoreGuest } from './harness.ts'
 
 const MIB = 1024 * 1024
 const LARGE_BYTES = 100 * MIB
@@ -16,7 +16,7 @@ const LARGE_BYTES = 100 * MIB
 const LONG_MS = 280_000
 const DIAL_LIMIT_MS = 10_000
 
-const guest = await bootGuest(t)
+const guest = await restoreGuest(t)
 t.comment(`guestd answered after ${(guest.bootMs / 1000).toFixed(1)} s`)
 const client = openClient(t, guest)
 

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { until } from '../helpers/guestd.ts'
 import { agentProcesses, asRoot, guestdPid, openClient, run, seen } from './ask.ts'
-import { bootGuest } from './harness.ts'
+import { restoreGuest } from './harness.ts'
 import { knock, runOnce } from './once.ts'
 
 /** As WatchdogSec of the unit has it. */
@@ -14,7 +14,7 @@ const REQUESTS = 6
 /** Between two requests, so that they meet a socket that nobody serves in several of its moments. */
 const SPREAD_MS = 100
 
-const guest = await bootGuest(t)
+const guest = await restoreGuest(t)
 t.comment(`guestd answered after ${(guest.bootMs / 1000).toFixed(1)} s`)
 const client = openClient(t, guest)
 
