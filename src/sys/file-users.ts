@@ -16,21 +16,39 @@ export interface FileUser {
 const MAX_USERS = 8
 const MAX_COMMAND_CHARACTERS = 120
 /** open(2): the file is not opened itself. Node has no name for it. */
-const O_PATH = 0o10000000
+export const O_PATH = 0o10000000
 /** The access mode in the flags of open(2), in octal as fdinfo has them. */
 const ACCESS_MODE = 0o3
+
+/** As long as the search for the holders of a device takes at most, in milliseconds. */
+const LIMIT_MS = 5_000
+
+export interface FileUsersOptions {
+  /** Called for each process that the search did not come to within its limit. */
+  readonly onUnseen?: (pid: number) => void
+  /** For the whole search, in milliseconds. Default: 5,000. */
+  readonly limitMs?: number
+}
 
 /**
  * At most 8, without this process. Descriptors of other users' processes are only seen by root.
  *
  * @throws where there is no such file
  */
-export async function findFileUsers(path: string): Promise<readonly FileUser[]> {
+export async function findFileUsers(
+  path: string,
+  { onUnseen, limitMs = LIMIT_MS }: FileUsersOptions = {},
+): Promise<readonly FileUser[]> {
+  const deadline = performance.now() + limitMs
   const file = await idOf(path)
   const mountIds = createMountIds()
   const found: FileUser[] = []
   for (const name of await readdir('/proc')) {
     if (!/^\d+$/.test(name) || Number(name) === process.pid) continue
+    if (performance.now() > deadline) {
+      onUnseen?.(Number(name))
+      continue
+    }
     const use = await useOf(name, file, mountIds)
     if (use === null) continue
     found.push({ pid: Number(name), command: await commandOf(name), locks: use === 'locks' })

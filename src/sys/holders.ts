@@ -24,8 +24,13 @@ const HAVE_DEVICES = ['devtmpfs', 'tmpfs']
  * Processes that use the device itself, or the file system on it, by its `MAJOR:MINOR`: at most 8,
  * one entry a process. The caller is not among them. It asks no file system, so one that does not answer, as of a
  * FUSE or NFS, cannot hold it. After 5 s it gives what it has found.
+ *
+ * @param onUnseen called for each process that the search did not come to by then
  */
-export async function findHolders(number: string): Promise<readonly Holder[]> {
+export async function findHolders(
+  number: string,
+  onUnseen?: (pid: number) => void,
+): Promise<readonly Holder[]> {
   const found: Holder[] = []
   /** Many processes may share one that has a copy of the mount: they come last. */
   const inNamespaces: Holder[] = []
@@ -34,7 +39,10 @@ export async function findHolders(number: string): Promise<readonly Holder[]> {
   const own = await readlink('/proc/self/ns/mnt').catch(() => '')
   for (const name of await readdir('/proc')) {
     if (!/^\d+$/.test(name) || Number(name) === process.pid) continue
-    if (performance.now() > deadline) break
+    if (performance.now() > deadline) {
+      onUnseen?.(Number(name))
+      continue
+    }
     const used = await usedFile(name, number, mountIds, deadline)
     const how = used ?? (await otherNamespace(name, number, own, mountIds))
     if (how === null) continue
