@@ -66,6 +66,8 @@ function line(event: SessionEvent): string {
   return `${JSON.stringify(event)}\n`
 }
 
+/** A keepalive has no id: it is no place to go on from. */
 function serverSentEvent(event: SessionEvent): string {
-  return `event: ${event.type}\nid: ${event.cursor}\ndata: ${JSON.stringify(event)}\n\n`
+  const id = event.type === 'keepalive' ? '' : `id: ${event.cursor}\n`
+  return `event: ${event.type}\n${id}data: ${JSON.stringify(event)}\n\n`
 }

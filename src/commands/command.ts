@@ -284,6 +284,7 @@ export function createCommand(options: CommandOptions): ManagedCommand {
         stderrBytes: totals.stderr,
         cursor,
         stdin: input === null ? null : stdin,
+        isEndKnown: true,
         output: begin === cursor ? null : output,
       }
     },

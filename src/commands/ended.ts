@@ -9,7 +9,7 @@ import type { Output } from './output.ts'
 import { createOutputLog } from './output-log.ts'
 import { createReader } from './reader.ts'
 import { createStdin } from './stdin.ts'
-import type { Command, CommandStdin } from './types.ts'
+import type { AttachOptions, Command, CommandStdin, FrameReader } from './types.ts'
 
 export interface Ended {
   readonly life: Life
@@ -23,6 +23,8 @@ export interface Ended {
   readonly cursor: number
   /** Of one that had a pipe: who repeats its last write is told what was accepted. */
   readonly stdin: CommandStdin | null
+  /** false: an earlier guestd may have sent bytes after `cursor`, which its journal does not have. */
+  readonly isEndKnown: boolean
   /** `null`: none of what it wrote is held, and all of it is a gap. */
   readonly output: Pick<Output, 'attach' | 'discard' | 'log'> | null
 }
@@ -39,10 +41,8 @@ export function viewOf(ended: Ended): Command {
     stdin: ended.stdin ?? createStdin(null),
     attach(options) {
       if (output !== null) return output.attach(options, nothing)
-      // How much a lost one had written is not known: whoever reads it was told all.
-      const lost = life.exit?.facts.cause === 'lost'
-      const log = createOutputLog(0, lost ? options.cursor : cursor)
-      return createReader(log, life, options, null, unheard)
+      if (!ended.isEndKnown) return attachPastEnd(life, cursor, options)
+      return createReader(createOutputLog(0, cursor), life, options, null, unheard)
     },
     signal() {
       throw new GuestdError('command_ended', `the command ${id} has ended`)
@@ -63,6 +63,16 @@ export function viewOf(ended: Ended): Command {
       stderrBytes,
     }),
   }
+}
+
+/**
+ * A reader that had more than the journal knows of goes on from where it is. It gets `exit` unless it had
+ * that event itself: the place of `exit` in the log is not known either.
+ */
+function attachPastEnd(life: Life, cursor: number, options: AttachOptions): FrameReader {
+  const { seen, ...others } = options
+  const log = createOutputLog(0, Math.max(cursor, options.cursor))
+  return createReader(log, life, seen === 'output' ? others : options, null, unheard)
 }
 
 const nothing = () => {}

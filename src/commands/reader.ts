@@ -48,7 +48,7 @@ export function createReader(
   let cursor = options.cursor
   let truncated = 0
   let started = false
-  let exitSent = false
+  let exitSent = hasSeenExit(options, life)
   let done = false
   let closed = false
   /** Blocks with bytes that the caller may still use, oldest first. */
@@ -149,4 +149,10 @@ export function createReader(
       events.closed()
     },
   }
+}
+
+/** Output past the place of `exit` in the log comes after it in every stream. */
+function hasSeenExit({ seen, cursor }: AttachOptions, { exit }: Life): boolean {
+  if (exit === null || seen === undefined) return false
+  return seen !== 'output' || cursor > exit.cursor
 }

@@ -85,6 +85,7 @@ export function recovered({ start, process }: Entry, { endedAt, exit, end }: End
     stderrBytes: end.stderrBytes,
     cursor,
     stdin: null,
+    isEndKnown: exit.cause !== 'lost' && end.descendants === 0,
     output: null,
   }
 }

@@ -51,6 +51,11 @@ export interface AttachOptions {
   readonly cursor: number
   /** Go on until the end; else the reader is done at the present end of the log. */
   readonly follow: boolean
+  /**
+   * The last event that the client had of an earlier stream, with `cursor` after it; what it had is not
+   * sent again. Default: none, and `exit` is sent wherever `cursor` is.
+   */
+  readonly seen?: 'output' | 'exit' | 'end'
   /** Take the starter's role: a slow read makes the command wait, an early close starts the grace. */
   readonly hold: boolean
 }

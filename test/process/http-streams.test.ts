@@ -142,9 +142,32 @@ t.test(
     const rest = await resume('2', '?cursor=0')
     t.equal(rest.status, 200)
     t.match(rest.text, /event: output\nid: 6\ndata: \{"type":"output".*"text":"cdef"\}\n\n/)
-    const over = await resume('6')
+    const eventsOf = (text: string) =>
+      [...text.matchAll(/^event: (\w+)\n(?:id: (\S+)\n)?/gm)].map(([, type, id]) => [type, id])
+    const noId = undefined
+    t.same(eventsOf(rest.text), [
+      ['start', noId],
+      ['output', '6'],
+      ['exit', '6.exit'],
+      ['end', '6.end'],
+    ])
+    t.same(eventsOf((await resume('6')).text), [
+      ['start', noId],
+      ['exit', '6.exit'],
+      ['end', '6.end'],
+    ])
+    t.same(eventsOf((await resume('6.exit')).text), [
+      ['start', noId],
+      ['end', '6.end'],
+    ])
+    const over = await resume('6.end')
     t.equal(over.status, 204)
     t.equal(over.text, '')
+    for (const bad of ['6.start', '6.', '.end', '-1', '6.exit.end', '99999999999999999']) {
+      t.match((await resume(bad)).json(), { code: 'invalid_request', field: 'last-event-id' })
+    }
+    const elsewhere = await guestd.request('GET', '/v1/commands/events/output?cursor=6.exit')
+    t.match(elsewhere.json(), { code: 'invalid_request', field: 'cursor' })
     t.equal((await resume('')).status, 200)
     t.match((await resume('7')).json(), { code: 'cursor_out_of_range' })
     t.match((await resume('x')).json(), { code: 'invalid_request', field: 'last-event-id' })
@@ -242,3 +265,30 @@ t.test('a limit of output that is too large, or has no effect, is refused', asyn
   await refused('10', 'application/x-ndjson', body)
   await refused('10', 'application/json', { ...body, detach: true })
 })
+
+t.test(
+  'output that comes after exit is not followed by exit again, and keepalives have no id',
+  async t => {
+    const id = 'late-output'
+    const path = `/v1/commands/${id}/output?follow=true`
+    const accept = 'text/event-stream'
+    await run(guestd, {
+      id,
+      command: '(sleep 0.05; echo late; sleep 0.6; echo later) & echo early',
+    })
+    const all = await guestd.request('GET', path, { headers: { accept } })
+    t.match(all.text, /^event: keepalive\ndata: /m)
+    const ids = [...all.text.matchAll(/^id: (\S+)$/gm)].map(([, one = '']) => one)
+    t.equal(new Set(ids).size, ids.length, `no id comes twice: ${ids}`)
+    const exit = ids.findIndex(one => one.endsWith('.exit'))
+    const afterExit = ids[exit + 1] ?? ''
+    t.match(afterExit, /^\d+$/, 'output came after exit')
+    const rest = await guestd.request('GET', path, {
+      headers: { accept, 'last-event-id': afterExit },
+    })
+    t.same(
+      rest.text.match(/^id: \S+$/gm),
+      ids.slice(exit + 2).map(one => `id: ${one}`),
+    )
+  },
+)

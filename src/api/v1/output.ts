@@ -2,7 +2,7 @@
 
 import type { FastifyRequest } from 'fastify'
 import type { Command } from '../../commands/types.ts'
-import { GuestdError } from '../../errors.ts'
+import { type EventPlace, parseEventId } from '../../protocol/event-id.ts'
 import { type MediaType, negotiate } from '../../protocol/negotiate.ts'
 import { CommandParams, OutputQuery } from '../../protocol/schemas.ts'
 import type { ApiOptions, App } from '../context.ts'
@@ -18,7 +18,7 @@ export function serveOutput(app: App, options: ApiOptions): void {
     schema: {
       summary: 'Read the output of a command from a cursor on',
       description:
-        'For `text/event-stream` the Last-Event-ID header goes over `cursor`, and at the end of an ended log the answer is 204, which tells an EventSource to stop.',
+        'For `text/event-stream` the Last-Event-ID header goes over `cursor`, and after the `end` event the answer is 204, which stops an EventSource.',
       params: CommandParams,
       querystring: OutputQuery,
       response: { 200: framesReply, 204: Nothing, ...problems },
@@ -29,9 +29,11 @@ export function serveOutput(app: App, options: ApiOptions): void {
       const { cursor = 0, follow = false, hold = false, outputLimitBytes } = request.query
       checkOutputLimit(outputLimitBytes, mediaType)
       const lastEvent = lastEventId(request, mediaType)
-      if (lastEvent !== null && isAtEnd(command, lastEvent)) return reply.code(204).send(null)
+      if (lastEvent?.seen === 'end' && isAtEnd(command, lastEvent.cursor, follow || hold)) {
+        return reply.code(204).send(null)
+      }
       const reader = command.attach({
-        cursor: lastEvent ?? cursor,
+        ...(lastEvent ?? { cursor }),
         // Who takes the starter's role over stays for it.
         follow: follow || hold,
         hold,
@@ -42,15 +44,16 @@ export function serveOutput(app: App, options: ApiOptions): void {
 }
 
 /** Where an EventSource was when it lost its connection; `null` for any other request. */
-function lastEventId({ headers }: FastifyRequest, mediaType: MediaType): number | null {
+function lastEventId({ headers }: FastifyRequest, mediaType: MediaType): EventPlace | null {
   const text = headers['last-event-id']
   if (mediaType !== 'text/event-stream' || typeof text !== 'string' || text === '') return null
-  const cursor = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN
-  if (Number.isSafeInteger(cursor)) return cursor
-  const detail = 'last-event-id is not a cursor: a whole number of bytes'
-  throw new GuestdError('invalid_request', detail, { field: 'last-event-id' })
+  return parseEventId(text)
 }
 
-function isAtEnd(command: Command, cursor: number): boolean {
-  return command.isComplete && command.info().cursor === cursor
+/**
+ * Whether there is nothing after `end`: no late output came since, and none can come or is waited for.
+ * The log of a lost command ends at 0, whatever the client had of it.
+ */
+function isAtEnd(command: Command, cursor: number, follow: boolean): boolean {
+  return (command.isComplete || !follow) && cursor >= command.info().cursor
 }

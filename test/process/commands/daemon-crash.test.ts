@@ -34,6 +34,23 @@ async function crash(
   return { guestd, living, before, ended, orphans: orphan.living }
 }
 
+/** An EventSource that comes back gets the end once, and then no more. */
+async function checkEventSource(t: Test, guestd: Guestd, id: string, cursor: number) {
+  const resume = (lastEventId: string) =>
+    guestd.request('GET', `/v1/commands/${id}/output?follow=true`, {
+      headers: { accept: 'text/event-stream', 'last-event-id': lastEventId },
+    })
+  const rest = await resume(String(cursor))
+  t.same(rest.text.match(/^(event|id): .*$/gm), [
+    'event: start',
+    'event: exit',
+    `id: ${cursor}.exit`,
+    'event: end',
+    `id: ${cursor}.end`,
+  ])
+  t.equal((await resume(`${cursor}.end`)).status, 204)
+}
+
 async function checkLost(t: Test, guestd: Guestd, ended: { exit: object }) {
   for (const id of ['running', 'detached']) {
     t.match(await inspect(guestd, id), { state: 'ended', cause: 'lost', exitCode: null })
@@ -42,7 +59,17 @@ async function checkLost(t: Test, guestd: Guestd, ended: { exit: object }) {
     // A reader comes back with the cursor that it had: how much was written nobody knows.
     const back = await (await openOutput(guestd, id, 'cursor=3&follow=true&hold=true')).rest()
     t.match(back.at(-2), { type: 'exit', cause: 'lost' })
+    await checkEventSource(t, guestd, id, 3)
   }
+  // What its descendant wrote after `end` is not in the journal.
+  const late = await (await openOutput(guestd, 'left', 'cursor=9&follow=true')).rest()
+  t.match(late, [
+    { type: 'start', cursor: 9 },
+    { type: 'exit', exitCode: 4, cursor: 9 },
+    { type: 'end', cursor: 9 },
+  ])
+  await checkEventSource(t, guestd, 'left', 9)
+  await checkEventSource(t, guestd, 'ended', 7)
   t.match(await inspect(guestd, 'ended'), {
     state: 'ended',
     cause: 'exit',

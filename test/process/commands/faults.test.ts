@@ -96,11 +96,12 @@ t.test('an EventSource is told to stop only when no byte will come any more', as
   const guestd = await startGuestd(t)
   const { frames, end } = await run(guestd, { command: '(sleep 1; echo late) & echo early' })
   const path = `/v1/commands/${frames[0]?.id}/output?follow=true`
-  const headers = { accept: 'text/event-stream', 'last-event-id': String(end.cursor) }
+  const headers = { accept: 'text/event-stream', 'last-event-id': `${end.cursor}.end` }
   const reply = await guestd.request('GET', path, { headers })
   t.equal(reply.status, 200)
   t.match(reply.text, /"text":"late\\n"/)
-  const last = { ...headers, 'last-event-id': String(end.cursor + 'late\n'.length) }
+  t.notMatch(reply.text, /event: exit/, 'it had that')
+  const last = { ...headers, 'last-event-id': `${end.cursor + 'late\n'.length}.end` }
   t.equal((await guestd.request('GET', path, { headers: last })).status, 204)
 })
 

@@ -45,7 +45,10 @@ t.test('every type of frame is read by eventsource-parser', async t => {
   for (const [index, frame] of sampleFrames.entries()) {
     const event = events[index]
     t.same(JSON.parse(event?.data ?? ''), frame)
-    t.equal(event?.id, frame.type === 'error' ? undefined : String(frame.cursor))
+    const ids = { output: '', gap: '', exit: '.exit', end: '.end' }
+    const suffix = Object.entries(ids).find(([type]) => type === frame.type)?.[1]
+    const cursor = 'cursor' in frame ? frame.cursor : null
+    t.equal(event?.id, suffix === undefined ? undefined : `${cursor}${suffix}`)
   }
 })
 
