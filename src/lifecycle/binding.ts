@@ -3,6 +3,7 @@ import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Identity, identityOf, isSameWorkspace } from '../session/identity.ts'
 import { bootFile } from './boot-file.ts'
+import { isIdentity } from './kept-shapes.ts'
 
 export interface Binding {
   /** What was kept belongs to another workspace; the files of its session are removed. */
@@ -25,7 +26,7 @@ export async function openBinding(
   bootId: string,
   workspace: string,
 ): Promise<Binding> {
-  const file = bootFile<Identity>(runDir, FILE, bootId)
+  const file = bootFile<Identity>(runDir, FILE, bootId, isIdentity)
   const kept = file.read()
   const now = kept === null ? null : await identityOf(workspace)
   const isForeign = kept !== null && now !== null && !isSameWorkspace(kept, now)

@@ -16,7 +16,13 @@ export interface BootFile<T> {
   forget(): void
 }
 
-export function bootFile<T>(runDir: string, name: string, bootId: string): BootFile<T> {
+/** @param hasShape content of another shape counts as none */
+export function bootFile<T>(
+  runDir: string,
+  name: string,
+  bootId: string,
+  hasShape: (content: unknown) => boolean,
+): BootFile<T> {
   const path = join(runDir, name)
   let known: T | null = null
 
@@ -37,7 +43,7 @@ export function bootFile<T>(runDir: string, name: string, bootId: string): BootF
     read() {
       try {
         const kept = JSON.parse(readFileSync(path, 'utf8'))
-        known = kept.bootId === bootId ? (kept.content ?? null) : null
+        known = kept.bootId === bootId && hasShape(kept.content) ? kept.content : null
       } catch {
         known = null
       }

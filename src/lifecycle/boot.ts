@@ -1,5 +1,6 @@
 /** This boot of the machine, and when guestd was first started in it. */
 import { bootFile } from './boot-file.ts'
+import { isBoot } from './kept-shapes.ts'
 import { bootId } from './machine.ts'
 
 export interface Boot {
@@ -23,7 +24,7 @@ const NS_PER_MS = 1e6
 /** @param failed told where the start could not be written down: the next guestd begins anew */
 export function openBoot(runDir: string, failed: (error: unknown) => void): Boot {
   const id = bootId()
-  const file = bootFile<Kept>(runDir, FILE, id)
+  const file = bootFile<Kept>(runDir, FILE, id, isBoot)
   const kept = file.read()
   const now = monotonicMs()
   if (kept === null) {

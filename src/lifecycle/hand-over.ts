@@ -2,6 +2,7 @@
 import type { SessionRequest } from '../protocol/schemas.ts'
 import type { Owner } from '../session/owner.ts'
 import { bootFile } from './boot-file.ts'
+import { isSession } from './kept-shapes.ts'
 import { type Renewal, renewalOf } from './renewal.ts'
 
 /** What a hand-over did; `null`: nothing, it is the same as before. */
@@ -26,7 +27,7 @@ const FILE = 'session.json'
 
 /** @param bootId what an earlier boot was told does not count in this one */
 export function openHandOver(runDir: string, bootId: string): HandOver {
-  const file = bootFile<SessionRequest>(runDir, FILE, bootId)
+  const file = bootFile<SessionRequest>(runDir, FILE, bootId, isSession)
   let request = file.read()
   /** One after the other: the first one wins. */
   let last: Promise<unknown> = Promise.resolve()

@@ -17,3 +17,8 @@ export async function eventsOf(on: Guestd, query = ''): Promise<SessionEvent[]> 
 
 export const typesOf = (events: readonly SessionEvent[]) => events.map(({ type }) => type)
 export const cursorOf = (event: SessionEvent | undefined) => event?.cursor ?? ''
+
+/** Codes of what is wrong with the state in runDir, in their order. */
+export async function stateProblems(on: Guestd): Promise<string[]> {
+  return (await eventsOf(on)).flatMap(event => (event.type === 'state_problem' ? [event.code] : []))
+}

@@ -12,6 +12,7 @@ import {
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import t, { type Test } from 'tap'
+import { stateProblems } from '../helpers/events.ts'
 import { type Guestd, run, startGuestd, until } from '../helpers/guestd.ts'
 import { makeScratch } from '../helpers/scratch.ts'
 import { mark } from './commands/support.ts'
@@ -28,15 +29,6 @@ async function crashed(t: Test) {
   return guestd
 }
 
-async function problems(guestd: Guestd): Promise<string[]> {
-  const { text } = await guestd.request('GET', '/v1/events')
-  return text
-    .trimEnd()
-    .split('\n')
-    .map(line => JSON.parse(line))
-    .flatMap(event => (event.type === 'state_problem' ? [event.code] : []))
-}
-
 /** A command that ran is not run again: its file is not written. */
 async function isKnown(t: Test, guestd: Guestd, id: string): Promise<boolean> {
   const reply = await guestd.request('GET', `/v1/commands/${id}`)
@@ -51,7 +43,7 @@ t.test('each line has a checksum, below a header with the version', async t => {
   for (const line of lines) t.equal(checked(line.slice(9)), line)
   t.equal(statSync(fileOf(guestd)).mode & 0o777, 0o600)
   await guestd.start()
-  t.same(await problems(guestd), [])
+  t.same(await stateProblems(guestd), [])
 })
 
 t.test('a damaged line is reported, the others count, and its processes are killed', async t => {
@@ -67,7 +59,7 @@ t.test('a damaged line is reported, the others count, and its processes are kill
   writeFileSync(fileOf(guestd), text.replace('"commandLine":"setsid', '"commandLine":"sEtsid'))
   await guestd.start()
   t.same(living(), [], 'what the damaged line had started is killed')
-  t.same((await problems(guestd)).sort(), ['journal_damaged', 'processes_killed'])
+  t.same((await stateProblems(guestd)).sort(), ['journal_damaged', 'processes_killed'])
   t.equal((await run(guestd, { id: 'one', command: 'exit 3' })).exit.exitCode, 3)
   t.equal((await run(guestd, { id: 'two', command: 'exit 4' })).exit.exitCode, 4)
   t.equal(await isKnown(t, guestd, 'live'), false)
@@ -75,7 +67,7 @@ t.test('a damaged line is reported, the others count, and its processes are kill
   t.ok(existsSync(`${fileOf(guestd)}.damaged`), 'it is kept for people')
   await guestd.kill()
   await guestd.start()
-  t.same(await problems(guestd), [], 'the file was written anew')
+  t.same(await stateProblems(guestd), [], 'the file was written anew')
 })
 
 t.test('lines of another shape do not keep guestd from starting', async t => {
@@ -102,7 +94,7 @@ t.test('lines of another shape do not keep guestd from starting', async t => {
   for (const { text } of versions) {
     writeFileSync(fileOf(guestd), text)
     await guestd.start()
-    t.same(await problems(guestd), ['journal_damaged'])
+    t.same(await stateProblems(guestd), ['journal_damaged'])
     for (const id of ['one', 'two'])
       t.match((await run(guestd, { id, command: `exit ${id.length}` })).exit, { exitCode: 3 })
     t.equal(await isKnown(t, guestd, 'odd'), false)
@@ -121,7 +113,7 @@ t.test('a journal of a guestd before checksums is read', async t => {
       .join('\n')}\n`,
   )
   await guestd.start()
-  t.same(await problems(guestd), [])
+  t.same(await stateProblems(guestd), [])
   t.equal(await isKnown(t, guestd, 'one'), true)
   t.match(readFileSync(fileOf(guestd), 'utf8'), /^[0-9a-f]{8} \{"op":"journal"/)
 })
@@ -132,7 +124,7 @@ t.test('one of a later version is set aside and reported', async t => {
   writeFileSync(fileOf(guestd), `${header}\n${checked('{"op":"new"}')}\n`)
   await guestd.start()
   t.same(
-    (await problems(guestd)).filter(code => code === 'journal_version'),
+    (await stateProblems(guestd)).filter(code => code === 'journal_version'),
     ['journal_version'],
   )
   t.match(readFileSync(`${fileOf(guestd)}.damaged`, 'utf8'), /"version":99/)
@@ -144,7 +136,7 @@ t.test('one that cannot be read is reported, and guestd serves', async t => {
   rmSync(fileOf(guestd))
   mkdirSync(join(fileOf(guestd), 'below'), { recursive: true })
   await guestd.start()
-  t.same(await problems(guestd), ['journal_unreadable'])
+  t.same(await stateProblems(guestd), ['journal_unreadable'])
   await run(guestd, { id: 'next', command: 'exit 6' })
   await guestd.kill()
   await guestd.start()
@@ -160,7 +152,7 @@ t.test('a journal of more than 512 MiB is read to its end', async t => {
   truncateSync(fileOf(guestd), 513 * MIB)
   appendFileSync(fileOf(guestd), `\n${last.join('\n')}\n`)
   await guestd.start()
-  t.same(await problems(guestd), ['journal_damaged'])
+  t.same(await stateProblems(guestd), ['journal_damaged'])
   t.equal(await isKnown(t, guestd, 'one'), true)
   t.equal(await isKnown(t, guestd, 'two'), true)
   t.ok(statSync(fileOf(guestd)).size < MIB)
@@ -192,7 +184,7 @@ t.test('on a full runDir guestd starts, and knows all that it knew', async t => 
     const reply = await guestd.request('GET', `/v1/commands/${id}`)
     t.match(reply.json(), { exitCode: Number(id.slice(1)) % 7 })
   }
-  t.ok((await problems(guestd)).includes('journal_full'))
+  t.ok((await stateProblems(guestd)).includes('journal_full'))
   const refused = await guestd.request('POST', '/v1/commands', { body: { command: 'true' } })
   t.match(refused.json(), { status: 503, code: 'state_unavailable' })
   const ready = await guestd.request('GET', '/readyz')

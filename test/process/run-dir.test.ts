@@ -2,17 +2,9 @@ import { existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSyn
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import t from 'tap'
-import { type Guestd, run, startGuestd, until } from '../helpers/guestd.ts'
+import { stateProblems } from '../helpers/events.ts'
+import { run, startGuestd, until } from '../helpers/guestd.ts'
 import { spawnGuestd } from '../helpers/raw-guestd.ts'
-
-async function problems(guestd: Guestd): Promise<string[]> {
-  const { text } = await guestd.request('GET', '/v1/events')
-  return text
-    .trimEnd()
-    .split('\n')
-    .map(line => JSON.parse(line))
-    .flatMap(event => (event.type === 'state_problem' ? [event.code] : []))
-}
 
 t.test('a runDir that is deleted is made again, with all that guestd knows', async t => {
   const guestd = await startGuestd(t)
@@ -21,8 +13,8 @@ t.test('a runDir that is deleted is made again, with all that guestd knows', asy
   await run(guestd, { id: 'before', command: 'exit 3' })
   rmSync(runDir, { recursive: true })
   await until(() => existsSync(join(runDir, 'commands.ndjson')))
-  await until(async () => (await problems(guestd)).length > 0)
-  t.same(await problems(guestd), ['run_dir_lost'])
+  await until(async () => (await stateProblems(guestd)).length > 0)
+  t.same(await stateProblems(guestd), ['run_dir_lost'])
   t.equal((await guestd.request('GET', '/readyz')).status, 200)
   await run(guestd, { id: 'after', command: 'exit 4' })
   await guestd.kill()
@@ -68,7 +60,7 @@ t.test('a runDir that cannot be made again is a reason not to be ready', async t
     ['state_unavailable'],
   )
   t.match(reply.text, /was deleted, and cannot be made again: ENOTDIR/)
-  t.same(await problems(guestd), ['run_dir_lost'])
+  t.same(await stateProblems(guestd), ['run_dir_lost'])
   rmSync(runDir)
   t.equal((await guestd.request('GET', '/readyz')).status, 200)
   t.ok(readdirSync(runDir).includes('commands.ndjson'))
@@ -86,4 +78,21 @@ t.test('the state of another boot does not count', async t => {
   await guestd.start()
   t.equal((await guestd.request('GET', '/v1/commands/old')).status, 404)
   t.equal((await run(guestd, { id: 'old', command: 'exit 5' })).exit.exitCode, 5)
+})
+
+t.test('files of another shape count as none, and guestd serves', async t => {
+  const guestd = await startGuestd(t)
+  const runDir = join(guestd.dir, 'run')
+  const { bootId } = (await guestd.request('GET', '/v1/session')).json()
+  const odd = [5, null, [], 'x', {}, { id: 5 }, { kind: 'folder' }, { firstStartMs: 'x' }]
+  for (const content of odd) {
+    await guestd.kill()
+    for (const name of ['session.json', 'boot.json', 'workspace.json', 'stop.json'])
+      writeFileSync(join(runDir, name), JSON.stringify({ bootId, content }))
+    await guestd.start()
+    const { state, id } = (await guestd.request('GET', '/v1/session')).json()
+    t.same([state, id], ['ready', null], JSON.stringify(content))
+    t.equal((await run(guestd, { command: 'exit 3' })).exit.exitCode, 3)
+    t.equal((await guestd.request('PUT', '/v1/session', { body: { id: 's-1' } })).status, 200)
+  }
 })

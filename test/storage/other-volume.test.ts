@@ -1,18 +1,10 @@
 import { copyFileSync, existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { stateProblems } from '../helpers/events.ts'
 import { type Guestd, run as runCommand, startGuestd, until } from '../helpers/guestd.ts'
 import { makeScratch } from '../helpers/scratch.ts'
 import { makeImage, makeMountPoint } from '../helpers/volume.ts'
-
-async function problems(guestd: Guestd): Promise<string[]> {
-  const { text } = await guestd.request('GET', '/v1/events')
-  return text
-    .trimEnd()
-    .split('\n')
-    .map(line => JSON.parse(line))
-    .flatMap(event => (event.type === 'state_problem' ? [event.code] : []))
-}
 
 const set = async (guestd: Guestd, id: string) =>
   (await guestd.request('PUT', '/v1/session', { body: { id } })).status
@@ -38,7 +30,7 @@ t.test('with another volume, a copy of the same one too, the state does not coun
   t.equal(await one.stop(), 0)
 
   const two = await startOn(t, runDir, { workspace: second, workspaceMount })
-  t.same(await problems(two), ['other_session'])
+  t.same(await stateProblems(two), ['other_session'])
   t.equal((await two.request('GET', '/v1/commands/same-id')).status, 404)
   t.equal(await set(two, 's-2'), 200)
   t.equal((await runCommand(two, { id: 'same-id', command: 'exit 5' })).exit.exitCode, 5)
@@ -46,7 +38,7 @@ t.test('with another volume, a copy of the same one too, the state does not coun
   await two.kill()
 
   await two.start()
-  t.same(await problems(two), [], 'the same volume again')
+  t.same(await stateProblems(two), [], 'the same volume again')
   t.equal((await runCommand(two, { id: 'same-id', command: 'exit 5' })).exit.exitCode, 5)
   t.equal(await set(two, 's-3'), 409)
   t.equal(await set(two, 's-2'), 200)
@@ -61,13 +53,13 @@ t.test('so it is with another folder', async t => {
   await runCommand(one, { id: 'same-id', command: 'exit 3' })
   await one.kill()
   await one.start()
-  t.same(await problems(one), [])
+  t.same(await stateProblems(one), [])
   t.equal((await one.request('GET', '/v1/commands/same-id')).status, 200)
   writeFileSync(join(folders, 'a', 'file'), '')
   await one.stop()
 
   const two = await startOn(t, runDir, { workspace: join(folders, 'b') })
-  t.same(await problems(two), ['other_session'])
+  t.same(await stateProblems(two), ['other_session'])
   t.equal((await two.request('GET', '/v1/commands/same-id')).status, 404)
   t.equal(await set(two, 's-2'), 200)
 })
