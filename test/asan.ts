@@ -1,5 +1,5 @@
 /**
- * Tests of real commands against a daemon whose addon is built with AddressSanitizer. A finding
+ * Tests of real commands against a daemon whose addon is built with AddressSanitizer and UndefinedBehaviorSanitizer. A finding
  * ends the daemon with a report, and with it the test that was served.
  */
 import { spawnSync } from 'node:child_process'
@@ -39,7 +39,12 @@ for (const file of globSync('{guestd,guestctl}*.js', { cwd: join(root, 'dist') }
   cpSync(join(root, 'dist', file), join(dist, file))
 run('gcc', [
   ...['-std=gnu11', '-O1', '-g', '-Wall', '-Wextra', '-Werror', '-fPIC', '-shared'],
-  ...['-fsanitize=address', '-fno-omit-frame-pointer', '-DNODE_GYP_MODULE_NAME=guestd_native'],
+  ...[
+    '-fsanitize=address,undefined',
+    '-fno-sanitize-recover',
+    '-fno-omit-frame-pointer',
+    '-DNODE_GYP_MODULE_NAME=guestd_native',
+  ],
   ...['-I', join(headers, 'include/node'), '-o', join(dist, 'guestd_native.node')],
   ...[
     'addon',
@@ -63,7 +68,8 @@ run('gcc', [
 ])
 run('gcc', [
   ...['-std=gnu11', '-O1', '-g', '-Wall', '-Wextra', '-Werror'],
-  ...['-fsanitize=address', '-fno-omit-frame-pointer', '-o', join(dist, 'guestd-helper')],
+  ...['-fsanitize=address,undefined', '-fno-sanitize-recover', '-fno-omit-frame-pointer'],
+  ...['-o', join(dist, 'guestd-helper')],
   ...globSync('*.c', { cwd: join(native, 'helper') }).map(name => join(native, 'helper', name)),
 ])
 run('tap', ['--reporter=tap', ...tests], {
