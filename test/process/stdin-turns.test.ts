@@ -38,10 +38,14 @@ t.test('a writer that gives up while it waits writes nothing and closes nothing'
   await until(async () => (await command.stdout()) === 'first')
   const second = await connectRaw(guestd.socketPath)
   second.write(
-    'POST /v1/commands/gave-up/stdin?eof=true HTTP/1.1\r\nContent-Length: 6\r\n\r\nsecond',
+    'POST /v1/commands/gave-up/stdin?eof=true HTTP/1.1\r\nContent-Length: 150000\r\n\r\n',
   )
+  second.write('s'.repeat(150_000))
+  const closing = await connectRaw(guestd.socketPath)
+  closing.write('POST /v1/commands/gave-up/stdin?eof=true HTTP/1.1\r\nContent-Length: 0\r\n\r\n')
   await sleep(100)
   second.socket.destroy()
+  closing.socket.destroy()
   await sleep(100)
   first.write('-'.repeat(95))
   await until(() => first.text().includes('{"acceptedBytes":100}'))
@@ -101,8 +105,9 @@ t.test('a writer that waits for the command to read is not silent', async t => {
 })
 
 t.test('when the command ends, silent writers and those that wait are let go', async t => {
-  await start('over')
+  const command = await start('over')
   const silent = await begin('over', '', 'abc')
+  await until(async () => (await command.stdout()) === 'abc')
   const waits = send('over', '', 'def')
   await sleep(100)
   await guestd.request('DELETE', '/v1/commands/over')
