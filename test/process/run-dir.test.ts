@@ -84,14 +84,22 @@ t.test('files of another shape count as none, and guestd serves', async t => {
   const guestd = await startGuestd(t)
   const runDir = join(guestd.dir, 'run')
   const { bootId } = (await guestd.request('GET', '/v1/session')).json()
-  const odd = [5, null, [], 'x', {}, { id: 5 }, { kind: 'folder' }, { firstStartMs: 'x' }]
-  for (const content of odd) {
+  const odd = [
+    ['session.json', 5],
+    ['session.json', { idleMs: 1 }],
+    ['session.json', { id: 's-0', env: 5, idleMs: 'x' }],
+    ['boot.json', { firstStartMs: 'x' }],
+    ['workspace.json', { kind: 'other' }],
+    ['stop.json', { reason: 5 }],
+  ] as const
+  for (const [name, content] of odd) {
     await guestd.kill()
-    for (const name of ['session.json', 'boot.json', 'workspace.json', 'stop.json'])
-      writeFileSync(join(runDir, name), JSON.stringify({ bootId, content }))
+    for (const file of ['session.json', 'stop.json']) rmSync(join(runDir, file), { force: true })
+    writeFileSync(join(runDir, name), JSON.stringify({ bootId, content }))
     await guestd.start()
     const { state, id } = (await guestd.request('GET', '/v1/session')).json()
-    t.same([state, id], ['ready', null], JSON.stringify(content))
+    t.same([state, id], ['ready', null], `${name} ${JSON.stringify(content)}`)
+    t.same(await stateProblems(guestd), [], name)
     t.equal((await run(guestd, { command: 'exit 3' })).exit.exitCode, 3)
     t.equal((await guestd.request('PUT', '/v1/session', { body: { id: 's-1' } })).status, 200)
   }
