@@ -1,5 +1,6 @@
 /** An image file as a loop device that no other guestd, machine or program uses. */
 import { realpathSync, statSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type Content, contentWords } from '../protocol/volume/content.ts'
 import { type BlockDevice, listBlockDevices } from '../sys/block-devices.ts'
 import { findFileUsers } from '../sys/file-users.ts'
@@ -25,6 +26,9 @@ export interface OpenedImage {
 
 /** Setting up a loop device writes nothing. */
 const LOOP_LIMIT_MS = 10_000
+/** Whoever looks at all devices, such as udev, has one open for some milliseconds. */
+const ENDING_LIMIT_MS = 2_000
+const ENDING_WAIT_MS = 20
 
 /**
  * Two locks keep others out. This process has flock(2) on the file: one guestd at a time, on a local file system.
@@ -89,15 +93,28 @@ function lockImage(file: string): Lock {
 
 /** Of a guestd that has ended: this one has the lock. One that somebody else made is not touched. */
 async function ownLoopOf(file: string): Promise<string | null> {
+  const deadline = performance.now() + ENDING_LIMIT_MS
+  for (;;) {
+    const loops = await loopsOf(file)
+    const paths = (kind: string) =>
+      loops.flatMap(([one, path = '']) => (one === kind ? [path] : []))
+    const [other] = paths('other')
+    if (other !== undefined) throw unavailable(`${file} is in use: ${loopWords(other)}`)
+    const [ending] = paths('ending')
+    if (ending === undefined) return paths('guestd')[0] ?? null
+    if (performance.now() > deadline)
+      throw unavailable(`${file} is in use: a process still has its loop device ${ending} open`)
+    await sleep(ENDING_WAIT_MS)
+  }
+}
+
+async function loopsOf(file: string): Promise<readonly (readonly string[])[]> {
   const printed = await runHelper('loops', [file], { limitMs: LOOP_LIMIT_MS })
-  const loops = printed
+  return printed
     .toString()
     .split('\n')
     .filter(line => line !== '')
     .map(line => line.split(' '))
-  const [other] = loops.filter(([maker]) => maker !== 'guestd').map(([, path = '']) => path)
-  if (other !== undefined) throw unavailable(`${file} is in use: ${loopWords(other)}`)
-  return loops[0]?.[1] ?? null
 }
 
 function loopWords(path: string): string {

@@ -1,7 +1,7 @@
 /** An image file is used by one guestd or machine at a time, whatever path leads to it. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { linkSync, readFileSync } from 'node:fs'
+import { closeSync, linkSync, openSync, readFileSync } from 'node:fs'
 import t from 'tap'
 import { run as runCommand, startGuestd, type Teardown, until } from '../helpers/guestd.ts'
 import { fsck, makeImage, makeMountPoint, run } from '../helpers/volume.ts'
@@ -113,6 +113,23 @@ t.test('a loop device that somebody else made is named, and stays', async t => {
   await guestd.stop()
   t.same(loopsOf(image), [device])
 })
+
+t.test(
+  'a loop device that is detached while another process looks at it is waited for',
+  async t => {
+    const image = makeImage(t)
+    const config = { workspace: image, workspaceMount: makeMountPoint(t) }
+    const guestd = await startGuestd(t, { config })
+    const { device } = (await session(guestd)).workspace
+    const fd = openSync(device ?? '', 'r')
+    await guestd.stop()
+    t.same(loopsOf(image), [device], 'it is still there')
+    setTimeout(() => closeSync(fd), 1_000)
+    await guestd.start()
+    t.equal((await session(guestd)).workspace.ok, true)
+    t.equal((await runCommand(guestd, { command: 'echo x > file; sync -f .' })).exit.exitCode, 0)
+  },
+)
 
 t.test('of guestds that start at once one has it, and no loop device is left', async t => {
   const image = makeImage(t)

@@ -3,7 +3,8 @@
  * lock of the file (see `lock`) for as long as it lives: it belongs to the open file description that the kernel
  * keeps for it. EAGAIN: another has the lock, and no device was made.
  * loops FILE: prints the loop devices of a file, found by its device and inode, one a line: "guestd /dev/loop3"
- * for one that `attach` made, "other /dev/loop4" for the rest.
+ * for one that `attach` made, "ending /dev/loop3" once that is detached and still open somewhere, "other /dev/loop4"
+ * for the rest.
  * detach DEVICE: takes the loop device apart.
  */
 #define _GNU_SOURCE
@@ -65,7 +66,10 @@ static int print_loop(const char *name, const struct stat *file) {
   close(loop);
   if (!is_it) return 0;
   int is_ours = strncmp((const char *)info.lo_file_name, mark, strlen(mark)) == 0;
-  return printf("%s %s\n", is_ours ? "guestd" : "other", path) < 0 ? fail("write", EIO) : 0;
+  /* A detach while another process had it open takes effect at the last close. */
+  int is_ending = (info.lo_flags & LO_FLAGS_AUTOCLEAR) != 0;
+  const char *kind = !is_ours ? "other" : is_ending ? "ending" : "guestd";
+  return printf("%s %s\n", kind, path) < 0 ? fail("write", EIO) : 0;
 }
 
 int cmd_loops(char **args) {
