@@ -9,10 +9,13 @@ import { restoreGuest } from './harness.ts'
 const REPOSITORY = join(import.meta.dirname, '../..')
 /** Where the guest finds the installed packages, read-only. */
 const MODULES = '/opt/node_modules'
+/** All unit tests under translation, on a busy host: above the 15 minutes that the command itself has. */
+const LONG_MS = 20 * 60_000
 
 const guest = await restoreGuest(t, {
   extraDisks: [{ file: await ensureModulesImage(), serial: 'modules', mode: 'ro' }],
 })
+t.setTimeout(LONG_MS)
 t.comment(`guestd answered after ${(guest.bootMs / 1000).toFixed(1)} s`)
 const client = openClient(t, guest)
 await mountDisk(client, 'modules', MODULES)
