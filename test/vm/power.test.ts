@@ -15,7 +15,7 @@ const MIB = 1024 * 1024
 const ORDER = [
   'agent: finished',
   '"msg":"stopping"',
-  '"id":"worker"',
+  '"command":"worker"',
   '"component":"session"',
   '"msg":"stopped"',
 ]
@@ -53,7 +53,7 @@ async function testOff(t: Test, off: (guest: Guest) => Promise<unknown>): Promis
     t.ok(next > at, `${text} comes next`)
     at = next
   }
-  t.match(console, /"id":"worker"[^\n]*"cause":"stopped","exitCode":3/)
+  t.match(console, /"command":"worker"[^\n]*"cause":"stopped"[^\n]*"exitCode":3/)
   t.match(
     execFileSync('e2fsck', ['-f', '-n', volume], { encoding: 'utf8', stdio: 'pipe' }),
     /files/,

@@ -139,7 +139,7 @@ t.test('what is ordered after guestd stops before it, and guestd before the mach
   const end = told.slice(told.lastIndexOf('"msg":"ready"'))
   t.match(
     end,
-    /the other is down[\s\S]*"msg":"stopping"[\s\S]*"id":"watching"[\s\S]*"msg":"stopped"[\s\S]*Power down/,
+    /the other is down[\s\S]*"msg":"stopping"[\s\S]*"command":"watching"[\s\S]*"msg":"stopped"[\s\S]*Power down/,
   )
   t.match(end, /"clean":true.*"msg":"the session is stopped"/)
 })
