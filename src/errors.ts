@@ -48,7 +48,7 @@ export const errorTable = {
   session_mismatch: row(409, 'The volume belongs to another session'),
   signal_not_allowed: row(403, 'guestd may not send signals to the process'),
   command_ended: row(409, 'The command has ended'),
-  stdin_closed: row(409, 'Nobody reads the standard input of the command'),
+  stdin_closed: row(409, 'No process reads the standard input of the command'),
   stdin_taken: row(409, 'Another writer took over the standard input of the command'),
   too_large: row(413, 'The request is larger than the limit'),
   unsupported_media_type: row(415, 'The media type of the body is not supported'),

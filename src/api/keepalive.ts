@@ -26,7 +26,7 @@ export function createKeepalive(
     if (!response.writableNeedDrain) send()
     timer.refresh()
   }, everyMs).unref()
-  // A TCP peer that has closed looks like one that only ended its request, until something is sent to it.
+  // A TCP peer that has closed looks like a peer that only ended its request, until something is sent to it.
   const { socket } = response
   const probe = () => {
     if (!response.writableEnded && !response.writableNeedDrain) send()

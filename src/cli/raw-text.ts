@@ -12,7 +12,7 @@ const NUL = 0
 
 /**
  * @param args the last arguments of this process, as Node gives them
- * @throws UsageError for one that is not UTF-8
+ * @throws UsageError where it is not UTF-8
  */
 export function checkArguments(args: readonly string[]): void {
   if (!args.some(arg => arg.includes(REPLACEMENT))) return
@@ -25,7 +25,7 @@ export function checkArguments(args: readonly string[]): void {
 /**
  * The value of a variable of this process's environment, or `undefined`.
  *
- * @throws UsageError for one that is not UTF-8
+ * @throws UsageError where it is not UTF-8
  */
 export function ownVariable(env: NodeJS.ProcessEnv, name: string): string | undefined {
   const value = Object.hasOwn(env, name) ? env[name] : undefined

@@ -84,7 +84,7 @@ export interface EventsOptions extends CallOptions {
 export interface ReadyOptions extends CallOptions {
   /** Longest wait in milliseconds; 0: one attempt. The last attempt has 2 s. Default: 60,000. */
   readonly timeoutMs?: number
-  /** `answers`: also a guestd that is not ready, such as one that waits for its session. Default: `ready`. */
+  /** `answers`: also a guestd that is not ready, such as while it waits for its session. Default: `ready`. */
   readonly until?: 'ready' | 'answers'
 }
 

@@ -50,7 +50,7 @@ export function createRunningCommand(parts: RunningCommandParts): RunningCommand
     }
   }
 
-  /** Whoever iterates once guestd has accepted the command is first. */
+  /** A caller that iterates once guestd has accepted the command goes first. */
   const drain = async (): Promise<void> => {
     await accepted.promise
     await new Promise(resolve => setImmediate(resolve))

@@ -22,7 +22,7 @@ export type Program =
       command?: undefined
     }
 
-/** A command to be started; `detach` is what tells `start` from `run`. */
+/** A command to be started; `detach` is the difference between `start` and `run`. */
 export type StartRequest = Omit<WireRunRequest, 'detach' | 'command' | 'argv'> & Program
 
 /** Bytes, or text as UTF-8; also in pieces, as a stream gives them. */

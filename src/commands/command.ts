@@ -131,7 +131,7 @@ export function createCommand(options: CommandOptions): ManagedCommand {
     events.ended(life.exit.facts, facts)
     // The exit and the end of a command that leaves nobody behind go out in one write.
     output.wake()
-    events.told()
+    events.announced()
     settle()
   }
 

@@ -32,7 +32,7 @@ export interface CommandEvents {
   /** The process has exited and its pipes are drained; no reader knows yet. */
   readonly ended: (exit: ExitFacts, end: Omit<EndFacts, 'truncated'>) => void
   /** Its readers know of the end. */
-  readonly told: () => void
+  readonly announced: () => void
   /** Ended, no descendant is left, every pipe is closed: nothing will happen any more. */
   readonly settled: () => void
   /** What of the workspace was seen full since then, of `performance.now()`. */

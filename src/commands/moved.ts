@@ -15,7 +15,7 @@ const NONE: Moved = { left: () => [] }
 
 /**
  * Descendants of the first process or of one in the cgroup, and members of the first one's session, that are not in
- * the cgroup. One that has neither parent nor session in common with them is not found. Nor is any where /proc cannot
+ * the cgroup. A process that has neither parent nor session in common with them is not found. Nor is any where /proc cannot
  * be read.
  *
  * @param members the processes in the cgroup

@@ -179,7 +179,7 @@ export function createRegistry(
           unended.delete(id)
           journal.ended(id, { endedAt: command.endedAt ?? '', exit, end })
         },
-        told: () => hooks.ended(command, details),
+        announced: () => hooks.ended(command, details),
         settled: () => settled(id),
         workspaceFull: hooks.workspaceFull,
       },

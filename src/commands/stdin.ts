@@ -6,7 +6,7 @@ import type { CommandStdin } from './types.ts'
 
 /**
  * @param pipe `null` when the command reads /dev/null
- * @param silenceMs how long a writer may send nothing before one that names the next offset takes its turn
+ * @param silenceMs how long a writer may send nothing before a writer that names the next offset takes its turn
  */
 export function createStdin(
   pipe: Socket | null,

@@ -19,7 +19,7 @@ export interface Turn {
 
 export interface Turns {
   take<T>(request: TurnRequest, writer: (turn: Turn) => Promise<T>): Promise<T>
-  /** There is nothing left to write to: no writer waits any more. @param error of one that sends nothing now */
+  /** There is nothing left to write to: no writer waits any more. @param error of the writer that sends nothing now */
   end(error: Error): void
 }
 
@@ -36,7 +36,7 @@ interface Waiter {
 }
 
 /**
- * @param silenceMs how long a writer may send nothing before one that names the next offset takes its turn
+ * @param silenceMs how long a writer may send nothing before a writer that names the next offset takes its turn
  * @param nextOffset position of the next byte
  */
 export function createTurns(silenceMs: number, nextOffset: () => number): Turns {

@@ -177,7 +177,7 @@ export const table = {
     10_000,
     0,
     HOUR_MS,
-    'How long a writer to standard input may send nothing before one that names the next offset takes its turn, in milliseconds.',
+    'How long a writer to standard input may send nothing before a writer that names the next offset takes its turn, in milliseconds.',
   ),
   timeoutMs: integer(
     5 * MINUTE_MS,

@@ -60,7 +60,7 @@ export interface Daemon {
 }
 
 /**
- * Journal and remains of the daemon before, then the API, then the listeners: nobody is served early.
+ * Journal and remains of the daemon before, then the API, then the listeners: no request is served early.
  *
  * @param asked aborted once a stop is asked for: then it serves nothing, and is there to be stopped
  * @throws StartError and others, once everything that was opened is closed
@@ -217,7 +217,7 @@ async function openDaemon(opening: Opening): Promise<Daemon> {
       log.info({ component: 'lifecycle', reason }, 'stopping')
       tell({ type: 'stopping', reason })
     },
-    told: step => sessionLog.info({ ...step }, 'stop step'),
+    stepped: step => sessionLog.info({ ...step }, 'stop step'),
     before,
     ended(receipt, reason) {
       try {

@@ -12,7 +12,7 @@ export interface HandOver {
   /** `null` until the session is set. */
   readonly request: SessionRequest | null
   /**
-   * Sets the session, or renews the one that is set. A renewal replaces all but the id and the
+   * Sets the session, or renews it where it is set. A renewal replaces all but the id and the
    * runtime version, and is durable before it is in force.
    *
    * @param bind called for a new session: the workspace belongs to it from then on. What it throws leaves all as it was

@@ -23,7 +23,7 @@ export interface StopOptions {
   readonly endCommands: () => Promise<void>
   readonly workspace: Workspace
   readonly started: (reason: StopReason) => void
-  readonly told: (step: Step) => void
+  readonly stepped: (step: Step) => void
   /** Called before anybody has the receipt. */
   readonly ended: (receipt: Receipt, reason: StopReason) => void
   /** A stop before guestd was started that still counts: it is that one. */
@@ -31,7 +31,7 @@ export interface StopOptions {
 }
 
 export function createStop(options: StopOptions): Stop {
-  const { endCommands, workspace, started, told, ended, before } = options
+  const { endCommands, workspace, started, stepped, ended, before } = options
   /** Each step tells of itself once a second, as long as its limit is: some thousands at most. */
   const frames: StopFrame[] = before === null ? [] : [{ type: 'receipt', ...before.receipt }]
   let state: Stop['state'] = before === null ? 'ready' : 'stopped'
@@ -47,7 +47,7 @@ export function createStop(options: StopOptions): Stop {
     changed = Promise.withResolvers()
   }
   const report = (step: Step) => {
-    told(step)
+    stepped(step)
     add({ type: 'step', ...step })
   }
 

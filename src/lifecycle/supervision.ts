@@ -26,7 +26,7 @@ export function createSupervision(notifier: Notifier, watchdogMs: number | null)
   if (!notifier.present) return { starting() {}, ready() {}, stopping() {} }
   let extending: NodeJS.Timeout | undefined
   let telling: NodeJS.Timeout | undefined
-  let told = ''
+  let sent = ''
   let ending = false
 
   if (watchdogMs !== null)
@@ -51,12 +51,12 @@ export function createSupervision(notifier: Notifier, watchdogMs: number | null)
     },
     ready(status) {
       clearInterval(extending)
-      told = attempt(status) ?? ''
-      notifier.tell({ READY: '1', STATUS: told })
+      sent = attempt(status) ?? ''
+      notifier.tell({ READY: '1', STATUS: sent })
       telling = every(STATUS_MS, () => {
-        const now = attempt(status) ?? told
-        if (now === told) return
-        told = now
+        const now = attempt(status) ?? sent
+        if (now === sent) return
+        sent = now
         notifier.tell({ STATUS: now })
       })
     },

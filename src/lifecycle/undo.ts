@@ -1,4 +1,4 @@
-/** What a start has opened, so that one that fails can close it again. */
+/** What a start has opened, so that a start that fails can close it again. */
 
 export interface Undo {
   /** Adds how to close what was opened just now. */

@@ -3,7 +3,7 @@
 export interface Trace {
   /** `00-TRACE_ID-PARENT_ID-FLAGS`, lower case. */
   readonly traceparent: string
-  /** `null`: none, or one that is not valid. */
+  /** `null`: none, or it is not valid. */
   readonly tracestate: string | null
 }
 

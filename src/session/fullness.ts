@@ -24,7 +24,7 @@ export function watchFullness(read: () => Usage, log: Log, tell: Tell): Fullness
   let last: Usage | null = null
   let complaint = ''
 
-  /** Never fails: whoever asks for the status gets one. */
+  /** Never fails, as each request for the status reads it. */
   const look = (): Usage | null => {
     try {
       last = read()

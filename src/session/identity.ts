@@ -74,7 +74,7 @@ async function volumeIdentity(
   if (content.kind === 'blank') return { kind: 'volume', uuid: null, generation: null }
   if (content.kind !== 'ext4') return null
   const mark = await openMark(place, content.bytes)
-  // Without a place for a mark nothing counts; with one that is empty it was never started.
+  // Without a place for a mark nothing counts; with an empty place it was never started.
   const generation = mark === null ? null : (mark.mark?.generation ?? 0)
   return { kind: 'volume', uuid: content.uuid, generation }
 }

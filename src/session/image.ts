@@ -26,7 +26,7 @@ export interface OpenedImage {
 
 /** Setting up a loop device writes nothing. */
 const LOOP_LIMIT_MS = 10_000
-/** Whoever looks at all devices, such as udev, has one open for some milliseconds. */
+/** A program that reads all devices, such as udev, has one open for some milliseconds. */
 const ENDING_LIMIT_MS = 2_000
 const ENDING_WAIT_MS = 20
 
@@ -36,7 +36,7 @@ const ENDING_WAIT_MS = 20
  * A loop device that a guestd before this one left is taken over.
  *
  * @param isMeant what may be in the file
- * @throws GuestdError `workspace_unavailable`, with the name of whoever has the file; nothing was changed
+ * @throws GuestdError `workspace_unavailable`, with the name of the process that has the file; nothing was changed
  */
 export async function openImage(
   path: string,
@@ -91,7 +91,7 @@ function lockImage(file: string): Lock {
   }
 }
 
-/** Of a guestd that has ended: this one has the lock. One that somebody else made is not touched. */
+/** Of a guestd that has ended: this one has the lock. A loop device that guestd did not make is not touched. */
 async function ownLoopOf(file: string): Promise<string | null> {
   const deadline = performance.now() + ENDING_LIMIT_MS
   for (;;) {

@@ -60,7 +60,7 @@ export interface VolumeSettings extends RetentionSettings {
   readonly formatBlank: boolean
   /** Only its own session may have a volume. */
   readonly requireSession: boolean
-  /** Whose it is to be; `null`: nobody has said. */
+  /** Whose it is to be; `null`: not known. */
   readonly owner: Owner | null
   /** Aborted once guestd stops: a check that runs is cancelled, and nothing is mounted after it. */
   readonly cancel: AbortSignal

@@ -22,7 +22,7 @@ const HAVE_DEVICES = ['devtmpfs', 'tmpfs']
 
 /**
  * Processes that use the device itself, or the file system on it, by its `MAJOR:MINOR`: at most 8,
- * one entry a process. The caller is not among them. It asks no file system, so one that does not answer, as of a
+ * one entry a process. The caller is not among them. It asks no file system, so a file system that does not answer, as of a
  * FUSE or NFS, cannot hold it. After 5 s it gives what it has found.
  *
  * @param onUnseen called for each process that the search did not come to by then

@@ -1,4 +1,4 @@
-/** Node's inspector: whoever reaches it runs code as guestd's own user. */
+/** Node's inspector: every process that reaches it runs code as guestd's own user. */
 
 const OPTION = '--disable-sigusr1'
 

@@ -50,7 +50,7 @@ export function newProcessTable(): ProcessTable | null {
 }
 
 /**
- * Whether no process had this group or session in two tables, both taken later than `after`: one that forks and exits
+ * Whether no process had this group or session in two tables, both taken later than `after`: a process that forks and exits
  * while the first is read can be missed in it, and its child too.
  */
 export function isGroupGone(id: number, after: number): boolean {

@@ -79,7 +79,7 @@ t.test('20 MB are written before the reading begins', async t => {
   t.ok(stdout.equals(LARGE))
 })
 
-t.test('output that nobody reads ends a write with an error, not a wait', async t => {
+t.test('output that is not read ends a write with an error, not a wait', async t => {
   const made = { closed: false }
   async function* endless(): AsyncGenerator<Frame> {
     try {

@@ -195,10 +195,10 @@ t.test('guestctl says how to read on when more output may follow', async t => {
 
   const script = 'sleep 60 > /dev/null 2>&1 &'
   t.match(await run('--id', 'shut', '--', script), { code: 0, err: '' })
-  const verbose = ['run', '--verbose', '--id', 'told', '--', script]
-  const told = await guestctl(verbose, { connect })
-  t.equal(told.err, `guestctl: 1 of its processes live on: ${ends('told')}\n`)
-  for (const id of ['shut', 'told']) await guestctl(['kill', id], { connect })
+  const verbose = ['run', '--verbose', '--id', 'noted', '--', script]
+  const noted = await guestctl(verbose, { connect })
+  t.equal(noted.err, `guestctl: 1 of its processes live on: ${ends('noted')}\n`)
+  for (const id of ['shut', 'noted']) await guestctl(['kill', id], { connect })
 })
 
 t.test('a command is killed with its guestctl where that was asked for', async () => {

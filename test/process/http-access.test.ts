@@ -75,7 +75,7 @@ t.test('with a token every listener asks for it, but for /healthz', async t => {
       t.same([answer.status, answer.code], [401, 'unauthorized'], JSON.stringify(headers))
       t.equal(answer.headers['www-authenticate'], 'Bearer realm="guestd"')
     }
-    t.equal((await ask(where, {}, '/v1/nope')).status, 401, 'no route is told')
+    t.equal((await ask(where, {}, '/v1/nope')).status, 401, 'no route is shown')
     t.equal((await ask(where, {}, '/readyz')).status, 401)
     t.equal((await ask(where, {}, '/healthz')).status, 200)
     t.equal((await ask(where, bearer(TOKEN))).status, 200)

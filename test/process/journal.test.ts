@@ -131,7 +131,7 @@ t.test('one of a later version is set aside and reported', async t => {
   t.equal((await run(guestd, { command: 'echo fine' })).stdout, 'fine\n')
 })
 
-t.test('one that cannot be read is reported, and guestd serves', async t => {
+t.test('a journal that cannot be read is reported, and guestd serves', async t => {
   const guestd = await crashed(t)
   rmSync(fileOf(guestd))
   mkdirSync(join(fileOf(guestd), 'below'), { recursive: true })

@@ -66,7 +66,7 @@ t.test('no other function guesses what a wrong number means', t => {
   t.end()
 })
 
-t.test('a name with a NUL in it is nobody', t => {
+t.test('a name with a NUL in it is no user', t => {
   t.not(native.findUser('root'), null)
   for (const name of ['root\0', 'root\0x', 'r'.repeat(300), ''])
     t.equal(native.findUser(name), null)

@@ -59,7 +59,7 @@ t.test('a renewal outlives a restart of guestd', async t => {
   t.equal((await infoOf(guestd)).idleMs, HOUR_MS)
 })
 
-t.test('a command that runs keeps its environment, one that starts later has the new', async t => {
+t.test('a running command keeps its environment, a later one has the new', async t => {
   const guestd = await startGuestd(t)
   await put(guestd, { id: 's', env: { TOKEN: 'old' } })
   const body = { id: 'a', command: 'read; echo $TOKEN', stdin: 'open', detach: true }

@@ -59,7 +59,7 @@ t.test('a writer that gives up while it waits writes nothing and closes nothing'
   first.socket.destroy()
 })
 
-t.test('a silent writer loses its turn to the one that names the next offset', async t => {
+t.test('a silent writer loses its turn to the writer that names the next offset', async t => {
   const command = await start('silent')
   const silent = await begin('silent', '', 'abc')
   await until(async () => (await command.stdout()) === 'abc')

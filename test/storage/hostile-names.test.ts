@@ -11,6 +11,8 @@ import { makeScratch } from '../helpers/scratch.ts'
 import { attach, makeImage, makeMountPoint } from '../helpers/volume.ts'
 import { session, usageOf } from './support.ts'
 
+const UNPRIVILEGED = 'nobody'
+
 const MIB = 1024 * 1024
 /** guestd looks at its status every 2 s. */
 const STATUS_MS = 2_500
@@ -35,7 +37,7 @@ t.test('whatever gets the name lost+found, guestd goes on and its usage is exact
   const workspace = attach(t, makeImage(t, EXACT))
   const address = join(makeScratch(t), 'notify')
   await openNotifySocket(t, address)
-  const config = { workspace, workspaceMount: makeMountPoint(t), user: 'nobody' }
+  const config = { workspace, workspaceMount: makeMountPoint(t), user: UNPRIVILEGED }
   const guestd = await startGuestd(t, { config, env: { NOTIFY_SOCKET: address } })
   const { pid } = guestd
   const before = await bytesOf(guestd)
@@ -60,7 +62,7 @@ t.test('whatever gets the name lost+found, guestd goes on and its usage is exact
 
 t.test('a large file named lost+found counts like any other', async t => {
   const workspace = attach(t, makeImage(t, EXACT))
-  const config = { workspace, workspaceMount: makeMountPoint(t), user: 'nobody' }
+  const config = { workspace, workspaceMount: makeMountPoint(t), user: UNPRIVILEGED }
   const guestd = await startGuestd(t, { config })
   const [, capBytes] = await bytesOf(guestd)
   const command = 'mv lost+found .lf; head -c 8M /dev/zero > lost+found; sync -f .'
@@ -74,7 +76,7 @@ t.test('a large file named lost+found counts like any other', async t => {
 
 t.test('a FUSE over the workspace or in it that does not answer blocks no call', async t => {
   const at = makeMountPoint(t)
-  const config = { workspace: attach(t, makeImage(t, EXACT)), workspaceMount: at, user: 'nobody' }
+  const config = { workspace: attach(t, makeImage(t, EXACT)), workspaceMount: at, user: UNPRIVILEGED }
   const guestd = await startGuestd(t, { config })
   await runCommand(guestd, { command: 'mkdir in; head -c 1M /dev/zero > file; sync -f .' })
   const before = await bytesOf(guestd)

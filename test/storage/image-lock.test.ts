@@ -102,7 +102,7 @@ t.test('no machine gets its lock before the stop, also not after a crash of gues
   t.equal((await hold(t, LOCK, image)).said, 'held', 'after the stop it is free')
 })
 
-t.test('a loop device that somebody else made is named, and stays', async t => {
+t.test('a loop device that guestd did not make is named, and stays', async t => {
   const image = makeImage(t)
   const device = run('losetup', '--find', '--show', image).trim()
   t.teardown(() => run('losetup', '--detach', device))

@@ -1,4 +1,4 @@
-/** Whose a volume is stays known, or nobody gets it: marks that are lost, and file systems that grow over theirs. */
+/** Whose a volume is stays known, or no session gets it: marks that are lost, and file systems that grow over theirs. */
 import {
   closeSync,
   openSync,
@@ -105,8 +105,8 @@ t.test('adopt takes no volume that has an owner, or is none', async t => {
   const owned = await guestctl(['volume', 'adopt', image, '--session', 's-2'])
   t.same([owned.code, /belongs to the session s-1/.test(owned.err)], [125, true])
   t.ok(readFileSync(image).equals(before))
-  const nobody = await guestctl(['volume', 'adopt', image])
-  t.match(nobody.err, 'say whose it is: --session ID')
+  const unnamed = await guestctl(['volume', 'adopt', image])
+  t.match(unnamed.err, 'say whose it is: --session ID')
   truncateSync(image, 8 * 1024 * 1024)
   const cut = await guestctl(['volume', 'adopt', image, '--session', 's-2'])
   t.same([cut.code, /has been cut off/.test(cut.err)], [125, true])

@@ -96,7 +96,7 @@ t.test('a missing interpreter is named, and a line that ends with CRLF too', t =
   t.end()
 })
 
-t.test('out of memory: the limit of the command and the machine are told apart', t => {
+t.test('out of memory: the limit of the command and the machine differ', t => {
   const words = (oomScope: 'command' | 'machine' | null) =>
     explainEnd(facts({ cause: 'oom', signal: 'SIGKILL', oomScope }), {})
   t.equal(

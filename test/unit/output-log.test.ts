@@ -116,5 +116,5 @@ t.test('commands that are over give up what their starters have not read, as the
     budget.enforce(over)
     t.ok(budget.heldBytes <= 40 * KIB, `${budget.heldBytes}`)
   }
-  t.equal(lives.log.begin, 0, 'one that lives keeps it')
+  t.equal(lives.log.begin, 0, 'a log that lives keeps it')
 })

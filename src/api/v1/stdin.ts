@@ -22,7 +22,7 @@ export function serveStdin(app: App, { commands }: ApiOptions): void {
       schema: {
         summary: 'Write to the standard input of a command',
         description:
-          'The body is raw bytes of any length, taken as fast as the command reads them. Writers take turns; one that sends nothing for stdinSilenceMs loses its turn to one that names the next offset.',
+          'The body is raw bytes of any length, taken as fast as the command reads them. Writers take turns; a writer that sends nothing for stdinSilenceMs loses its turn to a writer that names the next offset.',
         consumes: { 'application/octet-stream': 'The bytes to write; any media type is accepted' },
         params: CommandParams,
         querystring: StdinQuery,

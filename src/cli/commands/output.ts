@@ -17,7 +17,7 @@ export const output: CliCommand = {
     { name: 'json', help: 'Print the frames, one JSON object a line' },
   ],
   details: `Its stdout and stderr go to guestctl's own. Reading does not hold the command up: what is no
-longer held is told on stderr. A lost connection re-attaches by itself. With --follow it ends with the exit code
+longer held is reported on stderr. A lost connection re-attaches by itself. With --follow it ends with the exit code
 of the command, as run does.`,
   run: async (args, context) => {
     const id = oneId(args)

@@ -40,7 +40,7 @@ export const volume: CliCommand = {
   ],
   details: `It needs no guest and no root. create makes an image file whose ext4 gives users exactly the
 size, to the byte, with a place for guestd's mark after it. sweep DELETES the volumes that nobody has
-used for the time of --idle; one that was never used, or is no volume, stays. adopt gives a volume whose
+used for the time of --idle; a file that was never used, or is no volume, stays. adopt gives a volume whose
 mark cannot be read to the session of --session; its files stay.
 
 A volume that is in use is left alone: inspect and check are refused, with who has it; list tells it.

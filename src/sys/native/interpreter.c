@@ -102,7 +102,7 @@ static bool read_name(int file, char *name) {
   return of_script(head, (size_t)length, name) || of_elf(file, head, (size_t)length, name);
 }
 
-/* Follows interpreters that are there; true where `name` is one that is not. */
+/* Follows interpreters that are there; true where `name` is not there. */
 static bool follow(int folder, int file, char *name) {
   for (int depth = 0; file >= 0 && depth < MAX_DEPTH; depth++) {
     struct stat facts;

@@ -31,7 +31,7 @@ struct launch {
   struct gd_child_plan plan;
   struct gd_child_state state;
   double start_ticks;   /* of a child that runs: proc_stat.h; 0 where it is not known */
-  char *interpreter;    /* the missing one that made exec fail, or NULL */
+  char *interpreter;    /* missing, so that exec failed; or NULL */
   char *cgroup_path;    /* NULL without cgroups */
   char **cgroup_writes; /* of an even length: name, value, name, value, …, NULL: limits, written before the birth */
   pthread_mutex_t lock; /* guards abandoned and reaped */

@@ -79,7 +79,7 @@ static napi_value notify_send(napi_env env, napi_callback_info info) {
   int socket = -1;
   if (napi_get_value_string_utf8(env, argv[2], message, sizeof message, &length) != napi_ok)
     return result_of(env, EINVAL);
-  /* One that was cut off may fill the buffer. */
+  /* A text that was cut off may fill the buffer. */
   if (length >= sizeof message - 1) return result_of(env, EMSGSIZE);
   if (!gd_fd(env, argv[0], &socket) || !to_fds(env, argv[3], fds, &count)) return NULL;
   struct iovec part = {.iov_base = message, .iov_len = length};

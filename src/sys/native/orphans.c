@@ -5,7 +5,7 @@
  * Each of them would stay a zombie, and hold a pid, until guestd ends.
  *
  * A timer looks for them, not SIGCHLD: a command that makes thousands of children a second wakes the loop no more
- * often than one that makes none.
+ * often than a command that makes none.
  */
 #define _GNU_SOURCE
 #include "children.h"
@@ -16,7 +16,7 @@
 #include <sys/wait.h>
 #include <uv.h>
 
-/* How often it is looked for zombies, in milliseconds. */
+/* Interval of the search for zombies, in milliseconds. */
 #define IDLE_MS 1000
 
 /* Pause between two batches, and the first pause before a zombie that has an owner is looked at again. */
@@ -53,7 +53,7 @@ static bool has_owner(uv_loop_t *loop, pid_t pid) {
   return gd_is_launching(pid) || gd_is_watched(pid) || is_spawned(loop, pid);
 }
 
-/* The first child that has exited and is not reaped yet, or 0. __WALL: also one that sends no SIGCHLD. */
+/* The first child that has exited and is not reaped yet, or 0. __WALL: also a child that sends no SIGCHLD. */
 static pid_t find_zombie(void) {
   siginfo_t info = {0};
   while (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT | __WALL) != 0)

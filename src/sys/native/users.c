@@ -64,7 +64,7 @@ static int look_up(napi_env env, napi_value wanted, struct passwd *entry, char *
     if (!gd_integer(env, wanted, "uid", 0, GD_MAX_ID, &uid)) return EINVAL;
     return getpwuid_r((uid_t)uid, entry, buffer, ENTRY_BYTES, found);
   }
-  /* One that is cut off, or has a NUL in it, would be the name of another user. */
+  /* A name that is cut off, or has a NUL in it, would be the name of another user. */
   if (napi_get_value_string_utf8(env, wanted, name, sizeof name, &length) != napi_ok) return 0;
   if (length > LOGIN_NAME_MAX - 1 || strlen(name) != length) return 0;
   return getpwnam_r(name, entry, buffer, ENTRY_BYTES, found);

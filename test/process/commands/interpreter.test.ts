@@ -49,7 +49,7 @@ t.test('a missing interpreter is named, and is no missing program', async t => {
   t.equal(ran.exit.interpreter, null)
 })
 
-t.test('files that are no programs harm nobody', async t => {
+t.test('files that are no programs do no harm', async t => {
   const { stdout } = await run(guestd, { command: 'mkfifo -m 755 pipe; echo made' })
   t.equal(stdout, 'made\n')
   const head = readFileSync('/bin/true').subarray(0, 64)

@@ -1,4 +1,4 @@
-/** The memory of guestd while commands write without end, and nobody reads. */
+/** The memory of guestd while commands write without end, and no client reads. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { type Guestd, startGuestd } from '../../helpers/guestd.ts'

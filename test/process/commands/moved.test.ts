@@ -38,7 +38,7 @@ t.test('a kill ends the first process where it has left its cgroup', async t => 
   t.match((await stream.rest()).at(-2), { type: 'exit', cause: 'killed', signal: 'SIGKILL' })
 })
 
-t.test('the time limit of one that has left its cgroup is kept', async t => {
+t.test('the time limit of a process that has left its cgroup is kept', async t => {
   const { env, living } = mark(t)
   const polite = `trap "exit 9" TERM; ${MOVE('$$')}; while :; do read -t 0.1 < <(:); done`
   const asked = await run(guestd, { command: polite, env, timeoutMs: 500 })

@@ -9,7 +9,7 @@ const CHILDREN_FOR_PARENT = (count: number) => [
   ...['perl', '-e'],
   `for (1..${count}) { syscall(56, 0x8000 | 17, 0, 0, 0, 0) == 0 and syscall(231, 3) } print "made\\n"`,
 ]
-/** As PID 1 of a namespace: whoever loses its parent becomes a child of guestd. */
+/** As PID 1 of a namespace: a process that loses its parent becomes a child of guestd. */
 const AS_REAPER = ['perl', '-e', 'syscall(157, 36, 1, 0, 0, 0) == 0 or die; exec @ARGV', '--']
 
 const zombiesOf = (pid: number) => childrenOf(pid).filter(child => stateOf(child) === 'Z')

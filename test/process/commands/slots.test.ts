@@ -1,4 +1,4 @@
-/** A command that guestd has ended frees its place among `maxCommands`, whoever holds its pipes. */
+/** A command that guestd has ended frees its place among `maxCommands`, also while another process holds its pipes. */
 import { closeSync, openSync } from 'node:fs'
 import t from 'tap'
 import { openRun } from '../../helpers/frame-stream.ts'
@@ -29,7 +29,7 @@ t.test('a killed command whose starter stalls takes no place', async t => {
   stream.cut()
 })
 
-t.test('nor does one that its timeout ended', async t => {
+t.test('nor does a command that its timeout ended', async t => {
   const guestd = await startGuestd(t, ONE)
   const stream = await openRun(guestd, { id: 'late', command: 'yes', timeoutMs: 300 })
   await until(async () => (await inspect(guestd, 'late')).state === 'ended')

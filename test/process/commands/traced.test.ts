@@ -7,7 +7,7 @@ import { cpuMsOf, inspect, mark, remove, startForOther } from './support.ts'
 
 /** ptrace(PTRACE_SEIZE) of PID, and never a wait. */
 const seize = (pid: string) => `syscall(101, 0x4206, ${pid}, 0, 0) == 0 or die "ptrace: $!"`
-/** The first process ends as told, traced by its own child, which lives on. */
+/** The first process ends as asked, traced by its own child, which lives on. */
 const TRACED_LEADER = (end: string) => [
   ...['perl', '-e'],
   `$| = 1; pipe(R, W); my $leader = $$;
@@ -38,7 +38,7 @@ t.test('a first process that its tracer does not wait for ends with its own stat
   await until(() => zombies().length === 0)
 })
 
-t.test('so does one that a signal ends', async t => {
+t.test('so does a process that a signal ends', async t => {
   const { env, living } = mark(t)
   const { exit } = await run(guestd, {
     argv: TRACED_LEADER('kill "KILL", $$'),

@@ -8,7 +8,7 @@ const VALID = `00-${TRACE_ID}-${PARENT_ID}-01`
 const traceparents: readonly [title: string, header: unknown, wanted: string | null][] = [
   ['a valid one', VALID, VALID],
   ['no header', undefined, null],
-  ['one that was sent twice', `${VALID}, ${VALID}`, null],
+  ['a header that was sent twice', `${VALID}, ${VALID}`, null],
   ['a list', [VALID], null],
   ['capital letters', VALID.toUpperCase(), null],
   ['no trace id', `00-${'0'.repeat(32)}-${PARENT_ID}-01`, null],

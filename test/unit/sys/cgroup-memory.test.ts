@@ -15,7 +15,7 @@ function cgroup(events: Readonly<Record<string, number>>): string {
   return path
 }
 
-t.test('the limit of a command and the memory of the machine are told apart', t => {
+t.test('the limit of a command and the memory of the machine differ', t => {
   t.equal(oomScope(cgroup({ max: 90, oom: 1, oom_kill: 3, oom_group_kill: 1 })), 'command')
   t.equal(oomScope(cgroup({ oom_kill: 1 })), 'machine')
   t.equal(oomScope(cgroup({ max: 90 })), null, 'a limit that was reached has ended nothing')

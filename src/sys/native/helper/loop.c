@@ -3,7 +3,7 @@
  * lock of the file (see `lock`) for as long as it lives: it belongs to the open file description that the kernel
  * keeps for it. EAGAIN: another has the lock, and no device was made.
  * loops FILE: prints the loop devices of a file, found by its device and inode, one a line: "guestd /dev/loop3"
- * for one that `attach` made, "ending /dev/loop3" once that is detached and still open somewhere, "other /dev/loop4"
+ * for a device that `attach` made, "ending /dev/loop3" once that is detached and still open somewhere, "other /dev/loop4"
  * for the rest.
  * detach DEVICE: takes the loop device apart.
  */
@@ -59,7 +59,7 @@ static int print_loop(const char *name, const struct stat *file) {
   char path[32];
   snprintf(path, sizeof path, "/dev/%.16s", name);
   int loop = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-  /* One that nobody set up, or that has gone. */
+  /* It is not set up, or has gone. */
   if (loop < 0) return 0;
   int is_it = ioctl(loop, LOOP_GET_STATUS64, &info) == 0 && info.lo_device == file->st_dev &&
               info.lo_inode == file->st_ino;

@@ -1,6 +1,6 @@
 /*
  * own TARGET: how many bytes the folder lost+found that mke2fs made takes, wherever it is by now and whatever its
- * name: it is found by its inode, the first one that is not reserved. 0: it is gone, or cannot be found.
+ * name: it is found by its inode, the first that is not reserved. 0: it is gone, or cannot be found.
  */
 #define _GNU_SOURCE
 #include "helper.h"

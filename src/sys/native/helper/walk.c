@@ -95,7 +95,7 @@ static int add_name(struct folder *folder, const char *name) {
   return 0;
 }
 
-/* FUSE tells others than its owner, root too, nothing of what is mounted but that it is. */
+/* FUSE hides what is mounted, but not that it is, from all users but its owner, root too. */
 static int is_hidden_mount(const struct walk *walk, int fd, const char *name) {
   struct statx facts;
   return statx(fd, name, LOOK, 0, &facts) == 0 &&
@@ -132,7 +132,7 @@ static int read_folder(struct walk *walk, struct folder *folder) {
     errno = 0;
     struct dirent *entry = readdir(entries);
     if (entry == NULL) {
-      /* One that was removed is told as missing. */
+      /* A removed folder reads as missing. */
       if (errno != 0 && errno != ENOENT) walk->unread++;
       break;
     }
