@@ -76,7 +76,11 @@ t.test('a large file named lost+found counts like any other', async t => {
 
 t.test('a FUSE over the workspace or in it that does not answer blocks no call', async t => {
   const at = makeMountPoint(t)
-  const config = { workspace: attach(t, makeImage(t, EXACT)), workspaceMount: at, user: UNPRIVILEGED }
+  const config = {
+    workspace: attach(t, makeImage(t, EXACT)),
+    workspaceMount: at,
+    user: UNPRIVILEGED,
+  }
   const guestd = await startGuestd(t, { config })
   await runCommand(guestd, { command: 'mkdir in; head -c 1M /dev/zero > file; sync -f .' })
   const before = await bytesOf(guestd)
