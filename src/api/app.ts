@@ -8,6 +8,7 @@ import type { ApiOptions, App } from './context.ts'
 import { problemOf, sendProblem } from './errors.ts'
 import { acceptJsonOnly, MAX_JSON_BYTES } from './json-body.ts'
 import { lingerOnUnreadBodies } from './linger.ts'
+import { createMemoryBudget } from './memory-budget.ts'
 import { serveHealth } from './ops/health.ts'
 import { serveOpenApi } from './ops/openapi.ts'
 import { createRouteList } from './routes.ts'
@@ -84,9 +85,11 @@ export function createApp(options: ApiOptions, access: Access): App {
   serveSession(app, options)
   serveSessionEnd(app, options)
   serveEvents(app, options)
-  serveRun(app, options)
+  // Beside the memory of the logs: at most half as much.
+  const replies = { ...options, summaries: createMemoryBudget(options.outputBytes / 2) }
+  serveRun(app, replies)
   serveCommandQueries(app, options)
-  serveOutput(app, options)
+  serveOutput(app, replies)
   serveSignals(app, options)
   serveStdin(app, options)
   return app

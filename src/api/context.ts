@@ -29,6 +29,8 @@ export interface ApiOptions {
     Config,
     'bodyTimeoutMs' | 'headersTimeoutMs' | 'keepaliveMs' | 'maxConnections' | 'tcpHosts' | 'token'
   >
+  /** Memory that the output of all commands takes, in bytes. */
+  readonly outputBytes: number
   readonly log: Log
   /** Version of guestd. */
   readonly version: string

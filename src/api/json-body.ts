@@ -5,9 +5,9 @@ import type { IncomingMessage } from 'node:http'
 import type { FastifyRequest } from 'fastify'
 import { GuestdError } from '../errors.ts'
 import { messageOf } from '../util/message-of.ts'
-import { type BodyBudget, createBodyBudget } from './body-budget.ts'
 import type { App } from './context.ts'
 import { checkJsonBounds } from './json-bounds.ts'
+import { createMemoryBudget, type MemoryBudget } from './memory-budget.ts'
 
 /**
  * Longest JSON body, in bytes: a script of 1 MiB in which each byte is written as `\u00XX`, with
@@ -16,11 +16,17 @@ import { checkJsonBounds } from './json-bounds.ts'
 export const MAX_JSON_BYTES = 8 * 1024 * 1024
 
 /**
+ * Most bytes that unfinished bodies hold together, over all listeners, beside their free parts: `maxConnections` bounds
+ * how often those are taken.
+ */
+const MAX_UNFINISHED_BYTES = 16 * 1024 * 1024
+
+/**
  * Accepts `application/json` and refuses any other media type. A route without a body schema also
  * accepts an empty body of any media type: many clients send a content type with every request.
  */
 export function acceptJsonOnly(app: App, timeoutMs: number): void {
-  const budget = createBodyBudget()
+  const budget = createMemoryBudget(MAX_UNFINISHED_BYTES)
   app.removeAllContentTypeParsers()
   app.addContentTypeParser(
     'application/json',
@@ -47,7 +53,7 @@ function isBodiless({ headers }: FastifyRequest): boolean {
 
 export interface ReadBodyOptions {
   readonly timeoutMs: number
-  readonly budget: BodyBudget
+  readonly budget: MemoryBudget
 }
 
 /**

@@ -5,8 +5,14 @@ import type { Command, FrameReader } from '../commands/types.ts'
 import { GuestdError } from '../errors.ts'
 import type { MediaType } from '../protocol/negotiate.ts'
 import type { ApiOptions } from './context.ts'
+import type { MemoryBudget } from './memory-budget.ts'
 import { streamFrames } from './stream.ts'
 import { sendSummary } from './summarize.ts'
+
+export interface ReplyOptions extends Pick<ApiOptions, 'config' | 'log'> {
+  /** Memory of the output in all replies of `application/json`. */
+  readonly summaries: MemoryBudget
+}
 
 export interface FrameReply {
   readonly reply: FastifyReply
@@ -19,7 +25,7 @@ export interface FrameReply {
 
 export async function replyWithFrames(
   { reply, command, reader, mediaType, outputLimitBytes }: FrameReply,
-  { config, log }: Pick<ApiOptions, 'config' | 'log'>,
+  { config, log, summaries }: ReplyOptions,
 ): Promise<FastifyReply> {
   const shared = {
     response: reply.raw,
@@ -30,7 +36,8 @@ export async function replyWithFrames(
       log.error({ err: error, command: command.id }, 'a stream of frames failed'),
   }
   reply.hijack()
-  if (mediaType === 'application/json') sendSummary({ ...shared, limitBytes: outputLimitBytes })
+  if (mediaType === 'application/json')
+    sendSummary({ ...shared, limitBytes: outputLimitBytes, share: summaries.open() })
   else streamFrames({ ...shared, mediaType })
   return reply
 }

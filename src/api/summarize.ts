@@ -4,6 +4,7 @@ import type { ServerResponse } from 'node:http'
 import type { FrameReader } from '../commands/types.ts'
 import { createSummary } from '../protocol/summary.ts'
 import { createKeepalive, NO_PROXY_BUFFER } from './keepalive.ts'
+import type { MemoryShare } from './memory-budget.ts'
 
 /** Bytes of output taken in at a time. */
 const READ_BYTES = 256 * 1024
@@ -14,6 +15,8 @@ export interface SummaryOptions {
   readonly headers: Readonly<Record<string, string>>
   /** Bytes kept of each stream; undefined: 1 MiB. */
   readonly limitBytes: number | undefined
+  /** Of the memory that all such replies share. */
+  readonly share: MemoryShare
   /** How long the reply may be silent before white space is sent, in milliseconds. */
   readonly keepaliveMs: number
   /** guestd itself failed: the reply is cut, as its status is sent already. */
@@ -25,12 +28,15 @@ export interface SummaryOptions {
  * connection alive: clients such as undici give up after 300 s without a byte.
  */
 export function sendSummary(options: SummaryOptions): void {
-  const { response, reader, headers, limitBytes, keepaliveMs, onError } = options
-  const summary = createSummary(limitBytes)
+  const { response, reader, headers, limitBytes, share, keepaliveMs, onError } = options
+  const summary = createSummary(limitBytes, share.hold)
+  /** Set once the reader is done. */
+  let pieces: Iterator<Uint8Array> | null = null
   const keepalive = createKeepalive(response, keepaliveMs, () => response.write(' '))
   const close = () => {
     keepalive.stop()
     reader.close()
+    share.release()
   }
   const pull = () => {
     if (response.destroyed || response.writableEnded) return
@@ -38,7 +44,11 @@ export function sendSummary(options: SummaryOptions): void {
       for (let frame = reader.read(READ_BYTES); frame !== null; frame = reader.read(READ_BYTES)) {
         summary.add(frame)
       }
-      if (reader.done) response.end(JSON.stringify(summary.finish()))
+      if (!reader.done) return
+      // White space inside a text would be part of it.
+      keepalive.stop()
+      pieces ??= summary.encode()
+      sendPieces(response, pieces)
     } catch (error) {
       onError(error)
       response.destroy()
@@ -59,5 +69,25 @@ export function sendSummary(options: SummaryOptions): void {
   })
   response.flushHeaders()
   reader.onReadable = pull
+  response.on('drain', pull)
   pull()
+}
+
+/** As many as the response takes, in one piece to the socket; after the last one the reply ends. */
+function sendPieces(response: ServerResponse, pieces: Iterator<Uint8Array>): void {
+  const { socket } = response
+  let isDone = false
+  socket?.cork()
+  response.cork()
+  try {
+    while (!isDone && !response.writableNeedDrain) {
+      const { done, value } = pieces.next()
+      isDone = done === true
+      if (value !== undefined) response.write(value)
+    }
+  } finally {
+    response.uncork()
+    if (isDone) response.end()
+    socket?.uncork()
+  }
 }

@@ -302,6 +302,7 @@ async function openDaemon(opening: Opening): Promise<Daemon> {
     health,
     refusal,
     config,
+    outputBytes: output.totalBytes,
     log,
     version,
   })

@@ -54,6 +54,7 @@ export async function startMisconfigured(
     health: { ready: () => ({ ready: false, reasons }) },
     refusal,
     config,
+    outputBytes: config.output.totalBytes,
     log,
     version,
   })

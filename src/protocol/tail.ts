@@ -1,7 +1,9 @@
 /** The last bytes of a stream, in memory that never exceeds them. */
 
+import { asBuffer } from './bytes.ts'
+
 /** First size of the memory, in bytes: most commands say little. */
-const FIRST_BYTES = 4 * 1024
+export const FIRST_BYTES = 4 * 1024
 
 export interface Tail {
   /** Bytes dropped at the beginning. */
@@ -10,10 +12,20 @@ export interface Tail {
   push(bytes: Uint8Array): void
   /** The bytes held, in order: a copy. */
   bytes(): Buffer
+  /** The bytes held, in order. The tail holds none of them any more. */
+  take(): Buffer
 }
 
-/** @param maxBytes most bytes held; older ones are dropped */
-export function createTail(maxBytes: number): Tail {
+/**
+ * @param maxBytes most bytes held; older ones are dropped
+ * @param mayHold asked before so many bytes are held; after a refusal the tail holds fewer from then on, at least
+ * {@link FIRST_BYTES}
+ */
+export function createTail(
+  maxBytes: number,
+  mayHold: (bytes: number) => boolean = () => true,
+): Tail {
+  let mostBytes = maxBytes
   let ring = new Uint8Array(0)
   let length = 0
   /** Where the next byte goes. */
@@ -27,9 +39,17 @@ export function createTail(maxBytes: number): Tail {
 
   /** Only a ring that is not full grows, so that its bytes still begin at 0. */
   function reserve(wanted: number): void {
-    if (wanted <= ring.length || ring.length === maxBytes) return
+    if (wanted <= ring.length || ring.length === mostBytes) return
     const held = inOrder()
-    ring = new Uint8Array(Math.min(maxBytes, Math.max(FIRST_BYTES, wanted, ring.length * 2)))
+    const least = Math.min(mostBytes, FIRST_BYTES)
+    const smallest = Math.max(least, ring.length)
+    let size = Math.min(mostBytes, Math.max(least, wanted, ring.length * 2))
+    while (size > smallest && !mayHold(size)) {
+      size = Math.max(smallest, Math.floor(size / 2))
+      mostBytes = size
+    }
+    if (size === ring.length) return
+    ring = new Uint8Array(size)
     ring.set(held)
     writeAt = held.length
   }
@@ -39,10 +59,10 @@ export function createTail(maxBytes: number): Tail {
       return droppedBytes
     },
     push(bytes) {
-      const kept = bytes.length > maxBytes ? bytes.subarray(bytes.length - maxBytes) : bytes
-      droppedBytes += Math.max(0, length + bytes.length - maxBytes)
+      reserve(Math.min(mostBytes, length + bytes.length))
+      const kept = bytes.subarray(Math.max(0, bytes.length - mostBytes))
+      droppedBytes += Math.max(0, length + bytes.length - mostBytes)
       if (kept.length === 0) return
-      reserve(Math.min(maxBytes, length + kept.length))
       const untilWrap = kept.subarray(0, ring.length - writeAt)
       ring.set(untilWrap, writeAt)
       ring.set(kept.subarray(untilWrap.length), 0)
@@ -50,5 +70,13 @@ export function createTail(maxBytes: number): Tail {
       length = Math.min(ring.length, length + kept.length)
     },
     bytes: inOrder,
+    take() {
+      const isWrapped = length === ring.length && writeAt > 0
+      const bytes = isWrapped ? inOrder() : asBuffer(ring.subarray(0, length))
+      ring = new Uint8Array(0)
+      length = 0
+      writeAt = 0
+      return bytes
+    },
   }
 }

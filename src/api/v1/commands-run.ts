@@ -4,10 +4,10 @@ import { negotiate } from '../../protocol/negotiate.ts'
 import { checkRunRequest, RunAccepted, RunQuery, RunRequest } from '../../protocol/schemas.ts'
 import { parseTrace } from '../../protocol/trace-context.ts'
 import type { ApiOptions, App } from '../context.ts'
-import { checkOutputLimit, replyWithFrames } from '../reply-frames.ts'
+import { checkOutputLimit, type ReplyOptions, replyWithFrames } from '../reply-frames.ts'
 import { framesReply, problems } from './schemas.ts'
 
-export function serveRun(app: App, options: ApiOptions): void {
+export function serveRun(app: App, options: ApiOptions & ReplyOptions): void {
   const { commands } = options
   app.route({
     method: 'POST',

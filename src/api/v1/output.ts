@@ -6,10 +6,10 @@ import { type EventPlace, parseEventId } from '../../protocol/event-id.ts'
 import { type MediaType, negotiate } from '../../protocol/negotiate.ts'
 import { CommandParams, OutputQuery } from '../../protocol/schemas.ts'
 import type { ApiOptions, App } from '../context.ts'
-import { checkOutputLimit, replyWithFrames } from '../reply-frames.ts'
+import { checkOutputLimit, type ReplyOptions, replyWithFrames } from '../reply-frames.ts'
 import { framesReply, Nothing, problems } from './schemas.ts'
 
-export function serveOutput(app: App, options: ApiOptions): void {
+export function serveOutput(app: App, options: ApiOptions & ReplyOptions): void {
   app.route({
     method: 'GET',
     url: '/v1/commands/:id/output',

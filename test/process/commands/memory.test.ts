@@ -49,3 +49,30 @@ t.test('guestd survives them in 256 MiB, with the settings as they come', async 
   }
   t.equal(await guestd.stop(), 0)
 })
+
+t.test(
+  'guestd survives many replies of one object in 256 MiB, and counts what they leave out',
+  async t => {
+    const guestd = await startGuestd(t, { wrap: limitMemory(t, 256 * MIB) })
+    const { pid } = guestd
+    const bytes = 3 * MIB
+    // Escaped in JSON, each of these bytes takes six.
+    const script = `head -c ${bytes} /dev/zero; head -c ${bytes} /dev/zero >&2; sleep 1`
+    const replies = await Promise.all(
+      Array.from({ length: 60 }, () =>
+        guestd.request('POST', '/v1/commands', {
+          headers: { accept: 'application/json' },
+          body: { argv: ['bash', '-c', script] },
+        }),
+      ),
+    )
+    for (const reply of replies) {
+      const { exitCode, stdout, stdoutCut, stderr, stderrCut } = reply.json()
+      t.equal(exitCode, 0)
+      t.equal(String(stdout).length + Number(stdoutCut), bytes)
+      t.equal(String(stderr).length + Number(stderrCut), bytes)
+    }
+    t.equal(guestd.pid, pid)
+    t.equal(await guestd.stop(), 0)
+  },
+)

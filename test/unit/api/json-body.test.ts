@@ -1,9 +1,9 @@
 import { IncomingMessage } from 'node:http'
 import { Socket } from 'node:net'
 import t from 'tap'
-import { createBodyBudget, FREE_BYTES } from '../../../src/api/body-budget.ts'
 import { MAX_JSON_BYTES, parseJson, readBody } from '../../../src/api/json-body.ts'
 import { MAX_JSON_DEPTH, MAX_JSON_MEMBERS } from '../../../src/api/json-bounds.ts'
+import { createMemoryBudget, FREE_BYTES } from '../../../src/api/memory-budget.ts'
 import { GuestdError } from '../../../src/errors.ts'
 import { thrownBy } from '../protocol/thrown-by.ts'
 
@@ -38,7 +38,7 @@ t.test('a body nests to a bound, and what is too large is refused before it is p
 })
 
 t.test('unfinished bodies share a budget, of which the beginning of each is free', async t => {
-  const budget = createBodyBudget(100)
+  const budget = createMemoryBudget(100)
   const first = budget.open()
   const second = budget.open()
   t.ok(first.hold(FREE_BYTES))
@@ -87,7 +87,7 @@ t.test('a body past the budget is refused, one past its own limit too', async t 
     [10, FREE_BYTES + 11, 'overloaded'],
     [2 * MAX_JSON_BYTES, MAX_JSON_BYTES + 1, 'too_large'],
   ] as const) {
-    const budget = createBodyBudget(limit)
+    const budget = createMemoryBudget(limit)
     const { body } = bodyOf()
     const read = readBody(body, { timeoutMs: 10_000, budget })
     body.push(Buffer.alloc(bytes))

@@ -4,7 +4,7 @@ import { Value } from 'typebox/value'
 import type { EndFrame, ExitFrame, Frame, StartFrame } from '../../../src/protocol/frames.ts'
 import { CommandSummary, SUMMARY_STREAM_BYTES } from '../../../src/protocol/schemas.ts'
 import { createSummary } from '../../../src/protocol/summary.ts'
-import { createTail } from '../../../src/protocol/tail.ts'
+import { createTail, FIRST_BYTES } from '../../../src/protocol/tail.ts'
 import { anyBytes, holds } from './sample-frames.ts'
 import { thrownBy } from './thrown-by.ts'
 
@@ -174,4 +174,62 @@ t.test('a tail holds the last bytes of any pushes', async t => {
     if (!large.bytes().equals(whole.subarray(-10_000))) t.fail(`turn ${turn}`)
   }
   t.equal(large.droppedBytes, whole.length - 10_000)
+})
+
+function encoded(frames: readonly Frame[], limit?: number): unknown {
+  const summary = createSummary(limit)
+  for (const frame of frames) summary.add(frame)
+  const pieces: Uint8Array[] = []
+  const made = summary.encode()
+  for (let next = made.next(); next.done !== true; next = made.next()) pieces.push(next.value)
+  return Buffer.concat(pieces).toString()
+}
+
+t.test('the JSON in pieces is that of the object', async t => {
+  const texts = [
+    '',
+    'a "quoted" \\ line\n\u0000\u001f\u007f\u2028',
+    'é€😀'.repeat(30_000),
+    Buffer.from([0xff, 0, 1]),
+    Buffer.alloc(100_001, 0xfe),
+  ]
+  for (const stdout of texts) {
+    for (const limit of [undefined, 0, 1, 7, 50_000]) {
+      const frames = [start, output('stdout', Buffer.from(stdout)), exit, end]
+      const summary = createSummary(limit)
+      for (const frame of frames) summary.add(frame)
+      t.equal(encoded(frames, limit), JSON.stringify(summary.finish()))
+    }
+  }
+  t.match(
+    thrownBy(() => createSummary().encode()),
+    { code: 'internal' },
+  )
+})
+
+t.test('where memory is refused, less is kept, and what is cut is counted', async t => {
+  let held = 0
+  const summary = createSummary(undefined, bytes => {
+    if (bytes > 100_000) return false
+    held = bytes
+    return true
+  })
+  summary.add(start)
+  for (let turn = 0; turn < 100; turn += 1) {
+    summary.add(output('stdout', Buffer.alloc(10_000, 'a')))
+    summary.add(output('stderr', Buffer.alloc(10_000, 'b')))
+  }
+  const { stdout = '', stderr = '', stdoutCut, stderrCut } = summary.finish()
+  t.ok(held > 50_000)
+  t.ok(stdout.length + stderr.length <= 100_000)
+  t.equal(stdout, 'a'.repeat(1_000_000 - Number(stdoutCut)))
+  t.equal(stderr, 'b'.repeat(1_000_000 - Number(stderrCut)))
+
+  const none = createSummary(undefined, () => false)
+  none.add(start)
+  none.add(output('stdout', Buffer.from('begin')))
+  none.add(output('stdout', Buffer.alloc(300_000, 'x')))
+  none.add(output('stdout', Buffer.from('end')))
+  t.equal(none.finish().stdout, `${'x'.repeat(FIRST_BYTES - 3)}end`)
+  t.equal(none.finish().stdoutCut, 300_008 - FIRST_BYTES)
 })
