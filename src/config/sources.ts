@@ -153,7 +153,9 @@ function collect(
 ): void {
   for (const [part, value] of Object.entries(branch)) {
     const name = `${prefix}${part}`
-    if (rows.some(row => row.name === name)) {
+    if (part.includes('.')) {
+      complain(name, `${name} (from ${path}) has a dot: write it as an object in the file`)
+    } else if (rows.some(row => row.name === name)) {
       found.set(name, { value, from: path })
     } else if (rows.some(row => row.name.startsWith(`${name}.`))) {
       if (isObject(value)) collect(value, `${name}.`, path, found, complain)

@@ -154,6 +154,11 @@ t.test('a bad value names the key, where it came from and what is allowed', asyn
       /"5" \(from \/c\)/,
     ],
     [{ argv: ['--config', '/c'], files: { '/c': { output: 5 } } }, 'output', /takes an object/],
+    [
+      { argv: ['--config', '/c'], files: { '/c': { 'limits.pids': 5, limits: { pids: 6 } } } },
+      'limits.pids',
+      /has a dot: write it as an object/,
+    ],
     [{ argv: ['--config', '/c'], files: { '/c': { listen: 'unix:/a' } } }, 'listen', /a list/],
     [
       { env: { GUESTD_OUTPUT_TOTAL_BYTES: '4096' } },
