@@ -1,8 +1,9 @@
 /** Opening what guestd listens on, and closing it. */
 import { once } from 'node:events'
-import { chmodSync, chownSync, lstatSync, unlinkSync } from 'node:fs'
+import { chmodSync, chownSync, existsSync, lstatSync, unlinkSync } from 'node:fs'
 import type { Server } from 'node:http'
 import { connect, type Socket } from 'node:net'
+import { dirname } from 'node:path'
 import type { ListenAddress } from '../config.ts'
 import {
   HOST_CID,
@@ -50,10 +51,9 @@ export async function openListener(
       await listen(server, () => listenHandle(server, listenVsock(address.port)))
       return address.uri
     case 'unix':
+      checkFolder(address.path)
       await removeStaleSocket(address.path)
-      await listen(server, () => listenPath(server, address.path))
-      // Not before: where the listener fails, what has this name is not ours.
-      setOwnerAndMode(address.path, file)
+      await listen(server, () => listenPath(server, address.path, file))
       return address.uri
     case 'tcp':
       await listen(server, () => server.listen(address.port, address.host))
@@ -80,18 +80,22 @@ function listenHandle(server: Server, handle: StreamHandle): void {
   server.listen(handle)
 }
 
-function listenPath(server: Server, path: string): void {
+function listenPath(server: Server, path: string, { mode, gid }: SocketFile): void {
   const before = process.umask(SOCKET_UMASK)
   try {
     server.listen(path)
   } finally {
     process.umask(before)
   }
-}
-
-function setOwnerAndMode(path: string, { mode, gid }: SocketFile): void {
   if (gid !== null) chownSync(path, KEEP_OWNER, gid)
   if (mode !== OWNER_ONLY) chmodSync(path, mode)
+}
+
+/** libuv reports EACCES where the folder is missing. */
+function checkFolder(path: string): void {
+  if (existsSync(dirname(path))) return
+  const code = 'ENOENT'
+  throw Object.assign(new Error(`listen ${code}: the folder of ${path} does not exist`), { code })
 }
 
 /** The socket file of a daemon that was killed is in the way; that of a living one is not ours. */
