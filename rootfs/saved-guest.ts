@@ -120,8 +120,8 @@ async function save(
   await execa('cp', ['--sparse=always', emptyVolume, volume])
   const files = { volume, qmpSocket: parts.folder.qmp, console: parts.consoleFile }
   const { exited } = await parts.startQemu(savableArgs(shape, files))
-  await until(async () => /"msg":"ready"/.test(await parts.readConsole()), {
-    what: 'guestd’s line "ready" on the console',
+  await until(async () => /"msg":"serving"/.test(await parts.readConsole()), {
+    what: 'guestd’s line "serving" on the console',
     limitMs: DEFAULT_BOOT_LIMIT_MS,
     pollMs: POLL_MS,
     exited,

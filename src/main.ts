@@ -70,7 +70,7 @@ async function start(config: Config): Promise<void> {
     const daemon = await startDaemon(config, log, version, notifier, asked)
     const { listening } = daemon
     if (!asked.aborted)
-      log.info({ component: 'lifecycle', version, listening, pid: process.pid }, 'ready')
+      log.info({ component: 'lifecycle', version, listening, pid: process.pid }, 'serving')
     return daemon
   })
 }

@@ -31,7 +31,7 @@ export function holdFolder(path: string, { taken, refused }: HoldEvents, log: Lo
 
   const refuse = (why: string) => {
     if (why !== reason) {
-      log.error({ path, reason: why }, 'the workspace is not ours')
+      log.error({ path, reason: why }, 'the workspace cannot be used')
       refused(why)
     }
     reason = why

@@ -13,7 +13,7 @@ const PROFILER = join(import.meta.dirname, 'profiler.ts')
 /** Far above any honest start. */
 const START_LIMIT_MS = 20_000
 const LOOK_MS = 5
-const READY = '"msg":"ready"'
+const READY = '"msg":"serving"'
 
 export interface DaemonOptions {
   /** Settings, as in a settings file. */

@@ -42,7 +42,7 @@ t.test('the package lives in a Debian without a network', async t => {
   await t.test('its guestd serves, and runs a command of its guestctl as agent', async t => {
     const script = `export GUESTCTL_CONNECT=unix:/run/api.sock
       guestd --listen $GUESTCTL_CONNECT --workspace /mnt/workspace >/run/log & daemon=$!
-      until grep --quiet '"msg":"ready"' /run/log; do
+      until grep --quiet '"msg":"serving"' /run/log; do
         kill -0 $daemon || exit 99
         sleep 0.05
       done

@@ -118,7 +118,7 @@ export async function startGuestd(t: Teardown, options: GuestdOptions = {}): Pro
       })
     }
     const deadline = Date.now() + START_LIMIT_MS
-    while (!log.slice(from).includes('"msg":"ready"')) {
+    while (!log.slice(from).includes('"msg":"serving"')) {
       if (started.exitCode !== null || started.signalCode !== null || Date.now() > deadline)
         throw new Error(`guestd did not start: ${log.slice(from)}`)
       await new Promise(resolve => setTimeout(resolve, 10))

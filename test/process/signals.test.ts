@@ -52,7 +52,7 @@ t.test('commands inherit no signal that guestd ignores, of either user', async t
 for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT', 'SIGPWR'] as const) {
   t.test(`${signal} starts the stop`, async t => {
     const guestd = spawnGuestd(t)
-    await until(() => guestd.output().includes('"msg":"ready"'))
+    await until(() => guestd.output().includes('"msg":"serving"'))
     guestd.child.kill(signal)
     t.same(await guestd.ended, { code: 0, signal: null })
     t.match(guestd.output(), /"msg":"the session is stopped"[\s\S]*"msg":"stopped"/)
@@ -64,7 +64,9 @@ t.test('SIGUSR1 never opens the inspector, at no moment of the start', async t =
     const guestd = spawnGuestd(t, { nodeArgs: null })
     await sleep(moment)
     guestd.child.kill('SIGUSR1')
-    await until(() => guestd.output().includes('"msg":"ready"') || guestd.child.signalCode !== null)
+    await until(
+      () => guestd.output().includes('"msg":"serving"') || guestd.child.signalCode !== null,
+    )
     guestd.child.kill('SIGUSR1')
     guestd.child.kill('SIGTERM')
     const { code, signal } = await guestd.ended
@@ -80,7 +82,9 @@ t.test('without the option of Node an inspector that was opened is closed', asyn
     const guestd = spawnGuestd(t, { nodeArgs: ['--inspect-port=0'] })
     await sleep(moment)
     guestd.child.kill('SIGUSR1')
-    await until(() => guestd.output().includes('"msg":"ready"') || guestd.child.signalCode !== null)
+    await until(
+      () => guestd.output().includes('"msg":"serving"') || guestd.child.signalCode !== null,
+    )
     const port = INSPECTOR.exec(guestd.output())?.[1]
     if (port !== undefined) {
       opened += 1

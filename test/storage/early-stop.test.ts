@@ -51,7 +51,7 @@ t.test('a stop cancels a check in order, and the next start checks again', async
     [],
     'it was never ready',
   )
-  t.notMatch(guestd.output(), /"msg":"ready"/)
+  t.notMatch(guestd.output(), /"msg":"serving"/)
 
   const second = openPlace(t, image, 0)
   const next = spawnGuestd(t, second.options)

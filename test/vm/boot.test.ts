@@ -35,7 +35,7 @@ async function clocks(client: GuestdClient) {
 async function readyTimes(client: GuestdClient): Promise<number[]> {
   const lines = (await asRoot(client, 'journalctl -u guestd -o cat --no-pager')).split('\n')
   return lines
-    .filter(line => line.includes('"msg":"ready"'))
+    .filter(line => line.includes('"msg":"serving"'))
     .map(line => Date.parse(JSON.parse(line).time))
 }
 

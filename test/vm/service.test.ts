@@ -136,7 +136,7 @@ t.test('what is ordered after guestd stops before it, and guestd before the mach
   await guest.pressPowerButton()
   await guest.exited
   const told = await guest.console()
-  const end = told.slice(told.lastIndexOf('"msg":"ready"'))
+  const end = told.slice(told.lastIndexOf('"msg":"serving"'))
   t.match(
     end,
     /the other is down[\s\S]*"msg":"stopping"[\s\S]*"command":"watching"[\s\S]*"msg":"stopped"[\s\S]*Power down/,
