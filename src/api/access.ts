@@ -32,7 +32,11 @@ export function createAccess({ token, tcpHosts }: Pick<Config, 'token' | 'tcpHos
       if (wanted === null || request.routeOptions.url === OPEN_ROUTE) return null
       const given = /^Bearer +([^ ]+) *$/i.exec(headers.authorization ?? '')?.[1] ?? ''
       if (timingSafeEqual(digest(given), wanted)) return null
-      return new GuestdError('unauthorized', 'Authorization: Bearer and the token are required')
+      const detail =
+        headers.authorization === undefined
+          ? 'the header "Authorization: Bearer TOKEN" is missing'
+          : 'the Authorization header does not have the token of this guestd'
+      return new GuestdError('unauthorized', detail)
     },
   }
 }

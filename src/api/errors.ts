@@ -11,7 +11,7 @@ const frameworkErrors: Readonly<Record<string, readonly [ErrorCode, string, stri
   FST_ERR_MAX_PARAM_LENGTH: ['invalid_request', 'a segment of the path is too long', 'url'],
   FST_ERR_CTP_INVALID_MEDIA_TYPE: [
     'unsupported_media_type',
-    'the body has to be application/json',
+    'the body has to be JSON: send Content-Type: application/json',
     'content-type',
   ],
 }

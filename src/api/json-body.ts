@@ -37,7 +37,7 @@ export function acceptJsonOnly(app: App, timeoutMs: number): void {
   )
   app.addContentTypeParser('*', async (request: FastifyRequest) => {
     if (hasBodySchema(request) || !isBodiless(request)) {
-      const detail = 'the body has to be application/json'
+      const detail = 'the body has to be JSON: send Content-Type: application/json'
       throw new GuestdError('unsupported_media_type', detail, { field: 'content-type' })
     }
   })

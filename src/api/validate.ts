@@ -5,6 +5,7 @@ import type { TSchema } from 'typebox'
 import { Compile } from 'typebox/schema'
 import { GuestdError } from '../errors.ts'
 import { type Failure, firstFailures } from './first-failures.ts'
+import { patternTexts } from './pattern-texts.ts'
 
 /**
  * Fastify's validator compiler. A schema is compiled when it is first needed: most of a daemon's
@@ -52,6 +53,8 @@ function describe({ keyword, params, message }: Failure, name: string, several: 
   if ('allowedValues' in params && Array.isArray(params.allowedValues)) {
     return `${name} must be one of ${params.allowedValues.join(', ')}`
   }
+  const rule = 'pattern' in params ? patternTexts.get(String(params.pattern)) : undefined
+  if (rule !== undefined) return `${name} ${rule}`
   return `${name} ${message}`
 }
 

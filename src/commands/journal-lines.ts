@@ -4,7 +4,6 @@
  */
 import { crc32 } from 'node:zlib'
 import { causes, type EndFacts, type ExitFacts } from '../protocol/frames.ts'
-import { type Check, isAmount, isFlag, isText, oneOf, orNull, shape } from '../util/shape.ts'
 
 export interface StartRecord {
   readonly id: string
@@ -116,44 +115,65 @@ function parse(json: Buffer): Line | null {
   }
 }
 
+type Check = (value: unknown) => boolean
+
+const text: Check = value => typeof value === 'string'
+const count: Check = value => typeof value === 'number' && value >= 0
+const flag: Check = value => typeof value === 'boolean'
+const oneOf =
+  (...values: readonly unknown[]): Check =>
+  value =>
+    values.includes(value)
+const orNull =
+  (check: Check): Check =>
+  value =>
+    value === null || check(value)
+const shape =
+  (fields: Readonly<Record<string, Check>>): Check =>
+  value => {
+    if (typeof value !== 'object' || value === null) return false
+    const members = new Map<string, unknown>(Object.entries(value))
+    return Object.entries(fields).every(([name, check]) => check(members.get(name)))
+  }
+
 const exit = shape({
-  exitCode: orNull(isAmount),
-  signal: orNull(isText),
+  exitCode: orNull(count),
+  signal: orNull(text),
   cause: oneOf(...causes),
-  stage: orNull(isText),
-  errno: orNull(isText),
+  stage: orNull(text),
+  errno: orNull(text),
   workspaceFull: oneOf('bytes', 'inodes', null),
-  durationMs: isAmount,
-  cpuMs: orNull(isAmount),
-  maxRssBytes: orNull(isAmount),
+  durationMs: count,
+  cpuMs: orNull(count),
+  maxRssBytes: orNull(count),
 })
 
 const shapes: Readonly<Record<Line['op'], Check>> = {
-  journal: shape({ version: isAmount, bootId: isText }),
+  journal: shape({ version: count, bootId: text }),
   start: shape({
-    id: isText,
+    id: text,
     record: shape({
-      id: isText,
-      digest: orNull(isText),
-      startedAt: isText,
-      cwd: isText,
-      user: isText,
-      commandLine: isText,
-      detach: isFlag,
+      id: text,
+      digest: orNull(text),
+      startedAt: text,
+      cwd: text,
+      user: text,
+      commandLine: text,
+      detach: flag,
       onDisconnect: oneOf('keep', 'kill'),
-      cgroupPath: orNull(isText),
+      cgroupPath: orNull(text),
     }),
   }),
-  pid: shape({ id: isText, record: shape({ pid: isAmount, startTime: orNull(isAmount) }) }),
+  pid: shape({ id: text, record: shape({ pid: count, startTime: orNull(count) }) }),
   end: shape({
-    id: isText,
+    id: text,
     record: shape({
-      endedAt: isText,
+      endedAt: text,
       exit,
-      end: shape({ stdoutBytes: isAmount, stderrBytes: isAmount, descendants: isAmount }),
+      end: shape({ stdoutBytes: count, stderrBytes: count, descendants: count }),
     }),
   }),
-  forget: shape({ id: isText }),
+  forget: shape({ id: text }),
 }
 
 function isLine(value: unknown): value is Line {

@@ -113,7 +113,7 @@ export function checkLimits(asked: CommandLimits | undefined, machine: Machine):
   const controllers = { memoryBytes: 'memory', pids: 'pids', cpus: 'cpu' } as const
   for (const field of ['memoryBytes', 'pids', 'cpus'] as const) {
     if (asked?.[field] === undefined || available.includes(controllers[field])) continue
-    throw refuse(field, `no cgroup v2 with the ${controllers[field]} controller is ours to use`)
+    throw refuse(field, `guestd has no cgroup v2 with the ${controllers[field]} controller here`)
   }
   const nofile = asked?.nofile ?? 0
   if (nofile > nofileWithin(nofile, machine))

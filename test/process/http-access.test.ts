@@ -29,6 +29,7 @@ interface Answer {
   readonly status: number
   readonly headers: IncomingHttpHeaders
   readonly code: unknown
+  readonly detail: unknown
 }
 
 function ask(
@@ -42,8 +43,13 @@ function ask(
       const chunks: Buffer[] = []
       for await (const chunk of reply) chunks.push(chunk)
       const body: unknown = JSON.parse(Buffer.concat(chunks).toString() || '{}')
-      const code = typeof body === 'object' && body !== null && 'code' in body ? body.code : null
-      resolve({ status: reply.statusCode ?? 0, headers: reply.headers, code })
+      const problem = typeof body === 'object' && body !== null ? body : {}
+      resolve({
+        status: reply.statusCode ?? 0,
+        headers: reply.headers,
+        code: 'code' in problem ? problem.code : null,
+        detail: 'detail' in problem ? problem.detail : null,
+      })
     })
     sent.on('error', reject).end()
   })
@@ -74,6 +80,11 @@ t.test('with a token every listener asks for it, but for /healthz', async t => {
       const answer = await ask(where, headers)
       t.same([answer.status, answer.code], [401, 'unauthorized'], JSON.stringify(headers))
       t.equal(answer.headers['www-authenticate'], 'Bearer realm="guestd"')
+      const isMissing = headers.authorization === undefined
+      t.match(
+        String(answer.detail),
+        isMissing ? /is missing$/ : /does not have the token of this guestd$/,
+      )
     }
     t.equal((await ask(where, {}, '/v1/nope')).status, 401, 'no route is shown')
     t.equal((await ask(where, {}, '/readyz')).status, 401)

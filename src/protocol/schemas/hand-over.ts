@@ -2,7 +2,14 @@
 
 import type { Static } from 'typebox'
 import * as Type from 'typebox'
-import { commandId, MAX_ARG_BYTES, MAX_TIMEOUT_MS, MAX_VARIABLES, NO_NUL_PATTERN } from './parts.ts'
+import {
+  commandId,
+  MAX_ARG_BYTES,
+  MAX_TIMEOUT_MS,
+  MAX_VARIABLES,
+  NO_NUL_PATTERN,
+  VARIABLE_NAME_PATTERN,
+} from './parts.ts'
 import { CommandLimits } from './requests.ts'
 
 const limitMs = (description: string) =>
@@ -25,7 +32,7 @@ export const SessionRequest = Type.Object(
       Type.Unsafe<Record<string, string>>({
         type: 'object',
         maxProperties: MAX_VARIABLES,
-        propertyNames: { minLength: 1, maxLength: MAX_ARG_BYTES, pattern: '^[^=\\u0000]+$' },
+        propertyNames: { minLength: 1, maxLength: MAX_ARG_BYTES, pattern: VARIABLE_NAME_PATTERN },
         additionalProperties: {
           type: 'string',
           maxLength: MAX_ARG_BYTES,

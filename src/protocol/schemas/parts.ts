@@ -43,6 +43,12 @@ export const MAX_TIMEOUT_MS = 2 ** 31 - 1
 /** What a command's id looks like. */
 export const ID_PATTERN = '^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$'
 
+/** The name of a signal, such as `SIGTERM` or `SIGRTMIN+1`. */
+export const SIGNAL_PATTERN = '^SIG[A-Z0-9]{1,12}([+-][0-9]{1,2})?$'
+
+/** The name of an environment variable. */
+export const VARIABLE_NAME_PATTERN = '^[^=\\u0000]+$'
+
 /** Text that the kernel can take as a C string. */
 export const NO_NUL_PATTERN = '^[^\\u0000]*$'
 

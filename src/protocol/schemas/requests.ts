@@ -15,6 +15,7 @@ import {
   MAX_USER_BYTES,
   MAX_VARIABLES,
   NO_NUL_PATTERN,
+  SIGNAL_PATTERN,
   SUMMARY_STREAM_BYTES,
 } from './parts.ts'
 
@@ -187,7 +188,7 @@ export type SignalTarget = Static<typeof SignalTarget>
 export const SignalRequest = Type.Object(
   {
     signal: Type.String({
-      pattern: '^SIG[A-Z0-9]{1,12}([+-][0-9]{1,2})?$',
+      pattern: SIGNAL_PATTERN,
       description: 'Name of the signal, such as "SIGTERM"',
     }),
     target: Type.Optional(SignalTarget),

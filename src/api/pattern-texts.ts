@@ -1,0 +1,21 @@
+/** What each pattern of the schemas asks for, in words. */
+
+import { EVENT_CURSOR_PATTERN } from '../protocol/schemas/events.ts'
+import {
+  ID_PATTERN,
+  NO_NUL_PATTERN,
+  SIGNAL_PATTERN,
+  VARIABLE_NAME_PATTERN,
+} from '../protocol/schemas/parts.ts'
+
+/** From the pattern to the end of a sentence that begins with the name of the field. */
+export const patternTexts: ReadonlyMap<string, string> = new Map([
+  [
+    ID_PATTERN,
+    'must be 1 to 128 of the characters a-z A-Z 0-9 . _ -, and begin with a letter or a digit',
+  ],
+  [SIGNAL_PATTERN, 'must be the name of a signal, such as SIGTERM or SIGRTMIN+1'],
+  [EVENT_CURSOR_PATTERN, 'must be the cursor of an event: a boot id, a colon and a number'],
+  [NO_NUL_PATTERN, 'must not have a NUL character in it'],
+  [VARIABLE_NAME_PATTERN, 'has the name of a variable that is empty, or has "=" or NUL in it'],
+])
