@@ -1,9 +1,10 @@
 import t from 'tap'
+import { complaintOf } from '../../src/cli/complain.ts'
 import { describeState } from '../../src/cli/describe.ts'
 import { exitCodeOf } from '../../src/cli/exit-code.ts'
 import { type Asked, explainEnd } from '../../src/cli/explain.ts'
 import { formatBytes, formatDuration, renderFacts, renderTable } from '../../src/cli/table.ts'
-import type { CommandInfo } from '../../src/client/index.ts'
+import { type CommandInfo, GuestdError } from '../../src/client/index.ts'
 import { causes, type ExitFacts } from '../../src/protocol/frames.ts'
 import { exitFrame } from '../helpers/fake-guest.ts'
 
@@ -151,4 +152,14 @@ t.test('bytes and durations are as people read them', async t => {
   ])
   const durations = [0, 37, 1_500, 200_000, 7_500_000, 356_400_000]
   t.same(durations.map(formatDuration), ['0ms', '37ms', '1.5s', '3m20s', '2h5m', '4d3h'])
+})
+
+t.test('a refusal ends with what to do', async t => {
+  const rows = [
+    ['user_unknown', 'give another user with -u, or correct the setting user of guestd'],
+    ['stopped', "'guestctl start' starts the session again"],
+    ['stopping', "after the stop 'guestctl start' starts the session again, or a new guest does"],
+  ] as const
+  for (const [code, advice] of rows)
+    t.equal(complaintOf(new GuestdError(code, 'why'), 'run'), `why (${code}): ${advice}`)
 })
