@@ -14,24 +14,22 @@ export interface Sum {
   readonly failed: number
 }
 
-/**
- * Reads the output of tap line by line, and emits each file when its result is printed. Lines behind
- * the last file belong to none: the sum, and the reasons of a run that ended early.
- */
-export function createFileReader(emit: (file: FileResult) => void): (line: string) => void {
+/** Lines behind the last file belong to none: the sum, and the reasons of a run that ended early. */
+export function fileResults(lines: readonly string[]): FileResult[] {
+  const results: FileResult[] = []
   let file: string[] = []
-  return line => {
+  for (const line of lines) {
     file.push(line)
     const result = /^(not )?ok \d+ - (.*)/.exec(line)
-    if (result === null) return
+    if (result === null) continue
     const [, not, title = ''] = result
     const [name = ''] = title.split(' # ')
     const ms = /# time=([\d.]+)ms/.exec(title)?.[1]
     const seconds = ms === undefined ? null : Number(ms) / 1_000
-    const lines = file
+    results.push({ name, ok: not === undefined, seconds, lines: file })
     file = []
-    emit({ name, ok: not === undefined, seconds, lines })
   }
+  return results
 }
 
 /** tap's own closing line counts every assertion. A run that failed without one failed once. */
