@@ -9,7 +9,14 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { GROUPS, type Group, type Step } from './runner/groups.ts'
 import { lanesOf, runSteps } from './runner/schedule.ts'
-import { addSums, fileResults, type Sum, singleSum, tapSum } from './runner/tap-output.ts'
+import {
+  addSums,
+  createFileReader,
+  type FileResult,
+  type Sum,
+  singleSum,
+  tapSum,
+} from './runner/tap-output.ts'
 
 const root = join(import.meta.dirname, '..')
 const results = join(root, 'build/test-results')
@@ -22,6 +29,7 @@ interface Ended {
   /** Of stdout, which tap's results are on. */
   readonly lines: readonly string[]
   readonly errors: readonly string[]
+  readonly files: readonly FileResult[]
   readonly sum: Sum
 }
 
@@ -56,7 +64,7 @@ function chosenGroups(names: readonly string[]): readonly Group[] {
   process.exit(2)
 }
 
-/** Runs one step and prints it as a whole: a line for each file, all output of one that failed. */
+/** Runs one step. Each file is printed when it ends: as one line, or with all its output if it failed. */
 async function runStep({ group, argv }: Step): Promise<void> {
   const [program = '', ...args] = argv
   const began = performance.now()
@@ -69,10 +77,24 @@ async function runStep({ group, argv }: Step): Promise<void> {
   const closed = new Promise<number | null>((resolve, reject) => {
     child.once('close', resolve).once('error', reject)
   })
-  const [lines, errors] = await Promise.all([linesOf(child.stdout), linesOf(child.stderr)])
+  const files: FileResult[] = []
+  const readLine = createFileReader(file => {
+    files.push(file)
+    printFile(group, file)
+  })
+  const [lines, errors] = await Promise.all([
+    linesOf(child.stdout, readLine),
+    linesOf(child.stderr),
+  ])
   const code = await closed
   const sum = group.single ? singleSum(code) : tapSum(lines, code)
-  printStep(group, { lines, errors, sum }, (performance.now() - began) / 1_000)
+  printStep(group, { lines, errors, files, sum }, (performance.now() - began) / 1_000)
+}
+
+function printFile(group: Group, { name, ok, seconds, lines }: FileResult): void {
+  if (ok) console.log(`${group.name.padEnd(WIDTH)}  ${name} (${seconds?.toFixed(1)} s)`)
+  else console.log(lines.join('\n'))
+  slowest.push({ group: group.name, name, seconds: seconds ?? 0 })
 }
 
 function printStep(group: Group, ended: Ended, seconds: number): void {
@@ -80,15 +102,9 @@ function printStep(group: Group, ended: Ended, seconds: number): void {
   const all = [...(endedOf.get(group) ?? []), ended]
   endedOf.set(group, all)
   writeResults(group, all)
-  const files = fileResults(ended.lines)
-  for (const file of files) {
-    if (file.ok) console.log(`${name.padEnd(WIDTH)}  ${file.name} (${file.seconds?.toFixed(1)} s)`)
-    else console.log(file.lines.join('\n'))
-    slowest.push({ group: name, name: file.name, seconds: file.seconds ?? 0 })
-  }
   if (ended.sum.failed > 0) {
     // A failure that no file has: a tool's words, or what ended tap itself.
-    if (files.every(({ ok }) => ok)) console.log(ended.lines.join('\n'))
+    if (ended.files.every(({ ok }) => ok)) console.log(ended.lines.join('\n'))
     console.log(ended.errors.join('\n'))
   }
   if (single) slowest.push({ group: name, name: commands.flat().join(' '), seconds })
@@ -98,9 +114,15 @@ function printStep(group: Group, ended: Ended, seconds: number): void {
   console.log(`${name}: ${sum.passed} passed, ${sum.failed} failed (${took.toFixed(0)} s)`)
 }
 
-async function linesOf(stream: NodeJS.ReadableStream): Promise<string[]> {
+async function linesOf(
+  stream: NodeJS.ReadableStream,
+  read?: (line: string) => void,
+): Promise<string[]> {
   const lines: string[] = []
-  for await (const line of createInterface({ input: stream })) lines.push(line)
+  for await (const line of createInterface({ input: stream })) {
+    lines.push(line)
+    read?.(line)
+  }
   return lines
 }
 

@@ -2,6 +2,7 @@
 
 import { GuestdError } from '../errors.ts'
 import type { Frame } from '../protocol/frames.ts'
+import { createTail } from '../protocol/tail.ts'
 import type { CollectedResult, CommandResult } from './types.ts'
 
 /** Bytes kept of each stream unless asked otherwise; as much as guestd's own JSON reply keeps. */
@@ -25,33 +26,13 @@ export async function collectFrames(
   for await (const frame of frames) {
     if (frame.type !== 'output') continue
     const tail = frame.stream === 'stderr' ? stderr : stdout
-    tail.add(frame.bytes)
+    tail.push(frame.bytes)
   }
   return {
     ...(await result),
     stdout: stdout.bytes(),
     stderr: stderr.bytes(),
-    stdoutCut: stdout.cutBytes(),
-    stderrCut: stderr.cutBytes(),
-  }
-}
-
-function createTail(maxBytes: number) {
-  const chunks: Uint8Array[] = []
-  let held = 0
-  let total = 0
-  return {
-    add(chunk: Uint8Array): void {
-      chunks.push(chunk)
-      held += chunk.length
-      total += chunk.length
-      // Whole chunks go while the rest is enough, so at most one chunk more than the limit is held.
-      for (let first = chunks[0]; first && held - first.length >= maxBytes; first = chunks[0]) {
-        held -= first.length
-        chunks.shift()
-      }
-    },
-    bytes: () => Buffer.concat(chunks).subarray(Math.max(0, held - maxBytes)),
-    cutBytes: () => Math.max(0, total - maxBytes),
+    stdoutCut: stdout.droppedBytes,
+    stderrCut: stderr.droppedBytes,
   }
 }

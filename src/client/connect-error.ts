@@ -33,7 +33,7 @@ const adviceTable = {
   unsupported: (at, detail) =>
     `this machine cannot connect to ${at}${because(detail)}: load the vsock module of the kernel, or reach the guest by its Unix socket with firecracker:UDS_PATH:PORT`,
   not_ready: (at, detail) =>
-    `the guestd at ${at} answers, but is not ready${because(detail)}: wait, or see 'guestctl status'`,
+    `the guestd at ${at} answers, but is not ready${because(detail)}: wait, or run guestctl status to see why`,
   lost: (at, detail) =>
     `the connection to ${at} was lost${because(detail)}: check that the guest still runs, then try again`,
 } as const satisfies Record<string, Advice>

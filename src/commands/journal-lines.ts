@@ -4,6 +4,7 @@
  */
 import { crc32 } from 'node:zlib'
 import { causes, type EndFacts, type ExitFacts } from '../protocol/frames.ts'
+import { type Check, isAmount, isFlag, isText, oneOf, orNull, shape } from '../util/shape.ts'
 
 export interface StartRecord {
   readonly id: string
@@ -115,65 +116,44 @@ function parse(json: Buffer): Line | null {
   }
 }
 
-type Check = (value: unknown) => boolean
-
-const text: Check = value => typeof value === 'string'
-const count: Check = value => typeof value === 'number' && value >= 0
-const flag: Check = value => typeof value === 'boolean'
-const oneOf =
-  (...values: readonly unknown[]): Check =>
-  value =>
-    values.includes(value)
-const orNull =
-  (check: Check): Check =>
-  value =>
-    value === null || check(value)
-const shape =
-  (fields: Readonly<Record<string, Check>>): Check =>
-  value => {
-    if (typeof value !== 'object' || value === null) return false
-    const members = new Map<string, unknown>(Object.entries(value))
-    return Object.entries(fields).every(([name, check]) => check(members.get(name)))
-  }
-
 const exit = shape({
-  exitCode: orNull(count),
-  signal: orNull(text),
+  exitCode: orNull(isAmount),
+  signal: orNull(isText),
   cause: oneOf(...causes),
-  stage: orNull(text),
-  errno: orNull(text),
+  stage: orNull(isText),
+  errno: orNull(isText),
   workspaceFull: oneOf('bytes', 'inodes', null),
-  durationMs: count,
-  cpuMs: orNull(count),
-  maxRssBytes: orNull(count),
+  durationMs: isAmount,
+  cpuMs: orNull(isAmount),
+  maxRssBytes: orNull(isAmount),
 })
 
 const shapes: Readonly<Record<Line['op'], Check>> = {
-  journal: shape({ version: count, bootId: text }),
+  journal: shape({ version: isAmount, bootId: isText }),
   start: shape({
-    id: text,
+    id: isText,
     record: shape({
-      id: text,
-      digest: orNull(text),
-      startedAt: text,
-      cwd: text,
-      user: text,
-      commandLine: text,
-      detach: flag,
+      id: isText,
+      digest: orNull(isText),
+      startedAt: isText,
+      cwd: isText,
+      user: isText,
+      commandLine: isText,
+      detach: isFlag,
       onDisconnect: oneOf('keep', 'kill'),
-      cgroupPath: orNull(text),
+      cgroupPath: orNull(isText),
     }),
   }),
-  pid: shape({ id: text, record: shape({ pid: count, startTime: orNull(count) }) }),
+  pid: shape({ id: isText, record: shape({ pid: isAmount, startTime: orNull(isAmount) }) }),
   end: shape({
-    id: text,
+    id: isText,
     record: shape({
-      endedAt: text,
+      endedAt: isText,
       exit,
-      end: shape({ stdoutBytes: count, stderrBytes: count, descendants: count }),
+      end: shape({ stdoutBytes: isAmount, stderrBytes: isAmount, descendants: isAmount }),
     }),
   }),
-  forget: shape({ id: text }),
+  forget: shape({ id: isText }),
 }
 
 function isLine(value: unknown): value is Line {

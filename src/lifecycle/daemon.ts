@@ -207,6 +207,7 @@ async function openDaemon(opening: Opening): Promise<Daemon> {
     memory.save()
   }
   const state = watchState({ path: config.runDir, runDir, journal, save: saveFiles, report })
+  undo.add(() => state.stop())
 
   const stop = createStop({
     endCommands: registry.stop,

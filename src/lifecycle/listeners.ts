@@ -53,7 +53,9 @@ export async function openListener(
     case 'unix':
       checkFolder(address.path)
       await removeStaleSocket(address.path)
-      await listen(server, () => listenPath(server, address.path, file))
+      await listen(server, () => listenPath(server, address.path))
+      // Not before: where the listener fails, what has this name is not ours.
+      setOwnerAndMode(address.path, file)
       return address.uri
     case 'tcp':
       await listen(server, () => server.listen(address.port, address.host))
@@ -80,13 +82,16 @@ function listenHandle(server: Server, handle: StreamHandle): void {
   server.listen(handle)
 }
 
-function listenPath(server: Server, path: string, { mode, gid }: SocketFile): void {
+function listenPath(server: Server, path: string): void {
   const before = process.umask(SOCKET_UMASK)
   try {
     server.listen(path)
   } finally {
     process.umask(before)
   }
+}
+
+function setOwnerAndMode(path: string, { mode, gid }: SocketFile): void {
   if (gid !== null) chownSync(path, KEEP_OWNER, gid)
   if (mode !== OWNER_ONLY) chmodSync(path, mode)
 }

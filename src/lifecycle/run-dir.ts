@@ -27,12 +27,13 @@ const MODE = 0o700
 /** @throws StartError where another guestd has it, or it cannot be used */
 export function openRunDir(path: string): RunDir {
   let lock: Lock | null
-  let outer: Lock | null
+  let outer: Lock | null = null
   try {
     make(path)
     outer = lockOutside(path)
     lock = lockInside(path)
   } catch (error) {
+    outer?.release()
     throw new StartError(`runDir ${path} cannot be used: ${messageOf(error)}`)
   }
   let problem: string | null = null

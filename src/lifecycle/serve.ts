@@ -44,7 +44,7 @@ export async function serve(
       if (isOpenToAll(address, isTcp, file)) checkOpen(address, isTcp, settings, log)
       listening.push(await openListener(server, address, refused, file))
     } catch (error) {
-      await Promise.all(servers.map(opened => api.drain(opened, 0)))
+      await Promise.all([...servers, server].map(opened => api.drain(opened, 0)))
       if (error instanceof StartError) throw error
       throw new StartError(`cannot listen on ${address.uri}: ${messageOf(error)}`)
     }

@@ -17,19 +17,18 @@ export interface Lock {
 /** @throws LockedError when another process holds it, with its pid where that can be seen */
 export function lockFile(path: string): Lock {
   const fd = openSync(path, 'a', 0o600)
-  if (native.lockFile(fd)) {
+  try {
+    if (!native.lockFile(fd)) throw new LockedError(`another guestd has it: ${holderOf(fd)}`)
     const { dev, ino } = fstatSync(fd, { bigint: true })
     return { isInPlace: () => isFile(path, dev, ino), release: () => closeSync(fd) }
+  } catch (error) {
+    closeSync(fd)
+    throw error
   }
-  const pid = holderOf(fd)
-  closeSync(fd)
-  throw new LockedError(
-    `another guestd has it: ${pid === null ? 'its pid is not known' : `pid ${pid}`}`,
-  )
 }
 
 /** By /proc/locks, proc_locks(5): "1: FLOCK ADVISORY WRITE PID MAJOR:MINOR:INODE 0 EOF", the device in hex. */
-function holderOf(fd: number): string | null {
+function holderOf(fd: number): string {
   try {
     const { dev, ino } = fstatSync(fd, { bigint: true })
     const file = `${numberOf(dev)}:${ino}`
@@ -37,12 +36,12 @@ function holderOf(fd: number): string | null {
       const [, kind, , , pid = '', place = ''] = line.trim().split(/ +/)
       const [major = '', minor = '', inode] = place.split(':')
       const held = `${Number.parseInt(major, 16)}:${Number.parseInt(minor, 16)}:${inode}`
-      if (kind === 'FLOCK' && held === file && Number(pid) > 0) return pid
+      if (kind === 'FLOCK' && held === file && Number(pid) > 0) return `pid ${pid}`
     }
   } catch {
-    // Without /proc nobody can be named.
+    // Without /proc it has no name.
   }
-  return null
+  return 'its pid is not known'
 }
 
 function isFile(path: string, dev: bigint, ino: bigint): boolean {

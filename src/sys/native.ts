@@ -71,7 +71,6 @@ interface Native {
   pendingBytes(reader: NativeReader): number
   drainPipe(reader: NativeReader, bytes: number): number
   lockFile(fd: number): boolean
-  isHungUp(fd: number): boolean
   nofileLimit(): [soft: number, hard: number]
   findUser(nameOrUid: string | number): UserEntry | null
   vsockListen(port: number): number

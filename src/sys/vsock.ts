@@ -59,12 +59,14 @@ export function socketFamily(fd: number): 'vsock' | 'unix' | 'inet' | 'other' {
 }
 
 /**
- * Whether the peer has closed the connection. A peer that only shut down its sending side still reads.
- * Of TCP this is known after a write that the peer answered with a reset.
+ * Whether the peer has closed the connection, also where Node has not read all that it sent before. A peer that
+ * only shut down its sending side still reads. Of TCP a close is known after a write that the peer answered with
+ * a reset. False for a request that came over no connection.
  */
 export function isPeerGone(socket: Socket): boolean {
-  const fd = handleFd(socket)
-  return fd === null || fd < 0 || native.peerGone(fd)
+  if (socket.destroyed) return true
+  const fd = handleFd(socket) ?? -1
+  return fd >= 0 && native.peerGone(fd)
 }
 
 function open<H extends StreamHandle>(handle: H, fd: number): H {

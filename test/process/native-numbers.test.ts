@@ -73,6 +73,16 @@ t.test('a name with a NUL in it is no user', t => {
   t.end()
 })
 
+t.test('a text that does not fit is refused, also where the cut would be inside a character', t => {
+  const fd = native.notifySocket()
+  t.teardown(() => closeSync(fd))
+  const send = (address: string, message: string) => native.notifySend(fd, address, message, [])
+  t.equal(send(`/nowhere/${'x'.repeat(98)}€`, 'x'), 'ENAMETOOLONG')
+  t.equal(send('/nowhere/x', `${'x'.repeat(4094)}€`), 'EMSGSIZE')
+  t.equal(send(`/nowhere/${'x'.repeat(98)}`, 'x'.repeat(4095)), 'ENOENT')
+  t.end()
+})
+
 t.test('what is right works', t => {
   const [read, write] = native.pipe(65_536)
   closeSync(read)

@@ -1,10 +1,20 @@
-import { existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import t from 'tap'
+import { openRunDir } from '../../src/lifecycle/run-dir.ts'
 import { stateProblems } from '../helpers/events.ts'
 import { run, startGuestd, until } from '../helpers/guestd.ts'
 import { spawnGuestd } from '../helpers/raw-guestd.ts'
+import { makeScratch } from '../helpers/scratch.ts'
 
 t.test('a runDir that is deleted is made again, with all that guestd knows', async t => {
   const guestd = await startGuestd(t)
@@ -64,6 +74,15 @@ t.test('a runDir that cannot be made again is a reason not to be ready', async t
   rmSync(runDir)
   t.equal((await guestd.request('GET', '/readyz')).status, 200)
   t.ok(readdirSync(runDir).includes('commands.ndjson'))
+})
+
+t.test('a runDir that cannot be used keeps no lock', t => {
+  const path = join(makeScratch(t), 'run')
+  mkdirSync(join(path, 'lock'), { recursive: true })
+  const open = () => openRunDir(path)
+  // The second one would find the lock of the first.
+  for (let count = 0; count < 2; count++) t.throws(open, { message: /cannot be used: EISDIR/ })
+  t.end()
 })
 
 t.test('the state of another boot does not count', async t => {

@@ -1,7 +1,7 @@
-import { execFileSync } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import { hash } from 'node:crypto'
 import { once } from 'node:events'
-import { existsSync, writeFileSync } from 'node:fs'
+import { existsSync, statSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
@@ -34,6 +34,32 @@ t.test('a listener that fails is one line with the address and the reason', asyn
   }
 })
 
+t.test('a listener that fails changes no file of another', async t => {
+  const dir = makeScratch(t)
+  const path = join(dir, 'file')
+  writeFileSync(path, '', { mode: 0o600 })
+  for (const [uri, reason] of [
+    [`unix:${path}`, 'listen EADDRINUSE'],
+    ['unix:/nowhere/x.sock', 'listen E'],
+  ] as const) {
+    const { output } = await fail(t, { config: { listen: [uri], unixMode: '0660' } })
+    t.match(output, `guestd: cannot listen on ${uri}: ${reason}`)
+    t.notMatch(output, 'guestd failed')
+  }
+  t.equal(statSync(path).mode & 0o777, 0o600)
+})
+
+t.test('a socket that cannot be given its group is closed', async t => {
+  // Root without CAP_CHOWN may give a file to its own groups alone.
+  const wrap = process.getuid?.() === 0 ? ['setpriv', '--bounding-set', '-chown'] : []
+  const dir = makeScratch(t)
+  const path = join(dir, 'given.sock')
+  const config = { listen: [`unix:${path}`], unixGroup: 4_242 }
+  const { output } = await fail(t, { config, wrap })
+  t.match(output, `guestd: cannot listen on unix:${path}: EPERM`)
+  t.equal(existsSync(path), false)
+})
+
 t.test('a stop during the start serves nothing and exits with 0', async t => {
   const guestd = spawnGuestd(t)
   // Its first file shows that it has begun.
@@ -53,7 +79,8 @@ async function fail(t: Test, options: RawOptions) {
 
 function cgroupsOf(dir: string): string {
   const name = `guestd-${hash('sha256', join(dir, 'run')).slice(0, 12)}`
-  return execFileSync('find', ['/sys/fs/cgroup', '-maxdepth', '5', '-name', name], {
+  // Others may remove folders meanwhile: then find fails, and has found what is there.
+  return spawnSync('find', ['/sys/fs/cgroup', '-maxdepth', '5', '-name', name], {
     encoding: 'utf8',
-  })
+  }).stdout
 }

@@ -14,22 +14,24 @@ export interface Sum {
   readonly failed: number
 }
 
-/** Lines behind the last file belong to none: the sum, and the reasons of a run that ended early. */
-export function fileResults(lines: readonly string[]): FileResult[] {
-  const results: FileResult[] = []
+/**
+ * Reads the output of tap line by line, and emits each file when its result is printed. Lines behind
+ * the last file belong to none: the sum, and the reasons of a run that ended early.
+ */
+export function createFileReader(emit: (file: FileResult) => void): (line: string) => void {
   let file: string[] = []
-  for (const line of lines) {
+  return line => {
     file.push(line)
     const result = /^(not )?ok \d+ - (.*)/.exec(line)
-    if (result === null) continue
+    if (result === null) return
     const [, not, title = ''] = result
     const [name = ''] = title.split(' # ')
     const ms = /# time=([\d.]+)ms/.exec(title)?.[1]
     const seconds = ms === undefined ? null : Number(ms) / 1_000
-    results.push({ name, ok: not === undefined, seconds, lines: file })
+    const lines = file
     file = []
+    emit({ name, ok: not === undefined, seconds, lines })
   }
-  return results
 }
 
 /** tap's own closing line counts every assertion. A run that failed without one failed once. */

@@ -65,6 +65,7 @@ t.test('the codes of a failed connection are a closed set, each with what to do'
     'wrong_socket',
     'version_mismatch',
     'unsupported',
+    'not_ready',
     'lost',
   ])
   for (const code of connectErrorCodes) {

@@ -5,7 +5,7 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { Turn } from '../../commands/turns.ts'
 import type { CommandStdin } from '../../commands/types.ts'
 import { CommandParams, StdinQuery, StdinReply } from '../../protocol/schemas.ts'
-import { isHungUp } from '../../sys/hung-up.ts'
+import { isPeerGone } from '../../sys/vsock.ts'
 import type { ApiOptions, App } from '../context.ts'
 import { problems } from './schemas.ts'
 
@@ -34,7 +34,7 @@ export function serveStdin(app: App, { commands }: ApiOptions): void {
         const signal = untilCut(reply.raw)
         await stdin.exclusive({ offset: offset ?? null, signal }, async turn => {
           // It may have gone while it waited, with more in the socket than Node reads ahead.
-          if (isHungUp(request.raw.socket)) throw new Error('the client went away')
+          if (isPeerGone(request.raw.socket)) throw new Error('the client went away')
           await copyBody(request.raw, stdin, turn, offset ?? stdin.acceptedBytes)
           signal.throwIfAborted()
           if (eof) stdin.end()

@@ -1,7 +1,6 @@
 /*
  * pipe(bytes) → [read, write]: a real pipe, close-on-exec, of about that capacity (pipe(7)).
  * lockFile(fd): flock(2), exclusive, without waiting: true, or false when another holds it.
- * isHungUp(fd): whether both directions of a socket are closed, also while there is something to read (poll(2)).
  * nofileLimit() → [soft, hard]: RLIMIT_NOFILE of this process.
  */
 #define _GNU_SOURCE
@@ -9,7 +8,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <sys/file.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -45,16 +43,6 @@ static napi_value lock_file(napi_env env, napi_callback_info info) {
   return result;
 }
 
-static napi_value is_hung_up(napi_env env, napi_callback_info info) {
-  napi_value argv[1], result = NULL;
-  int fd = -1;
-  if (!gd_args(env, info, 1, argv) || !gd_fd(env, argv[0], &fd)) return NULL;
-  struct pollfd state = {.fd = fd, .events = 0};
-  bool is_gone = poll(&state, 1, 0) == 1 && (state.revents & (POLLHUP | POLLERR)) != 0;
-  napi_get_boolean(env, is_gone, &result);
-  return result;
-}
-
 static napi_value nofile_limit(napi_env env, napi_callback_info info) {
   struct rlimit limit;
   (void)info;
@@ -65,6 +53,5 @@ static napi_value nofile_limit(napi_env env, napi_callback_info info) {
 void gd_init_fds(napi_env env, napi_value exports) {
   gd_export(env, exports, "pipe", make_pipe);
   gd_export(env, exports, "lockFile", lock_file);
-  gd_export(env, exports, "isHungUp", is_hung_up);
   gd_export(env, exports, "nofileLimit", nofile_limit);
 }

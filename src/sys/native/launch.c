@@ -113,8 +113,13 @@ static bool give_pipes(struct launch *launch) {
   return true;
 }
 
-/* The child died before its exec, or exec was given up on: nobody else knows of it. */
+/*
+ * The child died before its exec, or exec was given up on: nobody else knows of it. A tracer of the child can delay
+ * its end, so the wait for it is without the lock, which the event loop takes too.
+ */
 static void reap(struct launch *launch) {
+  siginfo_t ended;
+  while (waitid(P_PID, (id_t)launch->state.pid, &ended, WEXITED | WNOWAIT) != 0 && errno == EINTR) continue;
   pthread_mutex_lock(&launch->lock);
   while (waitpid(launch->state.pid, NULL, 0) < 0 && errno == EINTR) continue;
   launch->reaped = true;

@@ -54,6 +54,12 @@ bool gd_bool(napi_env env, napi_value value, const char *name, bool *out) {
   return false;
 }
 
+bool gd_text(napi_env env, napi_value value, char *text, size_t size, size_t *length) {
+  /* The length first: a cut inside a character leaves the buffer with room. */
+  if (napi_get_value_string_utf8(env, value, NULL, 0, length) != napi_ok || *length >= size) return false;
+  return napi_get_value_string_utf8(env, value, text, size, length) == napi_ok && strlen(text) == *length;
+}
+
 napi_value gd_number(napi_env env, double number) {
   napi_value value = NULL;
   napi_create_double(env, number, &value);

@@ -26,6 +26,12 @@ bool gd_pid(napi_env env, napi_value value, pid_t *out);
 /* True or false; anything else throws a TypeError. */
 bool gd_bool(napi_env env, napi_value value, const char *name, bool *out);
 
+/*
+ * Copies a string into `text` of `size` bytes, with its NUL. False where it is no string, holds a NUL, or does not fit:
+ * a part of it would name something else. No exception is thrown.
+ */
+bool gd_text(napi_env env, napi_value value, char *text, size_t size, size_t *length);
+
 napi_value gd_number(napi_env env, double number);
 napi_value gd_string(napi_env env, const char *text);
 napi_value gd_undefined(napi_env env);

@@ -31,11 +31,9 @@ static napi_value notify_socket(napi_env env, napi_callback_info info) {
 
 /* The length of the address, or 0 when it does not fit. */
 static socklen_t to_address(napi_env env, napi_value text, struct sockaddr_un *address) {
-  char path[sizeof address->sun_path + 1] = "";
+  char path[sizeof address->sun_path] = "";
   size_t length = 0;
-  if (napi_get_value_string_utf8(env, text, path, sizeof path, &length) != napi_ok) return 0;
-  /* One that was cut off fills the buffer. */
-  if (length == 0 || length >= sizeof address->sun_path) return 0;
+  if (!gd_text(env, text, path, sizeof path, &length) || length == 0) return 0;
   address->sun_family = AF_UNIX;
   memcpy(address->sun_path, path, length);
   if (path[0] == '@') address->sun_path[0] = '\0';
@@ -77,10 +75,7 @@ static napi_value notify_send(napi_env env, napi_callback_info info) {
   if (address_size == 0) return result_of(env, ENAMETOOLONG);
   uint32_t count = 0;
   int socket = -1;
-  if (napi_get_value_string_utf8(env, argv[2], message, sizeof message, &length) != napi_ok)
-    return result_of(env, EINVAL);
-  /* A text that was cut off may fill the buffer. */
-  if (length >= sizeof message - 1) return result_of(env, EMSGSIZE);
+  if (!gd_text(env, argv[2], message, sizeof message, &length)) return result_of(env, EMSGSIZE);
   if (!gd_fd(env, argv[0], &socket) || !to_fds(env, argv[3], fds, &count)) return NULL;
   struct iovec part = {.iov_base = message, .iov_len = length};
   struct msghdr datagram = {

@@ -12,7 +12,6 @@
 #include <limits.h>
 #include <pwd.h>
 #include <stdlib.h>
-#include <string.h>
 
 /* Longest entry of the user database that is read, in bytes. */
 #define ENTRY_BYTES (64 * 1024)
@@ -56,7 +55,7 @@ static bool is_not_found(int error) {
 /* The errno of the look-up; EINVAL, with an exception pending, for a number out of the range. */
 static int look_up(napi_env env, napi_value wanted, struct passwd *entry, char *buffer, struct passwd **found) {
   napi_valuetype type = napi_undefined;
-  char name[LOGIN_NAME_MAX + 1];
+  char name[LOGIN_NAME_MAX];
   size_t length = 0;
   int64_t uid = 0;
   napi_typeof(env, wanted, &type);
@@ -64,9 +63,7 @@ static int look_up(napi_env env, napi_value wanted, struct passwd *entry, char *
     if (!gd_integer(env, wanted, "uid", 0, GD_MAX_ID, &uid)) return EINVAL;
     return getpwuid_r((uid_t)uid, entry, buffer, ENTRY_BYTES, found);
   }
-  /* A name that is cut off, or has a NUL in it, would be the name of another user. */
-  if (napi_get_value_string_utf8(env, wanted, name, sizeof name, &length) != napi_ok) return 0;
-  if (length > LOGIN_NAME_MAX - 1 || strlen(name) != length) return 0;
+  if (!gd_text(env, wanted, name, sizeof name, &length)) return 0;
   return getpwnam_r(name, entry, buffer, ENTRY_BYTES, found);
 }
 
