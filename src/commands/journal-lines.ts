@@ -4,7 +4,16 @@
  */
 import { crc32 } from 'node:zlib'
 import { causes, type EndFacts, type ExitFacts } from '../protocol/frames.ts'
-import { type Check, isAmount, isFlag, isText, oneOf, orNull, shape } from '../util/shape.ts'
+import {
+  type Check,
+  isAmount,
+  isFlag,
+  isText,
+  oneOf,
+  orMissing,
+  orNull,
+  shape,
+} from '../util/shape.ts'
 
 export interface StartRecord {
   readonly id: string
@@ -122,6 +131,8 @@ const exit = shape({
   cause: oneOf(...causes),
   stage: orNull(isText),
   errno: orNull(isText),
+  interpreter: orMissing(orNull(isText)),
+  oomScope: orMissing(oneOf('command', 'machine', null)),
   workspaceFull: oneOf('bytes', 'inodes', null),
   durationMs: isAmount,
   cpuMs: orNull(isAmount),

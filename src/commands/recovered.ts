@@ -73,7 +73,8 @@ export function recovered({ start, process }: Entry, { endedAt, exit, end }: End
       cwd,
       user,
       pid: process?.pid ?? null,
-      exit: { facts: exit, cursor },
+      // An older guestd has not written all of them.
+      exit: { facts: exitFacts(exit), cursor },
       end: { facts: end, cursor },
       closed: true,
     },

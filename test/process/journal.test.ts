@@ -46,6 +46,32 @@ t.test('each line has a checksum, below a header with the version', async t => {
   t.same(await stateProblems(guestd), [])
 })
 
+t.test(
+  'the end that an older guestd wrote has all fields, with null for those that it lacks',
+  async t => {
+    const guestd = await crashed(t)
+    const lines = readFileSync(fileOf(guestd), 'utf8')
+      .trimEnd()
+      .split('\n')
+      .map(line => line.slice(9).replace(/,"interpreter":null,"oomScope":null/, ''))
+    t.notMatch(lines.join(), 'oomScope')
+    writeFileSync(
+      fileOf(guestd),
+      lines
+        .slice(1)
+        .map(line => `${line}\n`)
+        .join(''),
+    )
+    await guestd.start()
+    const { interpreter, oomScope, exitCode } = (
+      await guestd.request('GET', '/v1/commands/one')
+    ).json()
+    t.same({ interpreter, oomScope, exitCode }, { interpreter: null, oomScope: null, exitCode: 3 })
+    const frames = (await guestd.request('GET', '/v1/commands/one/output')).text
+    t.match(frames, /"type":"exit".*"interpreter":null,"oomScope":null/)
+  },
+)
+
 t.test('a damaged line is reported, the others count, and its processes are killed', async t => {
   const guestd = await startGuestd(t)
   const { env, living } = mark(t)
