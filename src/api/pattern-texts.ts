@@ -17,5 +17,5 @@ export const patternTexts: ReadonlyMap<string, string> = new Map([
   [SIGNAL_PATTERN, 'must be the name of a signal, such as SIGTERM or SIGRTMIN+1'],
   [EVENT_CURSOR_PATTERN, 'must be the cursor of an event: a boot id, a colon and a number'],
   [NO_NUL_PATTERN, 'must not have a NUL character in it'],
-  [VARIABLE_NAME_PATTERN, 'has the name of a variable that is empty, or has "=" or NUL in it'],
+  [VARIABLE_NAME_PATTERN, 'is no name of a variable: it is empty, or has "=" or NUL in it'],
 ])

@@ -27,16 +27,16 @@ export const createValidator: FastifySchemaCompiler<TSchema> = ({ schema, httpPa
 }
 
 function refusal(failures: readonly Failure[], where: string): GuestdError {
-  // The first is where the value left the schema, except that alternatives are told one by one
-  // before what they add up to, and a forbidden field before the object that has it.
-  const first = failures[0]
+  // The first is where the value left the schema. Alternatives come one by one before what they add
+  // up to: where the type of one of them is right, its rule is what the value breaks.
+  const at = failures[0]?.instancePath
+  const here = failures.filter(failure => failure.instancePath === at)
+  const first = here.find(({ keyword }) => keyword !== 'type' && keyword !== 'anyOf') ?? here[0]
   if (first === undefined) return new GuestdError('invalid_request', `the ${where} is not valid`)
-  const isAlternative = (failure: Failure) =>
-    failure.keyword === 'anyOf' && failure.instancePath === first.instancePath
-  const alternatives = failures.find(isAlternative)
   const name = dotted(first.instancePath)
   const field = 'requiredProperties' in first.params ? missing(name, first.params) : name
-  const detail = describe(first, field === '' ? `the ${where}` : field, alternatives !== undefined)
+  const types = here.filter(({ keyword }) => keyword === 'type').map(typeOf)
+  const detail = describe(first, field === '' ? `the ${where}` : field, types)
   return new GuestdError('invalid_request', detail, field === '' ? {} : { field })
 }
 
@@ -46,8 +46,30 @@ function missing(name: string, params: { readonly requiredProperties: unknown })
   return name === '' ? property : `${name}.${property}`
 }
 
-function describe({ keyword, params, message }: Failure, name: string, several: boolean): string {
-  if (several) return `${name} has none of the types that it may have`
+/** The words for what `type` asks for. */
+const typeTexts: Readonly<Record<string, string>> = {
+  array: 'an array',
+  boolean: 'true or false',
+  integer: 'a whole number',
+  null: 'null',
+  number: 'a number',
+  object: 'an object',
+  string: 'a string',
+}
+
+function typeOf({ params }: Failure): string {
+  const type = 'type' in params ? String(params.type) : ''
+  return typeTexts[type] ?? type
+}
+
+function describe(
+  { keyword, params, message }: Failure,
+  name: string,
+  types: readonly string[],
+): string {
+  if (keyword === 'type') return `${name} must be ${types.join(' or ')}`
+  if ('limit' in params && params.limit === 1 && /^min(Length|Items)$/.test(keyword))
+    return `${name} must not be empty`
   if (keyword === 'boolean') return `${name} is not known here`
   if (keyword === 'required') return `${name} is required`
   if ('allowedValues' in params && Array.isArray(params.allowedValues)) {

@@ -117,7 +117,7 @@ export function checkLimits(asked: CommandLimits | undefined, machine: Machine):
   }
   const nofile = asked?.nofile ?? 0
   if (nofile > nofileWithin(nofile, machine))
-    throw refuse('nofile', `here it is at most ${nofileWithin(nofile, machine)}`)
+    throw refuse('nofile', `nofile is at most ${nofileWithin(nofile, machine)} here`)
 }
 
 /** The limit, or the largest that guestd can give. */

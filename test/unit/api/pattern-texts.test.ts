@@ -18,13 +18,15 @@ t.test('every pattern of the schemas is described in words', async t => {
   for (const pattern of patterns) t.ok(patternTexts.has(pattern), pattern)
 })
 
+/** Why a body is refused. */
+function detail(schema: object, data: unknown): string {
+  const validate = createValidator({ schema, method: 'POST', url: '/', httpPart: 'body' })
+  const answer: unknown = validate(data)
+  const error = typeof answer === 'object' && answer !== null && 'error' in answer
+  return error && answer.error instanceof GuestdError ? answer.error.message : 'it is valid'
+}
+
 t.test('a text that does not match is refused with the rule, not with the pattern', async t => {
-  const detail = (schema: object, data: unknown) => {
-    const validate = createValidator({ schema, method: 'POST', url: '/', httpPart: 'body' })
-    const answer: unknown = validate(data)
-    const error = typeof answer === 'object' && answer !== null && 'error' in answer
-    return error && answer.error instanceof GuestdError ? answer.error.message : 'it is valid'
-  }
   const { RunRequest, SignalRequest, SessionRequest, EventsQuery } = schemas
   t.equal(
     detail(SignalRequest, { signal: 'TERM' }),
@@ -36,6 +38,21 @@ t.test('a text that does not match is refused with the rule, not with the patter
   )
   t.equal(detail(RunRequest, { command: '\0' }), 'command must not have a NUL character in it')
   t.match(detail(EventsQuery, { cursor: '5' }), /^cursor must be the cursor of an event: a boot id/)
-  for (const name of ['', 'A=B', 'A\0'])
-    t.notMatch(detail(SessionRequest, { id: 's', env: { [name]: '' } }), /pattern|valid$/, name)
+  for (const name of ['A=B', 'A\0'])
+    t.match(detail(SessionRequest, { id: 's', env: { [name]: '' } }), /is no name of a variable: /)
+})
+
+t.test('a value of another type is refused with the types that it may have', async t => {
+  const { RunRequest } = schemas
+  const rows: readonly [body: object, detail: string][] = [
+    [{ command: 'x', timeoutMs: '5' }, 'timeoutMs must be a whole number'],
+    [{ command: 'x', detach: 1 }, 'detach must be true or false'],
+    [{ command: 'x', env: ['a'] }, 'env must be an object'],
+    [{ command: 'x', user: true }, 'user must be a string or a whole number'],
+    [{ command: 'x', user: '' }, 'user must not be empty'],
+    [{ command: 'x', user: 'a\0' }, 'user must not have a NUL character in it'],
+    [{ command: '' }, 'command must not be empty'],
+    [{ argv: [] }, 'argv must not be empty'],
+  ]
+  for (const [body, wanted] of rows) t.equal(detail(RunRequest, body), wanted)
 })
