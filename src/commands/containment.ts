@@ -52,14 +52,15 @@ export interface Containment {
 const LEAF_PREFIX = 'command-'
 
 export function createContainment(tree: CgroupTree | null, id: string): Containment {
-  return tree === null ? inGroup() : inCgroup(leafPath(tree, id))
+  return tree === null ? inGroup() : inCgroup(leafPath(tree, id), tree.countsPeak)
 }
 
 export function leafPath(tree: CgroupTree, id: string): string {
   return join(tree.commandsPath, LEAF_PREFIX + id)
 }
 
-function inCgroup(path: string): Containment {
+/** @param countsPeak to look for a file that is not there costs each command as much as to read one */
+function inCgroup(path: string, countsPeak: boolean): Containment {
   let leader: Leader | null = null
   const hasLeft = () => leader?.alive === true && !cgroupPids(path).includes(leader.pid)
   return {
@@ -81,7 +82,7 @@ function inCgroup(path: string): Containment {
     count: () => cgroupPids(path).length,
     usage: () => cgroupUsage(path),
     oomScope: () => oomScope(path),
-    peakBytes: () => memoryPeak(path),
+    peakBytes: () => (countsPeak ? memoryPeak(path) : null),
     remove: () => removeCgroup(path),
   }
 }

@@ -15,6 +15,8 @@ export interface CgroupTree {
   /** The directory below which each command gets its leaf. */
   readonly commandsPath: string
   readonly controllers: readonly LimitController[]
+  /** Leaves have a `memory.peak`: the memory controller, and Linux 5.19 or later. */
+  readonly countsPeak: boolean
 }
 
 /**
@@ -37,7 +39,8 @@ export function openCgroupTree(name: string, reserve: Reserve): CgroupTree | nul
   }
   const controllers = handDownControllers(own, base, commandsPath)
   keepReserve(own, commandsPath, controllers, reserve)
-  return { commandsPath, controllers }
+  const countsPeak = controllers.includes('memory') && existsSync(join(commandsPath, 'memory.peak'))
+  return { commandsPath, controllers, countsPeak }
 }
 
 /** Removes what `openCgroupTree` made, once every leaf is gone. */

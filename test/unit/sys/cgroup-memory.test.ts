@@ -1,7 +1,8 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
+import { createContainment } from '../../../src/commands/containment.ts'
 import { memoryPeak, oomScope } from '../../../src/sys/cgroup.ts'
 
 /** The files of a cgroup with the memory controller, as the kernel writes them. */
@@ -27,5 +28,16 @@ t.test('the limit of a command and the memory of the machine differ', t => {
 t.test('the peak is what the kernel counts, and not known without the controller', t => {
   t.equal(memoryPeak(cgroup({})), 104_857_600)
   t.equal(memoryPeak('/no/such/cgroup'), null)
+  t.end()
+})
+
+t.test('a command reads its peak only where leaves have one', t => {
+  const commandsPath = cgroup({})
+  mkdirSync(join(commandsPath, 'command-a'))
+  writeFileSync(join(commandsPath, 'command-a', 'memory.peak'), '4096\n')
+  const peakBytes = (countsPeak: boolean) =>
+    createContainment({ commandsPath, controllers: [], countsPeak }, 'a').peakBytes()
+  t.equal(peakBytes(true), 4096)
+  t.equal(peakBytes(false), null)
   t.end()
 })
