@@ -34,6 +34,7 @@ export interface StreamOptions {
 export function streamFrames(options: StreamOptions): void {
   const { response, reader, mediaType, headers, keepaliveMs, onError } = options
   const encoder = createEncoder(mediaType)
+  let hasSent = false
   const maxBytes =
     mediaType === 'application/vnd.amazon.eventstream' ? BINARY_FRAME_BYTES : TEXT_FRAME_BYTES
 
@@ -43,6 +44,7 @@ export function streamFrames(options: StreamOptions): void {
   }
 
   const send = (frame: Frame) => {
+    hasSent = true
     for (const chunk of encoder.encode(frame)) response.write(chunk)
   }
 
@@ -82,8 +84,8 @@ export function streamFrames(options: StreamOptions): void {
   reader.onReadable = pump
   response.on('drain', pump)
   pump()
-  // Without a frame so far the head would wait for the first one.
-  response.flushHeaders()
+  // Without a frame so far the head would wait for the first one. After one it would be a write of no bytes.
+  if (!hasSent) response.flushHeaders()
 }
 
 /** All that there is at present, or as much as the response takes, in one piece to the socket. */
