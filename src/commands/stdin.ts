@@ -1,7 +1,7 @@
 /** The standard input of a command: a pipe that is written at offsets, one writer at a time. */
 import type { Socket } from 'node:net'
 import { GuestdError } from '../errors.ts'
-import { createTurns } from './turns.ts'
+import { createTurns, type Turns } from './turns.ts'
 import type { CommandStdin } from './types.ts'
 
 /**
@@ -16,7 +16,9 @@ export function createStdin(
   let open = pipe !== null
   /** Closed by the writer: to repeat the last request is no error. */
   let ended = false
-  const turns = createTurns(silenceMs, () => acceptedBytes)
+  let isDestroyed = false
+  /** Made for the first writer: most commands have none. */
+  let turns: Turns | null = null
 
   pipe?.on('error', () => {
     open = false
@@ -55,11 +57,18 @@ export function createStdin(
       open = false
       pipe?.end()
     },
-    exclusive: turns.take,
+    exclusive(request, writer) {
+      if (turns === null) {
+        turns = createTurns(silenceMs, () => acceptedBytes)
+        if (isDestroyed) turns.end(closed())
+      }
+      return turns.take(request, writer)
+    },
     destroy() {
+      isDestroyed = true
       open = false
       pipe?.destroy()
-      turns.end(closed())
+      turns?.end(closed())
     },
   }
 }
