@@ -5,6 +5,7 @@ import { openRun } from '../helpers/frame-stream.ts'
 import { run, startGuestd, until } from '../helpers/guestd.ts'
 import { fieldOf, statusField } from '../helpers/processes.ts'
 import { spawnGuestd } from '../helpers/raw-guestd.ts'
+import { makeScratch } from '../helpers/scratch.ts'
 
 /** USR1, USR2, ALRM, STKFLT, XCPU, VTALRM, PROF, IO, and the real-time ones: signal(7). */
 const IGNORED = [10, 12, 14, 16, 24, 26, 27, 29, ...Array.from({ length: 33 }, (_, n) => 32 + n)]
@@ -58,6 +59,21 @@ for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT', 'SIGPWR'] as con
     t.match(guestd.output(), /"msg":"the session is stopped"[\s\S]*"msg":"stopped"/)
   })
 }
+
+t.test(
+  "V8's profiler keeps its signal: a profile that begins before guestd has samples",
+  async t => {
+    const SIGPROF = 27n
+    const guestd = spawnGuestd(t, { nodeArgs: ['--cpu-prof', `--cpu-prof-dir=${makeScratch(t)}`] })
+    await until(() => guestd.output().includes('"msg":"ready"'))
+    const isIn = (field: string) =>
+      (BigInt(`0x${statusField(guestd.pid, field)}`) >> (SIGPROF - 1n)) % 2n === 1n
+    t.equal(isIn('SigCgt'), true)
+    t.equal(isIn('SigIgn'), false)
+    guestd.child.kill('SIGTERM')
+    t.equal((await guestd.ended).code, 0)
+  },
+)
 
 t.test('SIGUSR1 never opens the inspector, at no moment of the start', async t => {
   for (const moment of MOMENTS_MS) {

@@ -1,8 +1,8 @@
 /*
  * ignoreSignals(numbers): the process ignores each of these signals from now on.
  *
- * By the system call itself: glibc refuses 32 and 33, which it keeps for its threads. Of those two a handler
- * that glibc has installed stays, and it may install one later.
+ * By the system call itself: glibc refuses 32 and 33, which it keeps for its threads. Of those two, and of SIGPROF,
+ * a handler that is installed stays: those of glibc, and that of V8's profiler, which may also be installed later.
  */
 #define _GNU_SOURCE
 #include "napi_util.h"
@@ -25,11 +25,15 @@ struct kernel_sigaction {
   uint64_t mask;
 };
 
+static bool keeps_handler(int32_t number) {
+  return number == SIGPROF || (number >= FIRST_OF_THREADS && number <= LAST_OF_THREADS);
+}
+
 /* 0, or an errno. */
 static int ignore(int32_t number) {
   struct kernel_sigaction action = {.handler = SIG_IGN};
   struct kernel_sigaction before = {0};
-  if (number >= FIRST_OF_THREADS && number <= LAST_OF_THREADS) {
+  if (keeps_handler(number)) {
     if (syscall(SYS_rt_sigaction, number, NULL, &before, KERNEL_SIGSET_BYTES) != 0) return errno;
     if (before.handler != SIG_DFL) return 0;
   }
