@@ -1,6 +1,8 @@
 /** POST /v1/commands/:id/stdin */
 
+import { once } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { Turn } from '../../commands/turns.ts'
 import type { CommandStdin } from '../../commands/types.ts'
@@ -34,7 +36,7 @@ export function serveStdin(app: App, { commands }: ApiOptions): void {
         const signal = untilCut(reply.raw)
         await stdin.exclusive({ offset: offset ?? null, signal }, async turn => {
           // It may have gone while it waited, with more in the socket than Node reads ahead.
-          if (isPeerGone(request.raw.socket)) throw new Error('the client went away')
+          if (isPeerGone(request.raw.socket)) await cutOff(request.raw.socket, signal)
           await copyBody(request.raw, stdin, turn, offset ?? stdin.acceptedBytes)
           signal.throwIfAborted()
           if (eof) stdin.end()
@@ -44,6 +46,13 @@ export function serveStdin(app: App, { commands }: ApiOptions): void {
       },
     })
   })
+}
+
+/** Closes the connection of a client that is gone. @throws the reason of the signal, which is aborted by that */
+async function cutOff(socket: Socket, signal: AbortSignal): Promise<void> {
+  socket.destroy()
+  if (!signal.aborted) await once(signal, 'abort')
+  signal.throwIfAborted()
 }
 
 /** Aborted once the client is gone before it has its reply. */
