@@ -1,0 +1,50 @@
+/** Log lines and events of the session as a whole. */
+import type { Log } from '../log.ts'
+import type { Receipt, SessionRequest, StopReason } from '../protocol/schemas.ts'
+import type { Tell } from '../session/events.ts'
+import type { Accepted } from './hand-over.ts'
+
+export interface Announcer {
+  limitReached(
+    limit: 'idle' | 'lifetime',
+    limits: { readonly idleMs: number; readonly lifetimeMs: number },
+  ): void
+  handedOver(request: SessionRequest, accepted: NonNullable<Accepted>): void
+  stopping(reason: StopReason): void
+  stopped(receipt: Receipt, reason: StopReason): void
+  /** It was stopped before this guestd was started. */
+  stoppedBefore(receipt: Receipt, reason: StopReason): void
+}
+
+export function createAnnouncer(rootLog: Log, tell: Tell): Announcer {
+  const log = rootLog.child({ component: 'session' })
+  return {
+    limitReached(limit, { idleMs, lifetimeMs }) {
+      log.info({ limit, idleMs, lifetimeMs }, 'a limit of the session is reached')
+      if (limit === 'idle') tell({ type: 'idle_limit', idleMs })
+      else tell({ type: 'lifetime_limit', lifetimeMs })
+    },
+    handedOver({ id, runtimeVersion = null }, accepted) {
+      if (accepted.kind === 'renewed') {
+        const { changed, more } = accepted
+        log.info({ session: id, changed, more }, 'the session is renewed')
+        tell({ type: 'session_renewed', id, changed: [...changed], more })
+        return
+      }
+      log.info({ session: id, runtimeVersion }, 'the session is set')
+      tell({ type: 'session_set', id, runtimeVersion })
+    },
+    stopping(reason) {
+      rootLog.info({ component: 'lifecycle', reason }, 'stopping')
+      tell({ type: 'stopping', reason })
+    },
+    stopped(receipt, reason) {
+      log[receipt.clean ? 'info' : 'error']({ ...receipt }, 'the session is stopped')
+      tell({ type: 'stopped', ...receipt, reason })
+    },
+    stoppedBefore(receipt, reason) {
+      log.warn({ ...receipt }, 'the session was stopped before guestd was started')
+      tell({ type: 'stopped', ...receipt, reason })
+    },
+  }
+}
