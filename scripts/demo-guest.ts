@@ -2,7 +2,15 @@
 
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs'
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createClient } from '../src/client/index.ts'
@@ -40,9 +48,12 @@ export async function startGuest(dir: string, volume: string | null): Promise<Gu
   const workspace = join(dir, 'workspace')
   const connect = `unix:${join(dir, 'guestd.sock')}`
   const settings = join(dir, 'config.json')
+  const runDir = join(dir, 'run')
   mkdirSync(workspace, { recursive: true })
+  // As a new machine has it: what is there counts for one boot.
+  rmSync(runDir, { recursive: true, force: true })
   const place = volume === null ? { workspace } : { workspace: volume, workspaceMount: workspace }
-  writeFileSync(settings, JSON.stringify({ listen: [connect], runDir: join(dir, 'run'), ...place }))
+  writeFileSync(settings, JSON.stringify({ listen: [connect], runDir, ...place }))
   const log = openSync(join(dir, 'guestd.log'), 'a')
   // In a session of its own, so that Ctrl-C does not reach it before its commands have ended.
   const daemon = spawn(

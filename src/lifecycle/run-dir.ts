@@ -23,6 +23,12 @@ export interface RunDir {
 }
 
 const MODE = 0o700
+/**
+ * How long a lock that is taken is tried again, in milliseconds. After a SIGKILL of the guestd before, a
+ * child between its clone and its exec can hold the lock for a moment longer.
+ */
+const LOCK_WAIT_MS = 1_000
+const LOCK_RETRY_MS = 20
 
 /** @throws StartError where another guestd has it, or it cannot be used */
 export function openRunDir(path: string): RunDir {
@@ -30,8 +36,8 @@ export function openRunDir(path: string): RunDir {
   let outer: Lock | null = null
   try {
     make(path)
-    outer = lockOutside(path)
-    lock = lockInside(path)
+    outer = retryWhileLocked(() => lockOutside(path))
+    lock = retryWhileLocked(() => lockInside(path))
   } catch (error) {
     outer?.release()
     throw new StartError(`runDir ${path} cannot be used: ${messageOf(error)}`)
@@ -65,6 +71,19 @@ export function openRunDir(path: string): RunDir {
       lock?.release()
       outer?.release()
     },
+  }
+}
+
+/** Blocks: at the start there is nothing to serve yet. @throws LockedError */
+function retryWhileLocked<T>(take: () => T): T {
+  const deadline = performance.now() + LOCK_WAIT_MS
+  for (;;) {
+    try {
+      return take()
+    } catch (error) {
+      if (!(error instanceof LockedError) || performance.now() > deadline) throw error
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, LOCK_RETRY_MS)
+    }
   }
 }
 

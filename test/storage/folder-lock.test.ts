@@ -122,7 +122,9 @@ t.test('a lock that cannot name its holder is not kept', async t => {
   const guestd = await startGuestd(t, { wrap: ['unshare', '--mount', 'sh', '-c', full, 'sh'] })
   t.match(await unavailable(guestd), /ENOSPC/)
   const run = `/proc/${guestd.pid}/root/run`
-  t.same(readdirSync(`${run}/guestd-locks`), ['guard'])
+  // Beside the lock of its runDir.
+  const locks = readdirSync(`${run}/guestd-locks`).filter(name => !name.startsWith('run-'))
+  t.same(locks, ['guard'])
   rmSync(`${run}/filler`)
   await until(() => isThere(guestd), LIMIT_MS)
 })

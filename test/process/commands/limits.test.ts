@@ -37,9 +37,14 @@ t.test('more open files than guestd may have take the right to raise limits', as
   const nofile = hard + 1
   // CAP_SYS_RESOURCE of capabilities(7).
   const mayRaise = (BigInt(`0x${statusField(guestd.pid, 'CapEff')}`) & (1n << 24n)) !== 0n
-  const { stdout, exit } = await run(guestd, { command: 'ulimit -Hn', limits: { nofile } })
-  if (mayRaise) t.equal(stdout, `${nofile}\n`)
-  else t.match(exit, { cause: 'spawn', stage: 'limits', errno: 'EPERM' })
+  const body = { command: 'ulimit -Hn', limits: { nofile } }
+  if (mayRaise) {
+    t.equal((await run(guestd, body)).stdout, `${nofile}\n`)
+    return
+  }
+  const refused = await guestd.request('POST', '/v1/commands', { body })
+  t.equal(refused.status, 422)
+  t.match(refused.json(), { code: 'limit_unavailable', field: 'limits.nofile' })
 })
 
 t.test('configured limits are those of commands that ask for none', async t => {
