@@ -79,6 +79,8 @@ function chooseUser(request: RunRequest, settings: PlanSettings, self: UserEntry
   const refuse = (why: string) => new GuestdError('user_not_allowed', why, { field: 'user' })
   if (user.uid !== self.uid && self.uid !== 0)
     throw refuse(`guestd runs as ${self.name} and cannot start commands as ${user.name}`)
+  if (isGroupAskedFor(request.user) && user.gid !== self.gid && self.uid !== 0)
+    throw refuse(`guestd runs as ${self.name} and cannot start commands in group ${user.gid}`)
   if (request.user !== undefined && user.uid === 0 && !settings.allowRoot)
     throw refuse('commands may not run as root: allowRoot is false')
   if (isGroupAskedFor(request.user) && user.gid === 0 && !settings.allowRoot)
