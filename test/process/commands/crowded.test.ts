@@ -10,12 +10,24 @@ import { inspect, mark, WITHOUT_CGROUPS } from './support.ts'
 const signal = (on: Guestd, id: string, body: object) =>
   on.request('POST', `/v1/commands/${id}/signal`, { body })
 
+/** Descriptors of guestd, once none has opened or closed for a while: one that closes would be free. */
+async function settledFds({ pid }: Guestd): Promise<readonly number[]> {
+  const list = () => readdirSync(`/proc/${pid}/fd`).map(Number)
+  for (let last = list(), same = 0; ; ) {
+    await new Promise(resolve => setTimeout(resolve, 50))
+    const now = list()
+    same = now.join() === last.join() ? same + 1 : 0
+    last = now
+    if (same === 10) return now
+  }
+}
+
 /** Runs a task while guestd can open so many descriptors more. */
 async function withFree<T>(guestd: Guestd, free: number, task: () => Promise<T>): Promise<T> {
   const limits = (...words: string[]) =>
     execFileSync('prlimit', ['--pid', `${guestd.pid}`, ...words], { encoding: 'utf8' }).trim()
   const usual = limits('--nofile', '--noheadings', '-o', 'SOFT')
-  const taken = readdirSync(`/proc/${guestd.pid}/fd`).map(Number)
+  const taken = await settledFds(guestd)
   let limit = 0
   for (let left = free; left > 0 || taken.includes(limit); limit += 1)
     if (!taken.includes(limit)) left -= 1
