@@ -114,7 +114,7 @@ static bool give_pipes(struct launch *launch) {
 }
 
 /*
- * The child died before its exec, or exec was given up on: nobody else knows of it. A tracer of the child can delay
+ * The child died before its exec, or exec was given up on: only this thread knows of it. A tracer of the child can delay
  * its end, so the wait for it is without the lock, which the event loop takes too.
  */
 static void reap(struct launch *launch) {
