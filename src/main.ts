@@ -1,6 +1,7 @@
 #!/usr/bin/env -S node --disable-sigusr1
 /** guestd: the composition root. Reads the settings, starts the daemon, and turns signals into its stop. */
 import './sys/signals.ts'
+import './sys/young-generation.ts'
 
 import { readFileSync } from 'node:fs'
 import { type Config, ConfigError, type Loaded, loadConfig, renderSettings } from './config.ts'
