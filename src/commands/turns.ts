@@ -26,8 +26,10 @@ export interface Turns {
 interface Holder {
   /** Since when its next bytes are waited for, of `performance.now()`; `null`: it writes. */
   silentSince: number | null
-  readonly lost: PromiseWithResolvers<never>
-  isLost: boolean
+  /** Ends the wait for its next bytes. */
+  fail: ((error: Error) => void) | null
+  /** Why it has lost its turn. */
+  lost: Error | null
 }
 
 interface Waiter {
@@ -45,11 +47,7 @@ export function createTurns(silenceMs: number, nextOffset: () => number): Turns 
   let hasEnded = false
   let timer: NodeJS.Timeout | undefined
 
-  const newHolder = (): Holder => {
-    const lost = Promise.withResolvers<never>()
-    lost.promise.catch(() => undefined)
-    return { silentSince: null, lost, isLost: false }
-  }
+  const newHolder = (): Holder => ({ silentSince: null, fail: null, lost: null })
 
   const begin = (waiter: Waiter) => {
     const next = newHolder()
@@ -64,8 +62,8 @@ export function createTurns(silenceMs: number, nextOffset: () => number): Turns 
   }
 
   const lose = (loser: Holder, error: Error) => {
-    loser.isLost = true
-    loser.lost.reject(error)
+    loser.lost = error
+    loser.fail?.(error)
   }
 
   const takeOver = () => {
@@ -114,10 +112,10 @@ export function createTurns(silenceMs: number, nextOffset: () => number): Turns 
       const next = async <T>(bytes: Promise<T>): Promise<T> => {
         mine.silentSince = performance.now()
         takeOver()
-        const got = await Promise.race([mine.lost.promise, bytes])
+        const got = await untilLost(mine, bytes)
         mine.silentSince = null
         // Both may have happened in the same turn of the loop.
-        if (mine.isLost) return await mine.lost.promise
+        if (mine.lost !== null) throw mine.lost
         request.signal.throwIfAborted()
         return got
       }
@@ -134,6 +132,18 @@ export function createTurns(silenceMs: number, nextOffset: () => number): Turns 
       for (const waiter of waiting.splice(0)) waiter.begin(newHolder())
     },
   }
+}
+
+/**
+ * Not a race with a promise that lives as long as the turn: that would keep what each call resolved to, so all
+ * bytes of the writer.
+ */
+function untilLost<T>(holder: Holder, bytes: Promise<T>): Promise<T> {
+  const { promise, resolve, reject } = Promise.withResolvers<T>()
+  holder.fail = reject
+  bytes.then(resolve, reject)
+  if (holder.lost !== null) reject(holder.lost)
+  return promise
 }
 
 function taken(offset: number): GuestdError {
