@@ -65,7 +65,7 @@ t.test(
   async t => {
     const SIGPROF = 27n
     const guestd = spawnGuestd(t, { nodeArgs: ['--cpu-prof', `--cpu-prof-dir=${makeScratch(t)}`] })
-    await until(() => guestd.output().includes('"msg":"ready"'))
+    await until(() => guestd.output().includes('"msg":"serving"'))
     const isIn = (field: string) =>
       (BigInt(`0x${statusField(guestd.pid, field)}`) >> (SIGPROF - 1n)) % 2n === 1n
     t.equal(isIn('SigCgt'), true)
