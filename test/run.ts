@@ -66,10 +66,14 @@ function chosenGroups(names: readonly string[]): readonly Group[] {
 
 /** Runs one step. Each file is printed when it ends: as one line, or with all its output if it failed. */
 async function runStep({ group, argv }: Step): Promise<void> {
-  const [program = '', ...args] = argv
+  const [name = '', ...words] = argv
+  const file = join(root, 'node_modules/.bin', name)
+  const [program, ...args] = group.ownMounts
+    ? ['unshare', '--mount', '--propagation', 'private', file, ...words]
+    : [file, ...words]
   const began = performance.now()
   beganAt.set(group, beganAt.get(group) ?? began)
-  const child = spawn(join(root, 'node_modules/.bin', program), args, {
+  const child = spawn(program, args, {
     cwd: root,
     env: { ...process.env, ...group.env },
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -22,6 +22,11 @@ export interface Group {
   /** Counts as this many tests in all, for tools that count none: 1. */
   readonly single?: boolean
   readonly env?: Readonly<Record<string, string>>
+  /**
+   * In a mount namespace of its own: namespaces that other groups make meanwhile would hold copies of its
+   * mounts, and a volume that is unmounted would stay busy.
+   */
+  readonly ownMounts?: boolean
   /** Runs only when it is named: it takes too long for every run. */
   readonly onlyByName?: boolean
 }
@@ -52,8 +57,13 @@ export const GROUPS: readonly Group[] = [
   { name: 'types', kind: 'host', commands: [['tsc']], single: true },
   { name: 'unit', kind: 'host', commands: [tap(['test/unit/**/*.test.ts'])] },
   { name: 'process', kind: 'host', commands: [tap(['test/process/**/*.test.ts'])] },
-  { name: 'storage', kind: 'host', commands: [tap(['test/storage/**/*.test.ts'])] },
-  { name: 'asan', kind: 'host', commands: [['node', 'test/asan.ts']] },
+  {
+    name: 'storage',
+    kind: 'host',
+    commands: [tap(['test/storage/**/*.test.ts'])],
+    ownMounts: true,
+  },
+  { name: 'asan', kind: 'host', commands: [['node', 'test/asan.ts']], ownMounts: true },
   { name: 'dist', kind: 'host', commands: each('test/dist/**/*.test.ts', '--timeout=600') },
   // A guest at work, and 200 power cuts of it; GUESTD_CRASH_POINTS changes the number.
   { name: 'crash', kind: 'machine', commands: each('test/crash/*.test.ts', '--timeout=3600') },

@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
@@ -55,7 +55,8 @@ t.test('in the background what was written becomes durable without being asked f
   await until(() => guestd.log().split('"msg":"flushed"').length > written + 1)
   powerCut(at)
   await guestd.kill()
-  run('umount', at)
+  // A flush that was under way has the file system open for a moment longer.
+  await until(() => spawnSync('umount', [at]).status === 0)
   run('mount', workspace, at)
   t.equal(readFileSync(join(at, 'file'), 'utf8'), 'kept\n')
 })
