@@ -11,6 +11,8 @@ const REPOSITORY = join(import.meta.dirname, '../..')
 const MODULES = '/opt/node_modules'
 /** Where the guest has guestd's own addon: a clone is not built there. */
 const ADDON = '/usr/lib/guestd/guestd_native.node'
+/** 128 + SIGSEGV. Node's compiled code crashes now and then where QEMU translates it: seen once. */
+const NODE_CRASHED = 139
 /** All unit tests under translation, on a busy host: above the 15 minutes that the command itself has. */
 const LONG_MS = 20 * 60_000
 
@@ -69,10 +71,18 @@ t.test('the repository goes in as a bundle and is cloned', async t => {
 t.test('all of its unit tests pass there, and are seen to while they run', async t => {
   t.ok(tests.length > 10, `${tests.length} files`)
   const began = performance.now()
-  const running = startGuestctl(runTests('all', tests), { connect: guest.connect })
-  await running.untilOutput('ok 1 - ')
-  t.match(await client.inspect('all'), { state: 'running' })
-  const { code, out, err } = await running.ended
+  const runAll = async (id: string) => {
+    const running = startGuestctl(runTests(id, tests), { connect: guest.connect })
+    await running.untilOutput('ok 1 - ')
+    t.match(await client.inspect(id), { state: 'running' })
+    return await running.ended
+  }
+  let ended = await runAll('all')
+  if (ended.code === NODE_CRASHED) {
+    t.comment('Node crashed under translation: once more')
+    ended = await runAll('again')
+  }
+  const { code, out, err } = ended
   t.comment(`${tests.length} files in ${((performance.now() - began) / 1000).toFixed(0)} s`)
   t.match({ code, err }, { code: 0, err: '' }, { out })
   const files = out.split('\n').flatMap(line => /^ok \d+ - end of (\S+)/.exec(line)?.[1] ?? [])
