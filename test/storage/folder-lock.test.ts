@@ -140,6 +140,8 @@ t.test('a lock that is taken away ends nobody, and is taken again', async t => {
 t.test('a holder in another pid namespace counts as long as it touches its lock', async t => {
   const workspace = makeScratch(t)
   const lock = lockOf(workspace)
+  // The name is made of the inode: an earlier folder whose guestd was killed can have had the same.
+  rmSync(`${lock}.lock`, { recursive: true, force: true })
   mkdirSync(`${lock}.lock`)
   const elsewhere = { pid: 1, startTime: 1, pidNamespace: 'pid:[1]' }
   writeFileSync(`${lock}.json`, JSON.stringify(elsewhere))
