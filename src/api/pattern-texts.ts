@@ -5,6 +5,7 @@ import {
   ID_PATTERN,
   NO_NUL_PATTERN,
   SIGNAL_PATTERN,
+  TIME_PATTERN,
   VARIABLE_NAME_PATTERN,
 } from '../protocol/schemas/parts.ts'
 
@@ -16,6 +17,7 @@ export const patternTexts: ReadonlyMap<string, string> = new Map([
   ],
   [SIGNAL_PATTERN, 'must be the name of a signal, such as SIGTERM or SIGRTMIN+1'],
   [EVENT_CURSOR_PATTERN, 'must be the cursor of an event: a boot id, a colon and a number'],
+  [TIME_PATTERN, 'must be a time such as 2026-11-28T16:00:00.000Z, in UTC'],
   [NO_NUL_PATTERN, 'must not have a NUL character in it'],
   [VARIABLE_NAME_PATTERN, 'is no name of a variable: it is empty, or has "=" or NUL in it'],
 ])

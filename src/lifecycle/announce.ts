@@ -4,12 +4,17 @@ import type { Receipt, SessionRequest, StopReason } from '../protocol/schemas.ts
 import type { Tell } from '../session/events.ts'
 import type { Accepted } from './hand-over.ts'
 
+/** A request may take a while, and clocks that are set drift by less. */
+const CLOCK_TOLERANCE_MS = 60_000
+
 export interface Announcer {
   limitReached(
     limit: 'idle' | 'lifetime',
     limits: { readonly idleMs: number; readonly lifetimeMs: number },
   ): void
   handedOver(request: SessionRequest, accepted: NonNullable<Accepted>): void
+  /** @param aheadMs how far the clock of this machine is ahead of the host's */
+  hostTime(aheadMs: number): void
   stopping(reason: StopReason): void
   stopped(receipt: Receipt, reason: StopReason): void
   /** It was stopped before this guestd was started. */
@@ -33,6 +38,10 @@ export function createAnnouncer(rootLog: Log, tell: Tell): Announcer {
       }
       log.info({ session: id, runtimeVersion }, 'the session is set')
       tell({ type: 'session_set', id, runtimeVersion })
+    },
+    hostTime(aheadMs) {
+      if (Math.abs(aheadMs) < CLOCK_TOLERANCE_MS) return
+      log.warn({ aheadMs }, 'the clock of this machine differs from the time of the host')
     },
     stopping(reason) {
       rootLog.info({ component: 'lifecycle', reason }, 'stopping')

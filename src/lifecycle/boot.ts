@@ -44,6 +44,6 @@ export function openBoot(runDir: string, failed: (error: unknown) => void): Boot
 }
 
 /** CLOCK_MONOTONIC: of the machine, the same in every process. */
-function monotonicMs(): number {
+export function monotonicMs(): number {
   return Number(process.hrtime.bigint()) / NS_PER_MS
 }

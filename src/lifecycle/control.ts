@@ -12,6 +12,8 @@ export interface ControlOptions {
   readonly handOver: HandOver
   /** Throws a GuestdError where the session cannot be as it is asked for. */
   readonly check: (request: SessionRequest) => void
+  /** Called with the host's time, before the workspace is mounted for it. */
+  readonly hostTime: (text: string) => void
   /** Called when the session has been set or renewed. */
   readonly handedOver: (request: SessionRequest, accepted: NonNullable<Accepted>) => void
   /** Called once, after a stop that the API asked for first. */
@@ -34,8 +36,10 @@ export function createControl(options: ControlOptions): SessionControl {
     async handOver(request) {
       if (stop.state !== 'ready') throw new GuestdError(stop.state, `guestd is ${stop.state}`)
       check(request)
-      const accepted = await handOver.accept(request, workspace.bind)
-      if (accepted !== null) handedOver(request, accepted)
+      const { hostTime, ...session } = request
+      if (hostTime !== undefined) options.hostTime(hostTime)
+      const accepted = await handOver.accept(session, workspace.bind)
+      if (accepted !== null) handedOver(session, accepted)
     },
     top: workspace.top,
     stop() {

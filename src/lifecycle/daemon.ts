@@ -126,6 +126,7 @@ function apiOf(
   const { workspace, registry, stop, readyEvents, stopped } = session
   const control = createControl({
     ...{ stop, workspace, handOver: kept.handOver, stopped },
+    hostTime: text => session.announcer.hostTime(kept.clock.set(text)),
     check: session.check,
     handedOver: session.handedOver,
     restart: () => restart(kept, log),
@@ -156,6 +157,7 @@ function infoOf(
     ...{ stop, workspace, machine, commands: registry, expiry, startedAt, version },
     limits: { maxCommands: config.maxCommands, ...session.limits() },
     retentionMs: config.retentionMs,
+    lastActivity: kept.clock.now(expiry.idleForMs()),
     bootId: kept.boot.id,
   })
 }

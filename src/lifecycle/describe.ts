@@ -3,6 +3,7 @@ import type { Machine } from '../commands/plan.ts'
 import type { Commands } from '../commands/types.ts'
 import type { SessionInfo, SessionRequest } from '../protocol/schemas.ts'
 import { API_VERSION } from '../protocol/schemas.ts'
+import type { ActivityTime } from '../session/activity-time.ts'
 import type { History } from '../session/history.ts'
 import type { Workspace } from '../session/workspace.ts'
 import type { Expiry } from './expiry.ts'
@@ -19,6 +20,7 @@ export interface Parts {
   readonly expiry: Expiry
   readonly limits: SessionInfo['limits']
   readonly retentionMs: number
+  readonly lastActivity: ActivityTime
   readonly bootId: string
   readonly startedAt: string
   readonly version: string
@@ -38,7 +40,7 @@ export function describeSession(parts: Parts): SessionInfo {
     recovery: [...(history?.recovery ?? [])],
     reset: history?.reset ?? null,
     expired: history?.expired ?? false,
-    expiresAt: expiresAt(history, expiry, parts.retentionMs),
+    expiresAt: expiresAt(history, parts),
     workspace: workspace.state(),
     cgroup: {
       mode: machine.cgroups === null ? 'group' : 'cgroup2',
@@ -56,8 +58,15 @@ export function describeSession(parts: Parts): SessionInfo {
   }
 }
 
-/** Without a mark nobody will know when it was used. */
-function expiresAt(history: History | null, expiry: Expiry, retentionMs: number): string | null {
+/** By what the mark has, or gets at the stop. Without a mark the last activity is lost. */
+function expiresAt(
+  history: History | null,
+  { lastActivity, retentionMs }: Pick<Parts, 'lastActivity' | 'retentionMs'>,
+): string | null {
   if (history === null || history.generation === null || retentionMs === 0) return null
-  return new Date(Date.parse(expiry.lastActivityAt()) + retentionMs).toISOString()
+  const at = Date.parse(history.lastActivity(lastActivity).at) + retentionMs
+  return new Date(Math.min(at, LAST_TIME)).toISOString()
 }
+
+/** Of a Date, ECMA-262 21.4.1.1. */
+const LAST_TIME = 8.64e15

@@ -17,8 +17,8 @@ export interface Expiry {
   watch(): void
   /** Limits are reached no more. */
   end(): void
-  /** When somebody last worked, now while somebody does; ISO 8601, UTC. */
-  lastActivityAt(): string
+  /** Milliseconds since the last work; 0 while there is work. */
+  idleForMs(): number
   facts(): ExpiryLimits & {
     /** `null` while there is work. */
     readonly idleSince: string | null
@@ -83,7 +83,10 @@ export function createExpiry({ limits, bornAt, busy, reached }: ExpiryOptions): 
     },
     watch: look,
     end,
-    lastActivityAt: () => timeAt(lastActive(performance.now())),
+    idleForMs() {
+      const now = performance.now()
+      return now - lastActive(now)
+    },
     facts() {
       const now = performance.now()
       const isBusy = busy()

@@ -13,6 +13,8 @@ import {
 
 export const isBoot = shape({ firstStartMs: isNumber })
 
+export const isHostClock = shape({ hostMs: isNumber, monotonicMs: isNumber, wallMs: isNumber })
+
 export const isSession = shape({
   id: isText,
   runtimeVersion: orMissing(isText),

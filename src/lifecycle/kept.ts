@@ -8,6 +8,7 @@ import { messageOf } from '../util/message-of.ts'
 import { type Binding, openBinding } from './binding.ts'
 import { type Boot, openBoot } from './boot.ts'
 import { type HandOver, openHandOver } from './hand-over.ts'
+import { type HostClock, openHostClock } from './host-clock.ts'
 import { bootId } from './machine.ts'
 import { openStopMemory, type StopMemory } from './remembered-stop.ts'
 import { openRunDir, type RunDir } from './run-dir.ts'
@@ -20,6 +21,7 @@ export interface Kept {
   readonly journal: Journal
   readonly boot: Boot
   readonly handOver: HandOver
+  readonly clock: HostClock
   readonly memory: StopMemory
   readonly report: Report
   /** Writes all but the journal once more, as after the folder was lost. @throws where it cannot be written */
@@ -53,9 +55,10 @@ export async function openKept(
     log.warn({ component: 'lifecycle', err }, 'a restart of guestd would begin the lifetime anew'),
   )
   const handOver = openHandOver(path, boot.id)
+  const clock = openHostClock(path, boot.id)
   const memory = openStopMemory(path, boot.id)
   const save = () => {
-    for (const one of [boot, binding, handOver, memory]) one.save()
+    for (const one of [boot, binding, handOver, clock, memory]) one.save()
   }
-  return { runDir, binding, journal, boot, handOver, memory, report, save }
+  return { runDir, binding, journal, boot, handOver, clock, memory, report, save }
 }

@@ -154,8 +154,8 @@ function settingsOf(
 
 /** Notes which workspace it is, once it is there. */
 async function openKeptWorkspace(
-  { config, log, notifier, kept: { binding, handOver, memory } }: SessionParts,
-  { lastActivityAt }: Expiry,
+  { config, log, notifier, kept: { binding, handOver, clock, memory } }: SessionParts,
+  { idleForMs }: Expiry,
   tell: Events['tell'],
 ): Promise<Workspace> {
   const owner = handOver.request === null ? null : ownerOf(handOver.request)
@@ -165,7 +165,8 @@ async function openKeptWorkspace(
       tell(event)
       if (event.type === 'workspace_mounted') void binding.note()
     },
-    lastActivityAt,
+    lastActivity: () => clock.now(idleForMs()),
+    now: () => clock.now(),
   }
   const stored = createStoredFd(notifier, config.storedFds)
   const receipt = memory.ended?.receipt ?? null

@@ -1,4 +1,4 @@
-/** Has the mark of a mounted volume tell when somebody last worked there. */
+/** Keeps the last activity in the mark of a mounted volume. */
 import type { History } from './history.ts'
 import type { Around } from './workspace.ts'
 
@@ -17,16 +17,17 @@ const LEAST_MOVE_MS = 1_000
  */
 export function keepActivity(
   history: Pick<History, 'generation' | 'worked'>,
-  { log, lastActivityAt }: Pick<Around, 'log' | 'lastActivityAt'>,
+  { log, lastActivity }: Pick<Around, 'log' | 'lastActivity'>,
   everyMs = EVERY_MS,
 ): { stop(): Promise<void> } {
-  let written = lastActivityAt()
+  let written = lastActivity()
   let writing: Promise<void> = Promise.resolve()
   let told = false
 
   const write = async () => {
-    const now = lastActivityAt()
-    if (Date.parse(now) - Date.parse(written) < LEAST_MOVE_MS) return
+    const now = lastActivity()
+    const moved = Date.parse(now.at) - Date.parse(written.at)
+    if (now.byHost === written.byHost && moved < LEAST_MOVE_MS) return
     try {
       await history.worked(now)
       written = now

@@ -1,14 +1,10 @@
 /** A volume's life over its sessions, as its mark tells it. */
 import type { Receipt } from '../protocol/schemas.ts'
-import {
-  lastActivityOf,
-  type Mark,
-  type PendingFormat,
-  type Reset,
-} from '../protocol/volume/mark.ts'
+import type { Mark, PendingFormat, Reset } from '../protocol/volume/mark.ts'
 import type { Ext4 } from '../protocol/volume/superblock.ts'
 import type { BlockDevice } from '../sys/block-devices.ts'
 import { HelperError } from '../sys/helper.ts'
+import { type ActivityTime, activityMembers, activityOf, laterActivity } from './activity-time.ts'
 import { checkFormatter, format, planAgain } from './format.ts'
 import { type MarkPlace, openMark } from './mark.ts'
 import { checkOwner, type Owner } from './owner.ts'
@@ -29,6 +25,8 @@ export interface History {
   readonly expired: boolean
   /** Why it was started empty; `null`: it was not. */
   readonly reset: Reset | null
+  /** Why it was kept although it had expired and was to be started empty then; `null` otherwise. */
+  readonly keptBecause: string | null
   /** It was blank, and got its file system now; in bytes. `null`: it was not. */
   readonly formattedBytes: number | null
   /** How the session before this one left it. */
@@ -41,10 +39,12 @@ export interface History {
    * @throws GuestdError `session_mismatch`
    */
   bind(owner: Owner): Promise<string | null>
-  /** Tells the mark when somebody last worked; nothing where there is none. @throws HelperError */
-  worked(lastActivityAt: string): Promise<void>
-  /** Tells the mark how it is left; nothing where there is none. */
-  leave(receipt: Receipt, lastActivityAt: string): Promise<void>
+  /** Writes the last activity to the mark; nothing where there is none. @throws HelperError */
+  worked(last: ActivityTime): Promise<void>
+  /** Writes to the mark how it is left; nothing where there is none. */
+  leave(receipt: Receipt, last: ActivityTime): Promise<void>
+  /** The last activity as the mark gets it, or, once the volume is left, has it. */
+  lastActivity(now: ActivityTime): ActivityTime
   /** The volume could not be mounted: its mark is as it was. */
   undo(): Promise<void>
 }
@@ -68,6 +68,7 @@ export interface Start {
  * changes, and until its last one has: if the machine dies in between, the next start does it again.
  *
  * @param owner `null`: nobody has said whose it is to be
+ * @param now the time of this start
  * @param cancel aborted, a check that runs is cancelled
  * @throws GuestdError `session_mismatch` (nothing was written), `workspace_unavailable`, HelperError
  */
@@ -75,25 +76,26 @@ export async function beginGeneration(
   { device, ext4, end, plan }: Start,
   owner: Owner | null,
   settings: RetentionSettings & { readonly requireSession: boolean },
+  now: ActivityTime,
   cancel: AbortSignal,
 ): Promise<{ readonly history: History; readonly ext4: Ext4 }> {
   const place = await openMark(device, end)
   const before = place?.mark ?? null
   checkOwner(before, owner)
   if (settings.requireSession && ext4 !== null) checkMarked(device, ext4, place)
-  const verdict = judge(before, owner, settings, Date.now())
+  const verdict = judge(before, owner, settings, now)
   const again = ext4 === null || verdict.reset === null ? plan : planAgain(ext4, verdict.reset)
   const pending = before?.pending ?? again
-  const began = pending === null ? { ...verdict, reset: null } : beganBy(pending, verdict)
+  const { expired, keptBecause } = verdict
+  const began = pending === null ? { expired, reset: null } : beganBy(pending, verdict)
   // A format that was cut off is a start that did not come about.
   const generation = (before?.generation ?? 0) + (before?.pending === undefined ? 1 : 0)
-  const lastActivityAt = notBefore(before, new Date().toISOString())
   const mark: Content = {
     ...(before ?? NEW),
     ...owner,
     generation,
     state: 'inUse',
-    lastActivityAt,
+    ...activityMembers(laterActivity(activityOf(before), now)),
     began,
     pending: undefined,
   }
@@ -105,13 +107,13 @@ export async function beginGeneration(
     const made = await format(device, pending)
     await place.write(mark)
     const formattedBytes = pending.why === 'blank' ? made.bytes : null
-    return { history: historyOf(place, mark, before, [], formattedBytes), ext4: made }
+    return { history: historyOf(place, mark, before, { formattedBytes }), ext4: made }
   }
   if (ext4 === null) throw unavailable(`${device.path} has no file system`)
   const leftClean = ext4.clean && !ext4.hasErrors && before?.state !== 'inUse'
   const recovery = leftClean ? [] : [await recoverVolume(device.path, cancel)]
   await place?.write(mark)
-  return { history: historyOf(place, mark, before, recovery), ext4 }
+  return { history: historyOf(place, mark, before, { recovery, keptBecause }), ext4 }
 }
 
 /**
@@ -142,13 +144,7 @@ export async function continueGeneration(
   checkOwner(mark, owner)
   const generation = mark?.generation ?? 0
   const before = mark === null ? null : { ...mark, generation: generation - 1 }
-  return historyOf(place, { ...(mark ?? NEW), generation, state: 'inUse' }, before, [])
-}
-
-/** A clock that is behind, for a boot or two, makes no volume look older than it is. */
-function notBefore(mark: Mark | null, at: string): string {
-  const known = mark === null || mark.generation === 0 ? null : lastActivityOf(mark)
-  return known !== null && Date.parse(known) > Date.parse(at) ? known : at
+  return historyOf(place, { ...(mark ?? NEW), generation, state: 'inUse' }, before, {})
 }
 
 type Content = Parameters<MarkPlace['write']>[0]
@@ -159,9 +155,12 @@ function historyOf(
   place: MarkPlace | null,
   first: Content,
   before: Mark | null,
-  recovery: readonly string[],
-  formattedBytes: number | null = null,
+  facts: Partial<Pick<History, 'recovery' | 'formattedBytes' | 'keptBecause'>>,
 ): History {
+  const { recovery = [], formattedBytes = null, keptBecause = null } = facts
+  const known = activityOf(before)
+  /** As the mark has it at the end; `null` before. */
+  let left: ActivityTime | null = null
   /** As it should be: what could not be written goes with the next write. */
   let mark = first
   let last: Promise<unknown> = Promise.resolve()
@@ -183,6 +182,7 @@ function historyOf(
     recovery,
     expired: mark.began?.expired ?? false,
     reset: mark.began?.reset ?? null,
+    keptBecause,
     formattedBytes,
     lastStop: before?.receipt ?? null,
     async bind(owner) {
@@ -197,11 +197,13 @@ function historyOf(
         throw error
       }
     },
-    worked: at => put({ lastActivityAt: notBefore(before, at) }),
-    leave(receipt, at) {
-      const lastActivityAt = notBefore(before, at)
-      return put({ state: receipt.clean ? 'clean' : 'inUse', receipt, lastActivityAt })
+    worked: now => put(activityMembers(laterActivity(known, now))),
+    leave(receipt, now) {
+      left = laterActivity(known, now)
+      const state = receipt.clean ? 'clean' : 'inUse'
+      return put({ state, receipt, ...activityMembers(left) })
     },
+    lastActivity: now => left ?? laterActivity(known, now),
     async undo() {
       const unused = { ...NEW, generation: 0, state: 'clean' } as const
       // What was made in the meantime is whole.

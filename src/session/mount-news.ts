@@ -6,7 +6,7 @@ import type { Volume } from './volume.ts'
 /** That it is, and what was done to it before. */
 export function tellMounted(volume: Volume, log: Log, tell: Tell): void {
   const { device, path, takenOver, fresh, history } = volume
-  const { generation, recovery, expired, reset, formattedBytes } = history
+  const { generation, recovery, expired, reset, keptBecause, formattedBytes } = history
   const facts = { path, device: device.path, takenOver, fresh, generation }
   if (formattedBytes !== null) {
     const formatted = { device: device.path, bytes: formattedBytes }
@@ -18,7 +18,7 @@ export function tellMounted(volume: Volume, log: Log, tell: Tell): void {
   if (reset !== null) {
     log.warn({ reset }, 'the workspace was started empty')
     if (!takenOver) tell({ type: 'workspace_reset', reset })
-  } else if (expired) log.warn({ expired }, 'the workspace has expired, and is kept')
+  } else if (expired) log.warn({ expired, keptBecause }, 'the workspace has expired, and is kept')
   if (recovery.length > 0) {
     log.warn({ recovery }, 'the workspace had not been left clean')
     tell({ type: 'workspace_recovered', recovery: [...recovery] })

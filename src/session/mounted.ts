@@ -82,6 +82,7 @@ export function openMounted(
         user,
         owner,
         storedFd: stored.fd,
+        now: around.now,
         cancel: cancelled.signal,
       })
       if (volume.fd !== stored.fd) {
@@ -227,7 +228,7 @@ export function openMounted(
         limitMs,
         report,
         why,
-        lastActivityAt: around.lastActivityAt(),
+        lastActivity: around.lastActivity(),
       })
       reason = 'it has been unmounted'
       return receipt

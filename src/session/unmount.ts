@@ -8,6 +8,7 @@ import { type Content, identify } from '../protocol/volume/content.ts'
 import type { BlockDevice } from '../sys/block-devices.ts'
 import { type HelperCommand, HelperError, runHelper } from '../sys/helper.ts'
 import { messageOf } from '../util/message-of.ts'
+import type { ActivityTime } from './activity-time.ts'
 import { readDirtyBytes } from './dirty.ts'
 import type { Flusher } from './flusher.ts'
 import { doStep, type Report, type Step } from './steps.ts'
@@ -22,7 +23,7 @@ export interface UnmountOptions {
   readonly report: Report
   /** Stands in the mark, with the receipt. */
   readonly why: StopReason
-  readonly lastActivityAt: string
+  readonly lastActivity: ActivityTime
 }
 
 /** After a flush that took all of its time, what follows has this at least. */
@@ -44,7 +45,7 @@ const SEARCH_LIMIT_MS = 6_000
  * Never fails: what went wrong stands in the receipt.
  */
 export async function unmountVolume(volume: Volume, options: UnmountOptions): Promise<Receipt> {
-  const { flusher, limitMs, report, why: reason, lastActivityAt } = options
+  const { flusher, limitMs, report, why: reason, lastActivity } = options
   const began = performance.now()
   const { device } = volume
   const errors: string[] = []
@@ -80,7 +81,7 @@ export async function unmountVolume(volume: Volume, options: UnmountOptions): Pr
     }
   }
   if (volume.history.generation !== null)
-    await step('mark', () => volume.history.leave(receipt(), lastActivityAt))
+    await step('mark', () => volume.history.leave(receipt(), lastActivity))
   if (volume.image !== null && how === 'unmount')
     await step('detach', () => runHelper('detach', [device.path], { limitMs: DEVICE_LIMIT_MS }))
   volume.image?.release()

@@ -14,6 +14,7 @@ import { findHolders, holderWords } from '../sys/holders.ts'
 import { listMounts, type Mount, mountAt } from '../sys/mounts.ts'
 import { findUser } from '../sys/users.ts'
 import { messageOf } from '../util/message-of.ts'
+import type { ActivityTime } from './activity-time.ts'
 import { planBlank } from './format.ts'
 import { beginGeneration, continueGeneration, type History, type Start } from './history.ts'
 import type { Image } from './image.ts'
@@ -62,6 +63,7 @@ export interface VolumeSettings extends RetentionSettings {
   readonly requireSession: boolean
   /** Whose it is to be; `null`: not known. */
   readonly owner: Owner | null
+  now(): ActivityTime
   /** Aborted once guestd stops: a check that runs is cancelled, and nothing is mounted after it. */
   readonly cancel: AbortSignal
 }
@@ -227,7 +229,13 @@ async function mountDevice(found: Found, settings: VolumeSettings): Promise<Begu
   mkdirSync(path, { recursive: true })
   await claim(device)
   const start = await startOf(found, formatBlank)
-  const { history, ext4 } = await beginGeneration(start, ofSession, settings, settings.cancel)
+  const { history, ext4 } = await beginGeneration(
+    start,
+    ofSession,
+    settings,
+    settings.now(),
+    settings.cancel,
+  )
   const owner = ownerOf(user)
   try {
     const args = [device.path, path, String(owner.uid), String(owner.gid)]

@@ -7,6 +7,7 @@ import type {
   WorkspaceInfo,
   WorkspaceTop,
 } from '../protocol/schemas.ts'
+import type { ActivityTime } from './activity-time.ts'
 import { endedWorkspace } from './ended.ts'
 import type { Tell } from './events.ts'
 import { openFolder } from './folder.ts'
@@ -41,8 +42,9 @@ export interface WorkspaceSettings extends RetentionSettings {
 export interface Around {
   readonly log: Log
   readonly tell: Tell
-  /** When somebody last worked; ISO 8601, UTC. */
-  lastActivityAt(): string
+  /** When somebody last worked, now while somebody does. */
+  lastActivity(): ActivityTime
+  now(): ActivityTime
 }
 
 export interface Workspace {

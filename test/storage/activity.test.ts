@@ -9,6 +9,7 @@ import { slotsOf } from '../helpers/mark.ts'
 import { makeScratch } from '../helpers/scratch.ts'
 import { attach, makeImage, makeMountPoint, run } from '../helpers/volume.ts'
 
+const byMachine = (at: string) => ({ at, byHost: false })
 const timeOf = (image: string) => Date.parse(slotsOf(image).mark?.lastActivityAt ?? '')
 
 t.test('the mark tells of the start, and at the stop when the last command ended', async t => {
@@ -39,6 +40,7 @@ t.test(
       storedFd: null,
       owner: null,
       cancel: new AbortController().signal,
+      now: () => byMachine(new Date().toISOString()),
       formatBlank: false,
       requireSession: false,
       retentionMs: 0,
@@ -50,7 +52,7 @@ t.test(
     const log = createLog({ level: 'info', fd: openSync(logFile, 'w') })
     const logged = () => readFileSync(logFile, 'utf8').split('\n').length - 1
     let active = '2026-01-01T00:00:00.000Z'
-    const keeper = keepActivity(history, { log, lastActivityAt: () => active }, 20)
+    const keeper = keepActivity(history, { log, lastActivity: () => byMachine(active) }, 20)
     const seen = () => slotsOf(image).mark?.lastActivityAt
     const first = seen()
     active = '2026-01-01T00:00:00.900Z'

@@ -33,6 +33,7 @@ function withFile<T>(path: string, work: (fd: number) => T): T {
 }
 
 const daysAgo = (days: number) => new Date(Date.now() - days * DAY_MS).toISOString()
+const hostTime = () => new Date().toISOString()
 const infoOf = async (on: Guestd): Promise<SessionInfo> =>
   JSON.parse((await on.request('GET', '/v1/session')).text)
 const put = (on: Guestd, body: object) => on.request('PUT', '/v1/session', { body })
@@ -51,7 +52,7 @@ async function makeUsed(t: Test, config: object = {}, create: readonly string[] 
   const at = makeMountPoint(t)
   const settings = { workspace, workspaceMount: at, ...config }
   const guestd = await startGuestd(t, { config: settings })
-  await put(guestd, { id: 'one', runtimeVersion: '1' })
+  await put(guestd, { id: 'one', runtimeVersion: '1', hostTime: hostTime() })
   await runCommand(guestd, { command: 'echo kept > file; mkdir -p a/b' })
   await guestd.stop()
   return { workspace, guestd, at, settings }
@@ -121,6 +122,64 @@ t.test('one that may have been worked with for longer than its mark knows is kep
   await guestd.start()
   t.match(await infoOf(guestd), { expired: true, reset: null, resumed: true })
   t.match(await listing(guestd), 'kept\n')
+})
+
+t.test('a clock of a machine that is ahead has nothing started empty', async t => {
+  const { workspace, settings } = await makeUsed(t, reset)
+  // To a clock that is 15 days ahead the last activity was 15 days ago.
+  changeMark(workspace, { lastActivityAt: daysAgo(15) })
+  const ahead = await startGuestd(t, { config: settings })
+  t.equal((await put(ahead, { id: 'one', runtimeVersion: '1' })).status, 200)
+  t.match(await infoOf(ahead), { expired: true, reset: null, resumed: true, generation: 2 })
+  t.match(await listing(ahead), 'kept\n')
+  t.match(ahead.log(), '"keptBecause":"the host has not sent its time (hostTime)')
+  await ahead.stop()
+  t.equal(readMark(workspace).lastActivityBy, undefined)
+
+  // By now the mark has the time of a machine: it may have been behind.
+  changeMark(workspace, { lastActivityAt: daysAgo(15) })
+  const next = await startGuestd(t, { config: settings })
+  await put(next, { id: 'one', runtimeVersion: '1', hostTime: hostTime() })
+  t.match(await infoOf(next), { expired: true, reset: null, resumed: true, generation: 3 })
+  t.match(await listing(next), 'kept\n')
+  t.match(next.log(), "its last activity is known by a machine's clock alone")
+  await next.stop()
+  t.equal(readMark(workspace).lastActivityBy, 'host')
+})
+
+t.test("a volume expires by the host's time, and that is written to the mark", async t => {
+  const { workspace, settings } = await makeUsed(t, { requireSession: true })
+  const next = await startGuestd(t, { config: settings })
+  const later = daysAgo(-20)
+  const reply = await put(next, { id: 'one', runtimeVersion: '1', hostTime: later })
+  const info: SessionInfo = JSON.parse(reply.text)
+  t.match(info, { expired: true, reset: null, resumed: true })
+  t.ok(Date.parse(String(info.expiresAt)) >= Date.parse(later) + 14 * DAY_MS, `${info.expiresAt}`)
+  t.match(next.log(), 'the clock of this machine differs from the time of the host')
+  t.ok(Date.parse(String(readMark(workspace).lastActivityAt)) >= Date.parse(later))
+  await next.stop()
+  t.ok(Date.parse(String(readMark(workspace).lastActivityAt)) >= Date.parse(later))
+})
+
+t.test('a time that is none is refused', async t => {
+  const guestd = await startGuestd(t)
+  for (const wrong of ['2026-13-01T00:00:00Z', 'now', '1700000000', '2026-01-01T00:00:00+02:00']) {
+    const reply = await put(guestd, { id: 'one', hostTime: wrong })
+    t.equal(reply.status, 400, wrong)
+    t.match(reply.json(), { code: 'invalid_request', field: 'hostTime' })
+  }
+})
+
+t.test('what is said of the expiry agrees with the mark', async t => {
+  const { workspace, guestd } = await makeUsed(t)
+  const ahead = daysAgo(-20)
+  changeMark(workspace, { lastActivityAt: ahead })
+  await guestd.start()
+  const at = () => Date.parse(String(readMark(workspace).lastActivityAt))
+  const expiresAt = async () => Date.parse(String((await infoOf(guestd)).expiresAt))
+  t.equal(await expiresAt(), at() + 14 * DAY_MS)
+  t.equal((await guestd.request('POST', '/v1/session/stop')).status, 200)
+  t.equal(await expiresAt(), at() + 14 * DAY_MS)
 })
 
 t.test('a clock that is behind makes no volume older', async t => {

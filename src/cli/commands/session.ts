@@ -35,6 +35,10 @@ export const session: CliCommand = {
       help: 'Stop it so long after guestd was first started in this boot: 8h; 0: never',
     },
     ...limitOptions,
+    {
+      name: 'host-time',
+      help: "Send this host's time: retention goes by it, and onExpired: reset needs it",
+    },
     { name: 'json', help: 'Print the session as JSON' },
   ],
   details: `With the id and the runtime version of the session that is set, it replaces all the rest: what is left
@@ -65,6 +69,7 @@ function readSession(args: Arguments, env: NodeJS.ProcessEnv): SessionRequest {
   const lifetimeMs = duration('lifetime')
   return {
     id,
+    ...(args.has('host-time') ? { hostTime: new Date().toISOString() } : {}),
     ...(runtimeVersion === undefined ? {} : { runtimeVersion }),
     ...(args.has('env') ? { env: parseEnv(args.values('env'), env) } : {}),
     ...(limits === undefined ? {} : { limits }),

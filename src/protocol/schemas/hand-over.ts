@@ -8,6 +8,7 @@ import {
   MAX_TIMEOUT_MS,
   MAX_VARIABLES,
   NO_NUL_PATTERN,
+  TIME_PATTERN,
   VARIABLE_NAME_PATTERN,
 } from './parts.ts'
 import { CommandLimits } from './requests.ts'
@@ -26,6 +27,14 @@ export const SessionRequest = Type.Object(
         maxLength: 128,
         description:
           'Version of what runs in the guest, kept in the mark of the volume. Fixed until the machine restarts',
+      }),
+    ),
+    hostTime: Type.Optional(
+      Type.String({
+        maxLength: 32,
+        pattern: TIME_PATTERN,
+        description:
+          "The time by the host's clock; ISO 8601, UTC. Retention goes by it, and a volume that has expired is started empty only with it. It is no part of the session: a renewal without it keeps the last one. Default: the clock of the machine, which starts no volume empty",
       }),
     ),
     env: Type.Optional(

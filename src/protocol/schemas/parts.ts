@@ -49,6 +49,10 @@ export const SIGNAL_PATTERN = '^SIG[A-Z0-9]{1,12}([+-][0-9]{1,2})?$'
 /** The name of an environment variable. */
 export const VARIABLE_NAME_PATTERN = '^[^=\\u0000]+$'
 
+/** A time as `Date.prototype.toISOString` has it, in this century; its fraction may be missing. */
+export const TIME_PATTERN =
+  '^20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]{1,9})?Z$'
+
 /** Text that the kernel can take as a C string. */
 export const NO_NUL_PATTERN = '^[^\\u0000]*$'
 

@@ -35,7 +35,7 @@ export const SessionInfo = Type.Object(
     }),
     expiresAt: nullable(
       Type.String({ format: 'date-time' }),
-      'When the workspace expires if nobody works in it any more; null: never, or unknown',
+      'When the workspace expires if nobody works in it any more, by the last activity in its mark; null: never, or unknown',
     ),
     workspace: WorkspaceInfo,
     cgroup: Type.Object({

@@ -48,6 +48,7 @@ const hasShape = shape({
   state: oneOf('inUse', 'clean'),
   at: isTime,
   lastActivityAt: orMissing(isTime),
+  lastActivityBy: orMissing(oneOf('host')),
   receipt: orNull(isReceipt),
   began: orMissing(shape({ expired: isFlag, reset: orNull(oneOf(...resets)) })),
   pending: orMissing(isPending),

@@ -25,6 +25,8 @@ export interface Mark {
   readonly at: string
   /** When somebody last worked there: ISO 8601, UTC. Without it `at` is what is known. */
   readonly lastActivityAt?: string | undefined
+  /** `host`: that time is by the clock of the host. Without it it is by the clock of the machine. */
+  readonly lastActivityBy?: 'host' | undefined
   /** Of the last stop that came to its end. */
   readonly receipt: Receipt | null
   /** How this generation began, for a daemon that takes the mount over. */
