@@ -13,7 +13,12 @@ export const requestOptions: readonly OptionRow[] = [
     multiple: true,
     help: "Set a variable; NAME alone takes guestctl's own value",
   },
-  { name: 'cwd', short: 'C', value: 'DIR', help: 'Working directory; default: the workspace' },
+  {
+    name: 'cwd',
+    short: 'C',
+    value: 'DIR',
+    help: "Working directory; default: the workspace, root's home for root",
+  },
   { name: 'user', short: 'u', value: 'USER', help: 'Name or uid to run as' },
   {
     name: 'timeout',

@@ -59,7 +59,7 @@ export function planLaunch(
     argv,
     env: Object.entries(env).map(([name, value]) => `${name}=${value}`),
     paths: request.argv === undefined ? [BASH] : candidates(argv[0] ?? '', env.PATH ?? ''),
-    cwd: resolve(settings.workspace, request.cwd ?? ''),
+    cwd: folderOf(request, settings, machine.self, user),
     oomScoreAdj: String(
       Math.min(HIGHEST_OOM_SCORE_ADJ, Math.max(0, machine.oomScoreAdj) + OOM_SCORE_ABOVE_DAEMON),
     ),
@@ -86,6 +86,29 @@ function chooseUser(request: RunRequest, settings: PlanSettings, self: UserEntry
   if (isGroupAskedFor(request.user) && user.gid === 0 && !settings.allowRoot)
     throw refuse("commands may not run in root's group: allowRoot is false")
   return user
+}
+
+/**
+ * The workspace, unless the request names a folder. Root starts in its own home instead where commands are another
+ * user's by default: programs run code that lies in the folder they start in, such as modules of Python.
+ */
+function folderOf(
+  request: RunRequest,
+  settings: PlanSettings,
+  self: UserEntry,
+  user: UserEntry,
+): string {
+  if (request.cwd !== undefined) return resolve(settings.workspace, request.cwd)
+  return user.uid === 0 && !isRoot(settings.user, self) ? user.home : settings.workspace
+}
+
+/** The user may be made later. */
+function isRoot(user: PlanSettings['user'], self: UserEntry): boolean {
+  try {
+    return (user === null ? self : findUser(user)).uid === 0
+  } catch {
+    return false
+  }
 }
 
 /** UID:GID; else the group is what the system's databases say. */

@@ -97,7 +97,7 @@ t.test('by no kind of file', async t => {
   for (const user of [USER, 'root']) {
     for (const [name, { script, error, gone = false }] of Object.entries(attempts)) {
       const argv = ['python3', '-c', program(script)]
-      const body = { argv, user, background: 'kill' }
+      const body = { argv, user, cwd: '.', background: 'kill' }
       const { stdout, stderr, exit } = await runCommand(guestd, body)
       t.match({ stdout, stderr }, { stdout: `${error}\n`, stderr: '' }, `${name}, as ${user}`)
       if (!gone) t.ok(exit.workspaceFull !== null, `${name}: the exit says that it was full`)
@@ -106,6 +106,7 @@ t.test('by no kind of file', async t => {
       await runCommand(guestd, {
         command: 'find . -mindepth 1 -not -name lost+found -delete; sync -f .',
         user: 'root',
+        cwd: '.',
       })
     }
   }
@@ -129,10 +130,11 @@ t.test('by no attribute: chattr changes nothing about it', async t => {
   const command = `touch f; for a in +P +i +c +j; do chattr $a f 2>/dev/null; chattr -p 77 f 2>/dev/null; done
     chattr -i f 2>/dev/null; cat /dev/zero >>f; stat -c %s f`
   for (const user of [USER, 'root']) {
-    const { stdout, stderr } = await runCommand(guestd, { command, user })
+    const { stdout, stderr } = await runCommand(guestd, { command, user, cwd: '.' })
     t.match(stderr, /No space left on device/)
     t.ok(Number(stdout) <= 32 * MIB && Number(stdout) > 31 * MIB, stdout)
-    await runCommand(guestd, { command: 'chattr -i f; rm f; sync -f .', user: 'root' })
+    const empty = 'chattr -i f; rm f; sync -f .'
+    await runCommand(guestd, { command: empty, user: 'root', cwd: '.' })
   }
 })
 
@@ -141,7 +143,7 @@ t.test('a user and root alike get 1 GiB, less the one block of the file’s exte
   for (const user of [USER, 'root']) {
     // A large write fails whole; what is left then takes small ones.
     const command = 'cat /dev/zero >f; dd if=/dev/zero bs=4096 >>f; stat -c %s f; rm f; sync -f .'
-    const { stdout, stderr } = await runCommand(guestd, { command, user })
+    const { stdout, stderr } = await runCommand(guestd, { command, user, cwd: '.' })
     t.match(stderr, /No space left on device/)
     t.equal(Number(stdout), GIB - TREE_BYTES, user)
   }

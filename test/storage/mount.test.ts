@@ -24,8 +24,7 @@ t.test('a block device is mounted, worked in, and clean after the stop', async t
   t.match(workspace, { path: at, ok: true, reason: null, device })
   t.equal((await guestd.request('GET', '/readyz')).status, 200)
   const options = mountOptions(at)?.split(',') ?? []
-  t.ok(options.includes('nodev') && options.includes('rw'), options.join())
-  t.notOk(options.includes('nosuid'))
+  for (const option of ['rw', 'nodev', 'nosuid']) t.ok(options.includes(option), option)
 
   const wrote = await runCommand(guestd, { command: 'pwd; id -un; echo kept > file' })
   t.equal(wrote.stdout, `${at}\nnobody\n`)
@@ -40,6 +39,34 @@ t.test('a block device is mounted, worked in, and clean after the stop', async t
   run('mount', '-o', 'ro', device, at)
   t.equal(readFileSync(join(at, 'file'), 'utf8'), 'kept\n')
 })
+
+t.test(
+  'setuid bits in a volume do not count, also in a mount that a guestd before left',
+  async t => {
+    const device = attach(t, makeImage(t))
+    const at = makeMountPoint(t)
+    run('mount', device, at)
+    run('cp', '/usr/bin/id', at)
+    run('chmod', '4755', join(at, 'id'))
+    run('umount', at)
+    const config = { workspace: device, workspaceMount: at, user: 'nobody' }
+    const guestd = await startGuestd(t, { config })
+    const uid = async () =>
+      (await runCommand(guestd, { command: './id -u; id -u' })).stdout.split('\n')
+    const [inVolume, outside] = await uid()
+    t.equal(inVolume, outside)
+    t.not(outside, '0')
+
+    await guestd.kill()
+    run('mount', '-o', 'remount,bind,suid,dev,noexec', at)
+    await guestd.start()
+    const options = mountOptions(at)?.split(',') ?? []
+    for (const option of ['nodev', 'nosuid', 'noexec', 'noatime'])
+      t.ok(options.includes(option), `${option} of ${options}`)
+    run('mount', '-o', 'remount,bind,nosuid,exec', at)
+    t.equal((await uid())[0], outside)
+  },
+)
 
 t.test('the owner of a volume that holds something stays as it is', async t => {
   const device = attach(t, makeImage(t))

@@ -79,7 +79,8 @@ t.test('what a large write may fail for and leave over counts as run out', async
 
 t.test('root is held like everybody where nothing is reserved', async t => {
   const guestd = await onVolume(t, { mkfs: ['-m', '0'] })
-  const full = await runCommand(guestd, { command: 'head -c 100M /dev/zero > big', user: 'root' })
+  const command = 'head -c 100M /dev/zero > big'
+  const full = await runCommand(guestd, { command, user: 'root', cwd: '.' })
   t.equal(full.exit.exitCode, 1)
   t.equal(full.exit.workspaceFull, 'bytes')
 })

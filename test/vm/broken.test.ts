@@ -13,7 +13,7 @@ import { bootGuest } from './harness.ts'
 const words = (reasons: Health['reasons']) => reasons.map(({ message }) => message).join('\n')
 
 /** A command of root's that needs no workspace. */
-const elsewhere = (command: string) => ({ command, user: 'root', cwd: '/' })
+const elsewhere = (command: string) => ({ command, user: 'root' })
 
 t.test('without its volume', async t => {
   const guest = await bootGuest(t, { volume: null })

@@ -100,7 +100,7 @@ t.test('there is every kind of writer, and hundreds of MiB to write out', async 
   const holder = `exec 3<>deleted; rm deleted; head -c ${DELETED_MIB * MIB} /dev/zero >&3; echo up; sleep 1000`
   await client.start({ id: 'deleted', command: holder })
   const namespace = "exec unshare --mount --propagation private bash -c 'echo up; sleep 1000'"
-  await client.start({ id: 'namespace', command: namespace, user: 'root' })
+  await client.start({ id: 'namespace', command: namespace, user: 'root', cwd: '.' })
   for (const id of ['deleted', 'namespace']) await seen(client, id, 'up')
   const dirty = `python3 -c '${FILL}'; echo up; sleep 1000`
   await client.start({ id: 'dirty', command: dirty, timeoutMs: LONG_MS })

@@ -30,6 +30,7 @@ async function manifest(t: Test, guest: Guest): Promise<string[]> {
   const request = {
     argv: ['python3', '-c', fixture('manifest.py')],
     user: 'root',
+    cwd: '.',
     timeoutMs: LONG_MS,
   }
   const { out, err, exitCode } = await run(openClient(t, guest), request, MANIFEST_BYTES)

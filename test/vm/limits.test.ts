@@ -42,7 +42,7 @@ t.test('a command is agent’s unless root is asked for', async t => {
   const agent = await run(client, { command })
   t.equal(agent.out, '1000 1000 agent agent /home/agent /bin/bash\n/mnt/workspace\n/home/agent\n')
   const root = await run(client, { command, user: 'root' })
-  t.equal(root.out, '0 0 root root /root /bin/bash\n/mnt/workspace\n/root\n')
+  t.equal(root.out, '0 0 root root /root /bin/bash\n/root\n/root\n')
 })
 
 t.test('a command has three descriptors, none of them guestd’s', async t => {

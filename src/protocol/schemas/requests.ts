@@ -103,7 +103,7 @@ export const RunRequest = Type.Object(
         minLength: 1,
         maxLength: MAX_PATH_BYTES,
         pattern: NO_NUL_PATTERN,
-        description: `Working directory, at most ${MAX_PATH_BYTES} bytes; a relative path begins at the workspace. Default: the workspace`,
+        description: `Working directory, at most ${MAX_PATH_BYTES} bytes; a relative path begins at the workspace. Default: the workspace; for root its home, where commands have another user by default`,
       }),
     ),
     env: Type.Optional(

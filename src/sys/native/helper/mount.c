@@ -3,7 +3,8 @@
  * folder of a fresh one (nothing in it but the lost+found of mke2fs) to the user; -1 leaves its owner. Prints
  * "fresh" for such a one, else "used", and what lost+found takes (see `own`).
  * rejoin DEVICE TARGET: mounts it once more while another mount namespace has it.
- * probe TARGET: whether files can be made: a file system that was shut down says EIO. Leaves nothing.
+ * probe TARGET: whether files can be made: a file system that was shut down says EIO. Leaves nothing. A mount
+ * without the flags below gets them, as of a guestd before an upgrade.
  * unmount TARGET: umount2(2), without following a symbolic link.
  */
 #define _GNU_SOURCE
@@ -17,10 +18,14 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
-/* As a disk is mounted, without device files, which a command as root could make otherwise. */
-enum { FLAGS = MS_NODEV | MS_NOATIME };
+/*
+ * The content of a volume is data: neither its device files nor its setuid files and file capabilities count, as
+ * another machine may have made them.
+ */
+enum { FLAGS = MS_NODEV | MS_NOSUID | MS_NOATIME };
 /* A file system found broken is not written to any more. */
 static const char options[] = "errors=remount-ro";
 
@@ -69,10 +74,21 @@ int cmd_rejoin(char **args) {
   return mount(args[0], args[1], "ext4", FLAGS, NULL) != 0 ? fail("mount", errno) : 0;
 }
 
+/* What else the mount has been given, such as noexec, stays. */
+static int add_flags(const char *target) {
+  struct statvfs facts;
+  if (statvfs(target, &facts) != 0) return fail("statvfs", errno);
+  if ((facts.f_flag & ST_NODEV) != 0 && (facts.f_flag & ST_NOSUID) != 0) return 0;
+  unsigned long flags = MS_REMOUNT | MS_BIND | FLAGS;
+  if ((facts.f_flag & ST_NOEXEC) != 0) flags |= MS_NOEXEC;
+  return mount(NULL, target, NULL, flags, NULL) != 0 ? fail("mount", errno) : 0;
+}
+
 int cmd_probe(char **args) {
   int fd = open(args[0], O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
   /* A full one is well. */
-  return fd < 0 && errno != ENOSPC && errno != EDQUOT ? fail("open", errno) : 0;
+  if (fd < 0 && errno != ENOSPC && errno != EDQUOT) return fail("open", errno);
+  return add_flags(args[0]);
 }
 
 int cmd_unmount(char **args) {
