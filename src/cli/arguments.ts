@@ -15,9 +15,11 @@ export function parseArguments(
   { rows, stopsAtOperand }: ParseOptions,
 ): Arguments {
   const options = configOf(rows)
+  const words = wordsOf(rows)
   const cut = stopsAtOperand ? operandsBegin(args, options) : args.length
-  const { values, positionals } = parseStrictly(args.slice(0, cut), options)
+  const { values, positionals } = parseStrictly(asSwitches(args.slice(0, cut), words), options)
   const given = new Map(Object.entries(values).map(([name, value]) => [name, [value].flat()]))
+  for (const [name, word] of words) if (given.has(switchOf(name, word))) given.set(name, [word])
   const texts = (name: string) => (given.get(name) ?? []).filter(value => typeof value === 'string')
   return {
     operands: [...positionals, ...args.slice(cut)],
@@ -30,15 +32,36 @@ export function parseArguments(
 /** Every option is multiple to the parser, so that the last of several is what counts. */
 function configOf(rows: readonly OptionRow[]): ParseArgsOptionsConfig {
   return Object.fromEntries(
-    rows.map(({ name, short, value }) => [
-      name,
-      {
-        type: value === undefined ? 'boolean' : 'string',
-        multiple: true,
-        ...(short === undefined ? {} : { short }),
-      },
-    ]),
+    rows.flatMap(({ name, short, value, word }) => {
+      const type = value === undefined ? 'boolean' : 'string'
+      const option = { type, multiple: true, ...(short === undefined ? {} : { short }) } as const
+      const more =
+        word === undefined ? [] : [[switchOf(name, word), { type, multiple: true }] as const]
+      return [[name, option] as const, ...more]
+    }),
   )
+}
+
+/** The switches that take a word. */
+function wordsOf(rows: readonly OptionRow[]): ReadonlyMap<string, string> {
+  return new Map(rows.flatMap(({ name, word }) => (word === undefined ? [] : [[name, word]])))
+}
+
+/** A switch of its own to the parser, which knows no values that may be missing. */
+function switchOf(name: string, word: string): string {
+  return `${name}.${word}`
+}
+
+/** @throws UsageError for another word */
+function asSwitches(args: readonly string[], words: ReadonlyMap<string, string>): string[] {
+  const end = args.indexOf('--')
+  return args.map((arg, index) => {
+    const [, name = '', given] = /^--([^=]+)=(.*)$/s.exec(arg) ?? []
+    const word = words.get(name)
+    if (word === undefined || (end >= 0 && index > end)) return arg
+    if (given === word) return `--${switchOf(name, word)}`
+    throw new UsageError(`--${name} takes no value but '${word}'`)
+  })
 }
 
 /** The index of the first operand; a `--` before it is left to the options. */

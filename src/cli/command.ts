@@ -10,6 +10,8 @@ export interface OptionRow {
   /** What its value is called in help; an option without one is a switch. */
   readonly value?: string
   readonly multiple?: true
+  /** A switch that takes this word too, as `--name=WORD`. */
+  readonly word?: string
   readonly help: string
 }
 

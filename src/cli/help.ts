@@ -79,8 +79,9 @@ ${details}`
 
 function optionList(rows: readonly OptionRow[]): string {
   return columns(
-    rows.map(({ name, short, value, multiple, help }) => {
-      const flag = `${short === undefined ? '    ' : `-${short}, `}--${name}`
+    rows.map(({ name, short, value, multiple, word, help }) => {
+      const more = word === undefined ? '' : `[=${word}]`
+      const flag = `${short === undefined ? '    ' : `-${short}, `}--${name}${more}`
       const many = multiple === undefined ? '' : '; may be given again'
       return [value === undefined ? flag : `${flag} ${value}`, `${help}${many}`] as const
     }),

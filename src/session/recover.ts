@@ -5,6 +5,9 @@ import { unavailable } from './unavailable.ts'
 /** e2fsck(8): what was found was mended; a restart of the machine is only for a mounted root. */
 const CORRECTED = 1
 const CORRECTED_REBOOT = 2
+const ERRORS_LEFT = 4
+const WAY_ON =
+  "; 'guestctl volume check FILE --repair=full' on the host repairs it, and may lose files"
 /** A whole check of a large volume takes minutes. */
 const CHECK_LIMIT_MS = 600_000
 
@@ -23,5 +26,8 @@ export async function recoverVolume(device: string, cancel: AbortSignal): Promis
   const { status, text } = ran
   if (status === 0 || status === CORRECTED || status === CORRECTED_REBOOT)
     return `e2fsck -p: ${text}`
-  throw unavailable(`${device} cannot be mended by e2fsck -p (exit code ${status}): ${text}`)
+  const wayOn = (status & ERRORS_LEFT) === 0 ? '' : WAY_ON
+  throw unavailable(
+    `${device} cannot be mended by e2fsck -p (exit code ${status}): ${text}${wayOn}`,
+  )
 }

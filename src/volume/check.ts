@@ -1,4 +1,4 @@
-/** Checking a volume that nobody uses, and mending it. */
+/** Checking a volume that nobody uses, and repairing it. */
 
 import { contentWords } from '../protocol/volume/content.ts'
 import { findBackup } from './backup.ts'
@@ -12,22 +12,37 @@ export interface Checked extends LookedAt {
   readonly sound: boolean
   /** What e2fsck said. */
   readonly text: string
+  /** Of a full repair: each problem that it has changed something for, in the words of e2fsck; `null`: of no other. */
+  readonly changes: readonly string[] | null
+  /** A safe repair left errors that a full one repairs. */
+  readonly needsFull: boolean
 }
 
-/** e2fsck(8): 1 is mended. */
-const MENDED = 1
+/**
+ * `none` writes nothing. `safe` repairs what loses nothing (e2fsck -p). `full` repairs all of it (e2fsck -y): what cannot
+ * be kept is removed, and files that have lost their name go to `lost+found`.
+ */
+export type Repair = 'none' | 'safe' | 'full'
+
+/** e2fsck(8): 1 is repaired. */
+const REPAIRED = 1
+/** e2fsck(8): errors are left. */
+const NOT_REPAIRED = 4
+/** A repair can uncover more: e2fsck asks to be run again then. */
+const MAX_FULL_RUNS = 4
 
 /**
- * All of the file system; without `repair` nothing is written. A repair mends what is safe to mend, and
- * a superblock that is gone is made again from its backup.
+ * All of the file system. Both kinds of repair make a superblock that is gone again from its backup.
  *
  * @throws InUseError, VolumeError where it cannot be read, or is no volume
  */
-export async function checkVolume(path: string, repair: boolean): Promise<Checked> {
+export async function checkVolume(path: string, repair: Repair): Promise<Checked> {
   checkThatItIsOne(path)
   return await withVolume(path, async () => {
-    const { status, text } = await runCheck(path, repair)
-    return { ...lookAtVolume(path), sound: status === 0 || (repair && status === MENDED), text }
+    const { status, text, needsFull = false } = await runCheck(path, repair)
+    const sound = status === 0 || (repair !== 'none' && status === REPAIRED)
+    const changes = repair === 'full' ? changesOf(text) : null
+    return { ...lookAtVolume(path), sound, text, changes, needsFull }
   })
 }
 
@@ -39,30 +54,70 @@ function checkThatItIsOne(path: string): void {
   if (!lostItsHead) throw new VolumeError(`${path} is no volume: it is ${contentWords(content)}`)
 }
 
-async function runCheck(path: string, repair: boolean): Promise<Ran> {
+interface CheckRun extends Ran {
+  readonly needsFull?: boolean
+}
+
+async function runCheck(path: string, repair: Repair): Promise<CheckRun> {
   const { bytes, content } = lookAtVolume(path)
   if (content.kind === 'ext4' && content.bytes > bytes) {
     const text = `${path} has been cut off: an ext4 of ${content.bytes} bytes in ${bytes}`
-    return { status: NOT_MENDED, text }
+    return { status: NOT_REPAIRED, text }
   }
-  return repair ? await mend(path) : await runTool('e2fsck', ['-f', '-n', path])
-}
-
-async function mend(path: string): Promise<Ran> {
-  const { content } = lookAtVolume(path)
-  if (content.kind === 'ext4') return await runTool('e2fsck', ['-f', '-p', path])
+  if (repair === 'none') return await runTool('e2fsck', ['-f', '-n', path])
+  if (content.kind === 'ext4' && repair === 'full') return await repairFully([path])
+  if (content.kind === 'ext4') {
+    const ran = await runTool('e2fsck', ['-f', '-p', path])
+    return { ...ran, needsFull: ran.status > 0 && (ran.status & NOT_REPAIRED) !== 0 }
+  }
   const backup = findBackup(path)
   if (backup === null) {
     const text = `${path} has no superblock, and no backup of one where mke2fs puts it: a file system of less than 128 MiB has none`
-    return { status: NOT_MENDED, text }
+    return { status: NOT_REPAIRED, text }
   }
   const from = ['-b', String(backup.block), '-B', String(backup.blockBytes), path]
+  if (repair === 'full') return await repairFully(from)
   const careful = await runTool('e2fsck', ['-f', '-p', ...from])
-  if (careful.status <= MENDED) return careful
+  if (careful.status <= REPAIRED) return careful
   // A backup does not say that the journal has something to replay: e2fsck asks, and -p does not answer.
   const { status, text } = await runTool('e2fsck', ['-f', '-y', ...from])
   return { status, text: `${careful.text}\n${text}` }
 }
 
-/** e2fsck(8): errors are left. */
-const NOT_MENDED = 4
+/** Until a run finds nothing more. The first one makes the superblock from its backup, where that is named. */
+async function repairFully(from: readonly string[]): Promise<Ran> {
+  const texts: string[] = []
+  for (let run = 1; run <= MAX_FULL_RUNS; run++) {
+    const { status, text } = await runTool('e2fsck', [
+      '-f',
+      '-y',
+      ...(run === 1 ? from : from.slice(-1)),
+    ])
+    texts.push(text)
+    const isOver = status === 0 || status > (REPAIRED | NOT_REPAIRED) || run === MAX_FULL_RUNS
+    if (isOver)
+      return { status: status === 0 && run > 1 ? REPAIRED : status, text: texts.join('\n') }
+  }
+  throw new Error('a run was the last one')
+}
+
+/** What e2fsck -y has answered with yes. A problem may take several lines. */
+function changesOf(text: string): readonly string[] {
+  const changes: string[] = []
+  let lines: string[] = []
+  for (const line of text.split('\n')) {
+    if (line.trim() === '' || HEADINGS.test(line)) {
+      lines = []
+      continue
+    }
+    lines.push(line.trim())
+    if (!ANSWERED.test(line)) continue
+    changes.push(lines.join(' '))
+    lines = []
+  }
+  return changes
+}
+
+/** Neither is part of a problem. */
+const HEADINGS = /^(e2fsck \d|Pass \d)/
+const ANSWERED = /\? yes$/

@@ -87,12 +87,49 @@ t.test('a repair replays a journal of which the backup knows nothing', async t =
   t.equal(stdout, 'kept\nmore\n')
 })
 
+/** The shape of the check with `--json`. */
+interface Check {
+  readonly sound: boolean
+  readonly changes: readonly string[] | null
+  readonly needsFull: boolean
+}
+
+t.test('what a safe repair refuses a full one repairs, and lists each change', async t => {
+  const { workspace, guestd } = await makeUsed(t, '32MiB')
+  // Without the root folder every file has lost its name.
+  run('debugfs', '-w', '-R', 'clri <2>', workspace)
+  const check = async (...more: string[]) => {
+    const { code, out } = await guestctl(['volume', 'check', workspace, '--json', ...more])
+    const { sound, changes, needsFull }: Check = JSON.parse(out)
+    return { code, sound, changes, needsFull }
+  }
+  const refused = { code: 125, sound: false, changes: null }
+  t.same(await check(), { ...refused, needsFull: false })
+  t.same(await check('--repair'), { ...refused, needsFull: true })
+  const told = await guestctl(['volume', 'check', workspace, '--repair'])
+  t.match(told.out, /\nNOT SOUND: --repair=full repairs the rest, and may lose files: keep a copy/)
+  await guestd.start()
+  t.match(await unavailable(guestd), /'guestctl volume check FILE --repair=full' on the host/)
+  await guestd.stop()
+
+  const { changes, ...full } = await check('--repair=full')
+  t.same(full, { code: 0, sound: true, needsFull: false })
+  t.ok(changes !== null && changes.length >= 2, `${changes}`)
+  for (const change of changes ?? []) t.match(change, /^\S.*\? yes$/)
+  t.match(changes?.[0], /[Rr]oot inode/)
+  t.same(await check('--repair=full'), { ...full, changes: [] })
+  t.same(await check(), { ...full, changes: null })
+  await guestd.start()
+  const found = await runCommand(guestd, { command: 'cat lost+found/*', user: 0 })
+  t.equal(found.stdout, 'kept\n')
+})
+
 t.test('a volume that was cut off is not sound, and is left as it is', async t => {
   const path = join(makeScratch(t), 'v.img')
   await guestctl(['volume', 'create', path, '--size', '32MiB'])
   truncateSync(path, 20 * 1024 * 1024)
   const before = readFileSync(path)
-  for (const more of [[], ['--repair']]) {
+  for (const more of [[], ['--repair'], ['--repair=full']]) {
     const { code, out } = await guestctl(['volume', 'check', path, ...more])
     t.equal(code, 125)
     t.match(out, /has been cut off: an ext4 of \d+ bytes in 20971520\nNOT SOUND\n/)

@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { guestctl } from '../helpers/guestctl.ts'
 import { run as runCommand, startGuestd, until } from '../helpers/guestd.ts'
+import { changeMark } from '../helpers/mark.ts'
 import { makeScratch } from '../helpers/scratch.ts'
 import { attach, makeMountPoint, run } from '../helpers/volume.ts'
 import { session } from './support.ts'
@@ -47,8 +48,10 @@ t.test('a volume with multiple mount protection is used, and used again after a 
   t.equal(await guestd.stop(), 0)
 
   const expired = { ...config, retentionMs: 1, onExpired: 'reset', requireSession: true }
+  changeMark(image, { lastActivityBy: 'host' })
   const next = await startGuestd(t, { config: expired, waitForMount: false })
-  await next.request('PUT', '/v1/session', { body: { id: 'one' } })
+  const hostTime = new Date().toISOString()
+  await next.request('PUT', '/v1/session', { body: { id: 'one', hostTime } })
   await until(async () => (await session(next)).workspace.ok, WATCH_LIMIT_MS)
   t.equal((await runCommand(next, { command: 'ls' })).stdout, 'lost+found\n')
   await next.stop()

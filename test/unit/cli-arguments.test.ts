@@ -9,6 +9,7 @@ const rows: readonly OptionRow[] = [
   { name: 'env', short: 'e', value: 'K=V', multiple: true, help: '' },
   { name: 'id', value: 'ID', help: '' },
   { name: 'json', short: 'j', help: '' },
+  { name: 'repair', word: 'full', help: '' },
 ]
 const parse = (args: readonly string[], stopsAtOperand = true) =>
   parseArguments(args, { rows, stopsAtOperand })
@@ -41,11 +42,27 @@ t.test('a wrong option is a usage error in one sentence', async t => {
     [['--nope'], "unknown option '--nope'"],
     [['-x'], "unknown option '-x'"],
     [['--id'], "option '--id <value>' argument missing"],
+    [['--repair=all'], "--repair takes no value but 'full'"],
     [['--json=1'], "option '-j, --json' does not take an argument"],
   ] as const
   for (const [args, message] of refused) {
     t.throws(() => parse(args), { name: 'UsageError', message }, args.join(' '))
   }
+})
+
+t.test('a switch may take its word, and no operand is one', async t => {
+  for (const [args, value] of [
+    [['--repair'], undefined],
+    [['--repair=full'], 'full'],
+    [['--repair', '--repair=full'], 'full'],
+  ] as const) {
+    const parsed = parse(args)
+    t.equal(parsed.has('repair'), true, args.join(' '))
+    t.equal(parsed.value('repair'), value, args.join(' '))
+  }
+  t.same(parse(['--', '--repair=all']).operands, ['--repair=all'])
+  t.equal(parse(['--', '--repair=full']).has('repair'), false)
+  t.same(parse(['--repair', 'full']).operands, ['full'])
 })
 
 t.test('one operand is a script, several are an argv', async t => {

@@ -1,8 +1,7 @@
 /** guestctl volume */
 
-import type { Content } from '../../protocol/volume/content.ts'
 import { adoptVolume } from '../../volume/adopt.ts'
-import { checkVolume } from '../../volume/check.ts'
+import { checkVolume, type Repair } from '../../volume/check.ts'
 import { createVolume } from '../../volume/create.ts'
 import { listVolumes, sweepVolumes } from '../../volume/folder.ts'
 import { InUseError } from '../../volume/holders.ts'
@@ -11,6 +10,7 @@ import { type Arguments, type CliCommand, type Context, UsageError } from '../co
 import { exitCodes } from '../exit-code.ts'
 import { parseDuration } from '../values.ts'
 import { describeVolume, renderSwept, renderVolumes } from '../volume.ts'
+import { renderCheck } from '../volume-check.ts'
 import { DEFAULT_LABEL, DEFAULT_SIZE, readCreateOptions, sessionOf } from '../volume-options.ts'
 
 const DEFAULT_IDLE = '14d'
@@ -33,7 +33,11 @@ export const volume: CliCommand = {
       value: 'ID',
       help: 'create, adopt: whose it is; create: default: the first to use it',
     },
-    { name: 'repair', help: 'check: mend what is safe to mend' },
+    {
+      name: 'repair',
+      word: 'full',
+      help: 'check: repair what loses nothing; full: all, and list each change',
+    },
     { name: 'idle', value: 'TIME', help: `When one expires; default: ${DEFAULT_IDLE} unused` },
     { name: 'dry-run', help: 'sweep: only tell what would be deleted' },
     { name: 'json', help: 'Print JSON' },
@@ -97,9 +101,8 @@ const verbs: Readonly<Record<string, Verb>> = {
     return exitCodes.ok
   },
   async check(path, args, { stdout }) {
-    const { text, ...checked } = await checkVolume(path, args.has('repair'))
-    const verdict = checked.sound ? soundWords(checked) : 'NOT SOUND'
-    await stdout.write(args.has('json') ? json({ ...checked, text }) : `${text}\n${verdict}\n`)
+    const checked = await checkVolume(path, repairOf(args))
+    await stdout.write(args.has('json') ? json(checked) : renderCheck(checked))
     return checked.sound ? exitCodes.ok : exitCodes.ownError
   },
   async adopt(path, args, { stdout }) {
@@ -125,12 +128,9 @@ const verbs: Readonly<Record<string, Verb>> = {
   },
 }
 
-/** What is wrong in a check that writes nothing may be only what the journal has still to say. */
-function soundWords({ content }: { readonly content: Content }): string {
-  const leftClean = content.kind !== 'ext4' || content.clean
-  return leftClean
-    ? 'Sound'
-    : 'Sound, but not left clean: the next start replays its journal, as --repair does'
+function repairOf(args: Arguments): Repair {
+  if (!args.has('repair')) return 'none'
+  return args.value('repair') === 'full' ? 'full' : 'safe'
 }
 
 /** A bare number would be seconds: who means days would lose all that there is. */
