@@ -7,7 +7,7 @@ import type { Log } from '../log.ts'
 import { checkSessionRequest, type SessionRequest } from '../protocol/schemas.ts'
 import type { EventFacts, Events } from '../session/events.ts'
 import { openWorkspace, type Workspace } from '../session/workspace.ts'
-import { trimMemory } from '../sys/memory.ts'
+import { limitYoungGeneration, releaseMemory } from '../sys/memory.ts'
 import type { Notifier } from '../sys/notify.ts'
 import { type Announcer, createAnnouncer } from './announce.ts'
 import { createCommandHooks } from './command-hooks.ts'
@@ -88,7 +88,7 @@ export async function openSession(parts: SessionParts): Promise<Session> {
   undo.add(() => endSession())
   const commandLog = log.child({ component: 'commands' })
   warnOfLimits(config, machine, commandLog)
-  const tidying = createTidying(trimMemory)
+  const tidying = createTidying(releaseMemory, limitYoungGeneration)
   // The start is work too.
   tidying.worked()
   const settings = settingsOf(config, handOver, parts.output, workspace.path)

@@ -7,19 +7,27 @@ export interface Tidying {
 }
 
 /**
- * After so long without work, in milliseconds: V8 has given its own pages back by then, which
- * it does some 10 s after it has become idle, and what it had of the C library is free.
+ * After so long without work, in milliseconds. A session that runs a command every few seconds keeps its
+ * memory: to give it back and to take it again would cost more.
  */
 const QUIET_MS = 30_000
 
-export function createTidying(trim: () => void): Tidying {
+/**
+ * @param release called after 30 s without work
+ * @param resume called when there is work again after that, until it returns true
+ */
+export function createTidying(release: () => void, resume: () => boolean): Tidying {
   let timer: NodeJS.Timeout | undefined
+  let isReleased = false
+  const quiet = () => {
+    timer = undefined
+    isReleased = true
+    release()
+  }
   return {
     worked() {
-      timer ??= setTimeout(() => {
-        timer = undefined
-        trim()
-      }, QUIET_MS).unref()
+      if (isReleased) isReleased = !resume()
+      timer ??= setTimeout(quiet, QUIET_MS).unref()
       timer.refresh()
     },
     stop: () => clearTimeout(timer),

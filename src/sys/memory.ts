@@ -1,28 +1,56 @@
 /** How much memory guestd itself takes. */
 import { getHeapSpaceStatistics, setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { native } from './native.ts'
 
 /** Of both halves, in bytes. Half of it doubles how often V8 collects garbage, and what it promotes too early. */
 const YOUNG_GENERATION_BYTES = 8 * 1024 * 1024
-/** As V8 begins; until it has used all of it, less counts. */
+/** As V8 begins, and after it has shrunk; until it has used all of it, less counts. */
 const FIRST_BYTES = 2 * 1024 * 1024
-/** How often it is looked whether it has grown, in milliseconds. */
+/** How often the size is looked at while it grows, in milliseconds. */
 const LOOK_MS = 1_000
 
-/**
- * Has V8 grow its young generation to 8 MiB in one step, while guestd's code is evaluated. Called before that.
- */
+let growing: NodeJS.Timeout | undefined
+
+/** Has V8 grow its young generation to 8 MiB in one step, while guestd's code is evaluated. Called before that. */
 export function sizeYoungGeneration(): void {
   const bytes = Math.max(FIRST_BYTES, youngGenerationBytes())
   const factor = Math.max(1, Math.floor(YOUNG_GENERATION_BYTES / bytes))
   setFlagsFromString(`--semi-space-growth-factor=${factor}`)
 }
 
-/** Has V8 keep its young generation at 8 MiB. Under a load of short commands it would let it grow to 32 MiB. */
+/** Has V8 keep its young generation at 8 MiB, once it has grown to that. */
 export function keepYoungGenerationSmall(): void {
-  if (youngGenerationBytes() >= YOUNG_GENERATION_BYTES)
-    setFlagsFromString('--semi-space-growth-factor=1')
-  else setTimeout(keepYoungGenerationSmall, LOOK_MS).unref()
+  if (!limitYoungGeneration()) growing = setTimeout(keepYoungGenerationSmall, LOOK_MS).unref()
+}
+
+/**
+ * Ends the growth of the young generation at 8 MiB: under a load of short commands V8 would let it grow to 32 MiB.
+ * @returns whether it has grown to that; otherwise it has to be called again
+ */
+export function limitYoungGeneration(): boolean {
+  const isGrown = youngGenerationBytes() >= YOUNG_GENERATION_BYTES
+  if (isGrown) setFlagsFromString('--semi-space-growth-factor=1')
+  return isGrown
+}
+
+/**
+ * Gives memory that is not needed back to the machine: collects all garbage, compacts V8's heap, shrinks its young
+ * generation, and trims the heap of the C library. Blocks the event loop for some 50 ms, so that it is for times
+ * without work. The work after it calls {@link limitYoungGeneration} until that returns true.
+ */
+export function releaseMemory(): void {
+  clearTimeout(growing)
+  collectGarbage()
+  native.trimMemory()
+  sizeYoungGeneration()
+}
+
+/** V8 compacts its heap by itself only when memory is short. Its `gc` exists in contexts made after the flag is set. */
+function collectGarbage(): void {
+  setFlagsFromString('--expose-gc')
+  const collect: unknown = runInNewContext('gc')
+  if (typeof collect === 'function') collect()
 }
 
 function youngGenerationBytes(): number {
@@ -30,9 +58,4 @@ function youngGenerationBytes(): number {
     getHeapSpaceStatistics().find(one => one.space_name === 'new_space')?.space_size ??
     YOUNG_GENERATION_BYTES
   )
-}
-
-/** Gives memory that is free already back to the machine. Takes some milliseconds. */
-export function trimMemory(): void {
-  native.trimMemory()
 }

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import t from 'tap'
 import { run, startGuestd, until } from '../helpers/guestd.ts'
 
@@ -28,3 +29,27 @@ t.test(
     t.equal(await next(), 8 * MIB)
   },
 )
+
+t.test('memory is given back after 30 s without work, and work takes it again', async t => {
+  t.setTimeout(180_000)
+  const guestd = await startGuestd(t, { nodeArgs: ['--import', WATCH] })
+  const size = () => Number([...guestd.log().matchAll(/YOUNG (\d+)\./g)].at(-1)?.[1])
+  const work = async () => {
+    for (let round = 0; round < 20; round++)
+      await Promise.all(Array.from({ length: 20 }, () => run(guestd, { command: 'seq 2000' })))
+  }
+  await work()
+  const before = dirtyBytes(guestd.pid)
+  await until(() => size() < 8 * MIB, 120_000)
+  await until(() => dirtyBytes(guestd.pid) < before - 8 * MIB)
+  await until(async () => {
+    await work()
+    return size() === 8 * MIB
+  }, 60_000)
+})
+
+/** Private_Dirty of smaps_rollup, proc(5). */
+function dirtyBytes(pid: number): number {
+  const facts = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8')
+  return Number(/^Private_Dirty: +(\d+) kB$/m.exec(facts)?.[1]) * 1024
+}
