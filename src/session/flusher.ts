@@ -1,8 +1,10 @@
 /** Making what was written durable: when somebody asks, and in the background while there is any. */
 import type { Log } from '../log.ts'
 import { HelperError, runHelper } from '../sys/helper.ts'
+import { messageOf } from '../util/message-of.ts'
 import { readDirtyBytes } from './dirty.ts'
 import type { Tell } from './events.ts'
+import type { Health } from './health.ts'
 
 export interface Flushed {
   readonly dirtyBytes: number
@@ -29,12 +31,18 @@ export interface FlusherOptions {
   readonly everyMs: number
   readonly log: Log
   readonly tell: Tell
+  /** Of a volume: it knows of failures that no call reports. */
+  readonly health?: Pick<Health, 'failure' | 'refused'>
 }
 
 /** A dying disk fails every flush: the first errors say enough. */
 const MAX_ERRORS = 16
 
-export function createFlusher({ fd, limitMs, everyMs, log, tell }: FlusherOptions): Flusher {
+/** Calls that find a file system which takes no writes. */
+const isRefusal = ({ call, errno }: HelperError) => call === 'fsync' || errno === 'EROFS'
+
+export function createFlusher(options: FlusherOptions): Flusher {
+  const { fd, limitMs, everyMs, log, tell, health } = options
   const errors: string[] = []
   let running: Promise<unknown> | null = null
   let next: Promise<Flushed> | null = null
@@ -44,8 +52,11 @@ export function createFlusher({ fd, limitMs, everyMs, log, tell }: FlusherOption
     const dirtyBytes = readDirtyBytes()
     try {
       await runHelper('sync', [], { limitMs, fd })
+      const failure = health?.failure() ?? null
+      if (failure !== null) throw new Error(failure)
     } catch (error) {
-      const reason = error instanceof HelperError ? error.message : String(error)
+      const reason = messageOf(error)
+      if (error instanceof HelperError && isRefusal(error)) health?.refused(reason)
       if (errors.length < MAX_ERRORS) errors.push(`${new Date().toISOString()} ${reason}`)
       log.error({ reason }, 'the flush failed')
       tell({ type: 'flush_failed', reason })
@@ -74,7 +85,9 @@ export function createFlusher({ fd, limitMs, everyMs, log, tell }: FlusherOption
   }
 
   const background = () => {
-    if (running === null && readDirtyBytes() > 0) void flush()
+    if (running !== null || readDirtyBytes() === 0) return
+    // What cannot be written stays dirty for ever.
+    if (errors.length === 0 || (health?.failure() ?? null) === null) void flush()
   }
   const timer = everyMs > 0 ? setInterval(background, everyMs).unref() : undefined
 

@@ -8,14 +8,15 @@ import type { Receipt } from '../protocol/schemas.ts'
 import { keepActivity } from './activity.ts'
 import { createFlusher, type Flusher } from './flusher.ts'
 import { type Fullness, watchFullness } from './fullness.ts'
+import { type Health, watchHealth } from './health.ts'
 import type { History } from './history.ts'
 import { tellMounted } from './mount-news.ts'
 import type { Owner } from './owner.ts'
 import type { Source } from './source.ts'
 import { readTop, TOP_LIMIT_MS } from './top.ts'
 import { isBelow, unavailable } from './unavailable.ts'
-import { resizedWords, unmountVolume } from './unmount.ts'
-import { readUsage, sizeOf } from './usage.ts'
+import { unmountVolume } from './unmount.ts'
+import { readUsage } from './usage.ts'
 import { mountVolume, type Volume } from './volume.ts'
 import type { Around, Workspace, WorkspaceSettings } from './workspace.ts'
 
@@ -31,6 +32,7 @@ export interface StoredFd {
 interface Mounted {
   readonly volume: Volume
   readonly flusher: Flusher
+  readonly health: Health
   readonly fullness: Fullness
   readonly activity: { stop(): Promise<void> }
 }
@@ -64,8 +66,6 @@ export function openMounted(
   let mismatch: GuestdError | null = null
   /** It is mounted, and the host has said another session than its own. */
   let refused: string | null = null
-  /** It is mounted, and no longer has the size that it was mounted with. */
-  let grown: string | null = null
   let retry: NodeJS.Timeout | undefined
   let isEnding = false
   const cancelled = new AbortController()
@@ -89,15 +89,15 @@ export function openMounted(
         await forget(stored)
         stored.keep(volume.fd)
       }
-      const flusher = createFlusher({ fd: volume.fd, limitMs, everyMs, log, tell })
+      const health = watchHealth(volume, log, tell)
+      const flusher = createFlusher({ fd: volume.fd, limitMs, everyMs, log, tell, health })
       const activity = keepActivity(volume.history, around)
-      const size = sizeOf(volume.fd)
       const usage = () => {
-        const now = sizeOf(volume.fd)
-        if (now !== size) resized(size, now)
+        health.lookAtSize()
         return readUsage(volume.fd, volume.ownBytes)
       }
-      mounted = { volume, flusher, fullness: watchFullness(usage, log, tell), activity }
+      const fullness = watchFullness(usage, log, tell)
+      mounted = { volume, flusher, health, fullness, activity }
       tellMounted(volume, log, tell)
     } catch (error) {
       const failure = asGuestdError(error)
@@ -111,13 +111,6 @@ export function openMounted(
       // Nobody but its own session may have it, and that one asks for it.
       if (!isEnding && mismatch === null) retry = setTimeout(tryToMount, RETRY_MS).unref()
     }
-  }
-  /** The mark cannot be written any more: whose the volume is would be lost. */
-  const resized = (before: number, now: number) => {
-    if (grown !== null) return
-    grown = `${resizedWords(before, now)}: the stop will not be clean`
-    log.error({ path, reason: grown }, 'the workspace was resized')
-    tell({ type: 'workspace_unavailable', reason: grown })
   }
   const tryToMount = () => {
     clearTimeout(retry)
@@ -140,19 +133,23 @@ export function openMounted(
       attempt,
       new Promise(resolve => setTimeout(resolve, START_WAIT_MS).unref()),
     ]),
-    state: () => ({
-      path,
-      ok: mounted !== null && refused === null && grown === null,
-      reason: mounted === null ? reason : (refused ?? grown),
-      device: mounted?.volume.device.path ?? null,
-      sessionId: mounted?.volume.history.sessionId ?? null,
-      rung: 'device',
-      enforcedFor: mounted?.volume.hasReserve ? 'users' : 'everyone',
-      usage: mounted?.fullness.usage() ?? null,
-    }),
+    state() {
+      const usage = mounted?.fullness.usage() ?? null
+      const why = mounted === null ? reason : (refused ?? mounted.health.look())
+      return {
+        path,
+        ok: why === null,
+        reason: why,
+        device: mounted?.volume.device.path ?? null,
+        sessionId: mounted?.volume.history.sessionId ?? null,
+        rung: 'device',
+        enforcedFor: mounted?.volume.hasReserve ? 'users' : 'everyone',
+        usage,
+      }
+    },
     code() {
       if (refused !== null || mismatch !== null) return 'session_mismatch'
-      if (mounted !== null) return grown === null ? null : 'workspace_unavailable'
+      if (mounted !== null) return mounted.health.look() === null ? null : 'workspace_failed'
       if (reason === WAITS_FOR_SESSION) return 'waiting_for_session'
       return reason === BEING_MOUNTED ? 'starting' : 'workspace_unavailable'
     },

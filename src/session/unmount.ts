@@ -4,7 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Receipt, StopReason } from '../protocol/schemas.ts'
-import { type Content, identify } from '../protocol/volume/content.ts'
+import { type Content, contentWords, identify } from '../protocol/volume/content.ts'
 import type { BlockDevice } from '../sys/block-devices.ts'
 import { type HelperCommand, HelperError, runHelper } from '../sys/helper.ts'
 import { messageOf } from '../util/message-of.ts'
@@ -76,7 +76,7 @@ export async function unmountVolume(volume: Volume, options: UnmountOptions): Pr
       errorsSince: volume.errorsSince,
       errors: all,
       heldBy,
-      clean: all.length === 0 && content?.kind === 'ext4' && content.clean && !content.hasErrors,
+      clean: all.length === 0 && content !== null,
       reason,
     }
   }
@@ -152,13 +152,26 @@ export function resizedWords(before: number, now: number): string {
   return `its file system was resized while it was in use, from ${before} to ${now} bytes`
 }
 
-/** After a shutdown the device is still held; its superblock tells all the same. */
+/** Why it is not clean; `null`: it is. */
+function problemOf(content: Content): string | null {
+  if (content.kind !== 'ext4') return `it is ${contentWords(content)}, not ext4`
+  if (content.hasErrors) return 'the kernel has found errors in its file system'
+  return content.clean ? null : 'its file system has a journal to replay'
+}
+
+/**
+ * After a shutdown the device is still held; its superblock tells all the same.
+ *
+ * @throws Error where it is not clean
+ */
 async function verify({ device, bytes }: Volume, how: Receipt['how']): Promise<Content> {
   const command = how === 'unmount' ? 'claim' : 'read'
   try {
     const content = identify(await runHelper(command, [device.path], { limitMs: DEVICE_LIMIT_MS }))
     if (content.kind === 'ext4' && content.bytes !== bytes)
       throw new Error(`${device.path}: ${resizedWords(bytes, content.bytes)}`)
+    const problem = problemOf(content)
+    if (problem !== null) throw new Error(`${device.path}: ${problem}`)
     return content
   } catch (error) {
     if (!(error instanceof HelperError && error.errno === 'EBUSY')) throw error

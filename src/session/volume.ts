@@ -15,6 +15,7 @@ import { listMounts, type Mount, mountAt } from '../sys/mounts.ts'
 import { findUser } from '../sys/users.ts'
 import { messageOf } from '../util/message-of.ts'
 import type { ActivityTime } from './activity-time.ts'
+import { errorsOf } from './ext4-errors.ts'
 import { planBlank } from './format.ts'
 import { beginGeneration, continueGeneration, type History, type Start } from './history.ts'
 import type { Image } from './image.ts'
@@ -180,7 +181,9 @@ function isMountedAt(device: BlockDevice, path: string): boolean {
     throw unavailable(
       `${nameOf(mount.source, mount.type, backingFileOf(mount))} is mounted at ${path} already`,
     )
-  if (mount.readOnly) throw unavailable(`${device.path} is mounted at ${path} read-only`)
+  // After an error the kernel turns it read-only: then it is unmounted, checked and mounted anew.
+  if (mount.readOnly && errorsOf(device.name) === 0)
+    throw unavailable(`${device.path} is mounted at ${path} read-only`)
   return true
 }
 

@@ -4,6 +4,8 @@ import { readFileSync } from 'node:fs'
 export interface Mount {
   /** `mnt_id` of fdinfo. */
   readonly id: string
+  /** The mount that it is mounted on. */
+  readonly parent: string
   /** `MAJOR:MINOR` of the device. */
   readonly device: string
   readonly at: string
@@ -11,6 +13,8 @@ export interface Mount {
   readonly source: string
   /** Of the mount or of the file system itself. */
   readonly readOnly: boolean
+  /** Of the file system itself, such as `emergency_ro`. */
+  readonly superOptions: readonly string[]
 }
 
 /** In the order in which they were made: of several at one place the last one is seen. */
@@ -29,10 +33,20 @@ export function mountAt(path: string): Mount | null {
 /** ID PARENT MAJOR:MINOR ROOT AT OPTIONS [TAG…] - TYPE SOURCE SUPER-OPTIONS */
 function parseMount(line: string): Mount {
   const [mount = '', system = ''] = line.split(' - ')
-  const [id = '', , device = '', , at = '', options = ''] = mount.split(' ')
-  const [type = '', source = '', superOptions = ''] = system.split(' ')
-  const readOnly = [options, superOptions].some(list => list.split(',').includes('ro'))
-  return { id, device, at: decode(at), type, source: decode(source), readOnly }
+  const [id = '', parent = '', device = '', , at = '', options = ''] = mount.split(' ')
+  const [type = '', source = '', superText = ''] = system.split(' ')
+  const superOptions = superText.split(',')
+  const readOnly = superOptions.includes('ro') || options.split(',').includes('ro')
+  return {
+    id,
+    parent,
+    device,
+    at: decode(at),
+    type,
+    source: decode(source),
+    readOnly,
+    superOptions,
+  }
 }
 
 /** Blanks, tabs, newlines and backslashes are written in octal. */

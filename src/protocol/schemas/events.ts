@@ -82,9 +82,13 @@ export const SessionEvent = Type.Union(
       bytes: count('Of the file system'),
     }),
     event('workspace_reset', 'It was started empty, as is configured', { reset: Reset }),
-    event('workspace_unavailable', 'The workspace cannot be had; told again with another reason', {
-      reason: Type.String({ description: 'Why, in words' }),
-    }),
+    event(
+      'workspace_unavailable',
+      'The workspace cannot be used; emitted again with another reason',
+      {
+        reason: Type.String({ description: 'Why, in words' }),
+      },
+    ),
     event('workspace_level', 'How full it is has passed a level', {
       percent: Type.Enum([0, 80, 90, 100], {
         description: 'The level it is at now, of bytes or of files, whichever is more; 0: below 80',

@@ -8,6 +8,8 @@ export const reasonTable = {
   starting: 'guestd starts, or its workspace is being mounted',
   waiting_for_session: 'with `requireSession`: the host has not set the session yet',
   workspace_unavailable: 'the workspace cannot be used; the message says why',
+  workspace_failed:
+    'the file system of the workspace has errors, takes no writes, or was resized; commands run all the same',
   session_mismatch: 'the workspace belongs to another session than the host has set',
   user_unknown: 'the user of commands does not exist',
   disk_full: 'less than 1 MiB or no inode is free on the root file system, or for `runDir`',

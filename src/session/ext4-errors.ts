@@ -1,0 +1,31 @@
+/** Errors that the kernel has found in an ext4: /sys/fs/ext4 (Documentation/ABI/testing/sysfs-fs-ext4). */
+import { readFileSync } from 'node:fs'
+import { firstOf } from '../util/cut-text.ts'
+
+/**
+ * How many errors the kernel has found in an ext4, since a check of it; 0 where that is not known.
+ *
+ * @param name of the device, as sysfs has it
+ */
+export function errorsOf(name: string): number {
+  return Number(read(name, 'errors_count')) || 0
+}
+
+export const FAILED = 'its file system has failed'
+
+/** "its file system has failed: 1 error, the last in ext4_lookup" */
+export function errorWords(errors: number, name: string): string {
+  const by = firstOf(read(name, 'last_error_func'), MAX_NAME_CHARACTERS)
+  const last = by === '' ? '' : `, the last in ${by}`
+  return `${FAILED}: ${errors} ${errors === 1 ? 'error' : 'errors'}${last}`
+}
+
+const MAX_NAME_CHARACTERS = 64
+
+function read(name: string, file: string): string {
+  try {
+    return readFileSync(`/sys/fs/ext4/${name}/${file}`, 'utf8').trim()
+  } catch {
+    return ''
+  }
+}
