@@ -9,6 +9,7 @@ import type { BlockDevice } from '../sys/block-devices.ts'
 import { type HelperCommand, HelperError, runHelper } from '../sys/helper.ts'
 import { messageOf } from '../util/message-of.ts'
 import type { ActivityTime } from './activity-time.ts'
+import { clear, type Leftover } from './clear.ts'
 import { readDirtyBytes } from './dirty.ts'
 import type { Flusher } from './flusher.ts'
 import { doStep, type Report, type Step } from './steps.ts'
@@ -97,15 +98,17 @@ async function unmountOrShutDown({ device, path }: Volume, deadline: number): Pr
   const limitMs = () => Math.max(deadline - performance.now(), LEAST_LIMIT_MS)
   const run = (command: HelperCommand, ...args: string[]) =>
     runHelper(command, args, { limitMs: limitMs() })
-  if (await isUnmounted(() => run('unmount', path))) {
+  const left = await clear({ device, path })
+  // A mount on it keeps it busy for sure.
+  if (left.length === 0 && (await isUnmounted(() => run('unmount', path)))) {
     if (await isFree(device.path)) return { how: 'unmount', heldBy: null }
     // Another mount namespace has it: a mount of ours is the same file system again.
     await run('rejoin', device.path, path)
-    const heldBy = await shutDown(device, () => run('shutdown', path))
+    const heldBy = await shutDown(device, left, () => run('shutdown', path))
     await run('unmount', path)
     return { how: 'shutdown', heldBy }
   }
-  return { how: 'shutdown', heldBy: await shutDown(device, () => run('shutdown', path)) }
+  return { how: 'shutdown', heldBy: await shutDown(device, left, () => run('shutdown', path)) }
 }
 
 /**
@@ -114,8 +117,12 @@ async function unmountOrShutDown({ device, path }: Volume, deadline: number): Pr
  *
  * @returns who held it
  */
-async function shutDown(device: BlockDevice, shutdown: () => Promise<unknown>): Promise<string> {
-  const search = whoHolds(device).catch(error => `not found: ${messageOf(error)}`)
+async function shutDown(
+  device: BlockDevice,
+  left: readonly Leftover[],
+  shutdown: () => Promise<unknown>,
+): Promise<string> {
+  const search = whoHolds(device, left).catch(error => `not found: ${messageOf(error)}`)
   const within = (ms: number) => Promise.race([search, sleep(ms, null, { ref: false })])
   await within(SEARCH_LEAD_MS)
   await shutdown()

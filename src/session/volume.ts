@@ -15,6 +15,8 @@ import { listMounts, type Mount, mountAt } from '../sys/mounts.ts'
 import { findUser } from '../sys/users.ts'
 import { messageOf } from '../util/message-of.ts'
 import type { ActivityTime } from './activity-time.ts'
+import { clear, type Leftover, uncover } from './clear.ts'
+import { mountsOver } from './dependents.ts'
 import { errorsOf } from './ext4-errors.ts'
 import { planBlank } from './format.ts'
 import { beginGeneration, continueGeneration, type History, type Start } from './history.ts'
@@ -116,10 +118,21 @@ export async function mountVolume(settings: VolumeSettings): Promise<Volume> {
   }
 }
 
-/** "sleep (pid 12, cwd), dm-0", or "" where nobody is seen. */
-export async function whoHolds(device: BlockDevice): Promise<string> {
+/**
+ * "sleep (pid 12, cwd), dm-0", or "" where nobody is seen.
+ *
+ * @param left what stays mounted on it comes first, with those who hold the first one
+ */
+export async function whoHolds(
+  device: BlockDevice,
+  left: readonly Leftover[] = [],
+): Promise<string> {
   const now = findBlockDevice(device.path)
-  return holderWords(await findHolders(device.number), now?.holders ?? [])
+  const holders = [...(await findHolders(device.number))]
+  const other = left.find(one => one.device !== null && one.device !== device.number)?.device
+  if (holders.length === 0 && other) holders.push(...(await findHolders(other)))
+  const words = left.map(one => one.words)
+  return holderWords(holders, [...words, ...(now?.holders ?? [])])
 }
 
 /** Only one that is open on this file system has seen its errors. */
@@ -177,6 +190,8 @@ function notExt4({ path }: BlockDevice, content: Found['content']): GuestdError 
 function isMountedAt(device: BlockDevice, path: string): boolean {
   const mount = mountAt(path)
   if (mount === null) return false
+  if (mount.device !== device.number && mountsOver(device.number, path, listMounts()).length > 0)
+    return true
   if (mount.device !== device.number)
     throw unavailable(
       `${nameOf(mount.source, mount.type, backingFileOf(mount))} is mounted at ${path} already`,
@@ -202,16 +217,22 @@ function nameOf(name: string, ...facts: readonly (string | null)[]): string {
  * with what it has in memory and takes no more: it is unmounted, once nobody holds it.
  */
 async function takeOver(device: BlockDevice, path: string): Promise<boolean> {
+  const [over] = await uncover({ device, path })
+  if (over !== undefined) {
+    const by = await whoHolds(device, [over])
+    throw unavailable(`${device.path} is mounted at ${path}, and hidden by ${by}`)
+  }
   try {
     await runHelper('probe', [path], { limitMs: PROBE_LIMIT_MS })
     return true
   } catch (error) {
     const reason = messageOf(error)
+    const left = await clear({ device, path })
     try {
       await runHelper('unmount', [path], { limitMs: MOUNT_LIMIT_MS })
       return false
     } catch {
-      const by = await whoHolds(device)
+      const by = await whoHolds(device, left)
       const held = by === '' ? '' : `, in use by ${by}`
       throw unavailable(`${device.path} is mounted at ${path}, cannot be written${held}: ${reason}`)
     }

@@ -25,6 +25,8 @@ export type HelperCommand =
   | 'usage'
   | 'largest'
   | 'own'
+  | 'release'
+  | 'backed'
 
 export interface HelperOptions {
   /** In milliseconds: then the helper is killed, or, where it cannot be, left behind. */

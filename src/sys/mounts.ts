@@ -13,6 +13,8 @@ export interface Mount {
   readonly source: string
   /** Of the mount or of the file system itself. */
   readonly readOnly: boolean
+  /** What is mounted in it, or unmounted, is so in all mounts with this number, too; `null`: in no other. */
+  readonly sharedIn: string | null
   /** Of the file system itself, such as `emergency_ro`. */
   readonly superOptions: readonly string[]
 }
@@ -33,7 +35,8 @@ export function mountAt(path: string): Mount | null {
 /** ID PARENT MAJOR:MINOR ROOT AT OPTIONS [TAG…] - TYPE SOURCE SUPER-OPTIONS */
 function parseMount(line: string): Mount {
   const [mount = '', system = ''] = line.split(' - ')
-  const [id = '', parent = '', device = '', , at = '', options = ''] = mount.split(' ')
+  const [id = '', parent = '', device = '', , at = '', options = '', ...tags] = mount.split(' ')
+  const sharedIn = tags.find(tag => tag.startsWith(SHARED))?.slice(SHARED.length) ?? null
   const [type = '', source = '', superText = ''] = system.split(' ')
   const superOptions = superText.split(',')
   const readOnly = superOptions.includes('ro') || options.split(',').includes('ro')
@@ -41,15 +44,18 @@ function parseMount(line: string): Mount {
     id,
     parent,
     device,
-    at: decode(at),
+    at: decodeOctal(at),
     type,
-    source: decode(source),
+    source: decodeOctal(source),
     readOnly,
+    sharedIn,
     superOptions,
   }
 }
 
-/** Blanks, tabs, newlines and backslashes are written in octal. */
-function decode(text: string): string {
+const SHARED = 'shared:'
+
+/** Blanks, tabs, newlines and backslashes are written in octal, as in other files of /proc. */
+export function decodeOctal(text: string): string {
   return text.replace(/\\([0-7]{3})/g, (_, octal) => String.fromCharCode(Number.parseInt(octal, 8)))
 }

@@ -23,6 +23,8 @@ int cmd_power(char **args);
 int cmd_attach(char **args);
 int cmd_detach(char **args);
 int cmd_loops(char **args);
+int cmd_release(char **args);
+int cmd_backed(char **args);
 
 /* Takes the lock of an image file; -1 and errno EAGAIN: another has it. */
 int lock_file(int fd);

@@ -11,6 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Of arguments. */
+enum { ANY = -1 };
+
 static const struct {
   const char *name;
   int arguments;
@@ -25,6 +28,7 @@ static const struct {
   {"lock", 1, cmd_lock},       {"usage", 1, cmd_usage},
   {"largest", 3, cmd_largest}, {"own", 1, cmd_own},
   {"tail", 1, cmd_tail},       {"held", 1, cmd_held},
+  {"release", ANY, cmd_release}, {"backed", 0, cmd_backed},
 };
 
 int fail(const char *call, int error) {
@@ -52,7 +56,7 @@ static void ignore_requests_to_end(void) {
 int main(int argc, char **argv) {
   ignore_requests_to_end();
   for (size_t i = 0; argc > 1 && i < sizeof commands / sizeof *commands; i++) {
-    if (strcmp(argv[1], commands[i].name) == 0 && argc - 2 == commands[i].arguments)
+    if (strcmp(argv[1], commands[i].name) == 0 && (commands[i].arguments == ANY || argc - 2 == commands[i].arguments))
       return commands[i].run(argv + 2);
   }
   fprintf(stderr, "usage EINVAL this program is for guestd alone\n");

@@ -1,0 +1,123 @@
+/** Takes away what commands have mounted on the volume, and made of files on it, so that it can be unmounted. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { BlockDevice } from '../sys/block-devices.ts'
+import { type HelperCommand, HelperError, runHelper } from '../sys/helper.ts'
+import { type LoopDevice, listLoops } from '../sys/loops.ts'
+import { listMounts, type Mount } from '../sys/mounts.ts'
+import { listSwaps } from '../sys/swaps.ts'
+import { firstOf } from '../util/cut-text.ts'
+import { type Dependents, dependentsOf, mountsOver, sharedOutside } from './dependents.ts'
+
+export interface Place {
+  readonly device: Pick<BlockDevice, 'path' | 'number'>
+  /** Where the volume is mounted. */
+  readonly path: string
+}
+
+/** What could not be taken away. */
+export interface Leftover {
+  /** `mount /mnt/workspace/t (tmpfs)` */
+  readonly words: string
+  /** `MAJOR:MINOR` of its file system or device. */
+  readonly device: string | null
+}
+
+/** All of it. What is busy for longer stays: its holders are found and named. */
+const CLEAR_LIMIT_MS = 5_000
+/** One call: a FUSE or NFS that does not answer may hold it. */
+const CALL_LIMIT_MS = 2_000
+/** Without any progress: a process that was killed lets go of its files a moment later. */
+const BUSY_LIMIT_MS = 1_000
+const BUSY_WAIT_MS = 50
+/** At once: with paths of 4 KiB they still are what execve(2) takes. */
+const MAX_MOUNTS = 128
+/** More names help nobody. */
+const MAX_WORDS = 8
+const MAX_NAME_CHARACTERS = 200
+
+/** @throws HelperError where loop devices cannot be listed */
+export async function findDependents({ device, path }: Place): Promise<Dependents> {
+  const loops = await listLoops(device.path)
+  return dependentsOf(device.number, path, { mounts: listMounts(), loops, swaps: listSwaps() })
+}
+
+/**
+ * Unmounts what is mounted on the volume, the newest first, and takes apart loop devices and swap of files on it. Nothing is
+ * unmounted lazily or by force. Where there is nothing it takes less than a millisecond.
+ *
+ * @returns what stays. Never fails
+ */
+export async function clear(place: Place): Promise<readonly Leftover[]> {
+  const deadline = performance.now() + CLEAR_LIMIT_MS
+  const find = () => findDependents(place).catch(() => null)
+  let left = await find()
+  let before = Number.POSITIVE_INFINITY
+  let changedAt = performance.now()
+  while (left !== null && sizeOf(left) > 0) {
+    const now = performance.now()
+    if (sizeOf(left) < before) changedAt = now
+    if (now > deadline || now > changedAt + BUSY_LIMIT_MS) break
+    if (sizeOf(left) === before) await sleep(BUSY_WAIT_MS)
+    before = sizeOf(left)
+    await takeAway(left, deadline)
+    left = await find()
+  }
+  return left === null ? [] : leftoversOf(left)
+}
+
+/**
+ * Unmounts what hides the volume at its own place, and nothing else.
+ *
+ * @returns what stays. Never fails
+ */
+export async function uncover({ device, path }: Place): Promise<readonly Leftover[]> {
+  const deadline = performance.now() + CLEAR_LIMIT_MS
+  const over = () => mountsOver(device.number, path, listMounts())
+  await takeAway({ mounts: over(), loops: [], swaps: [] }, deadline)
+  return over().map(mountLeft)
+}
+
+/** What does not work, or is not come to, is found again by the next search. */
+async function takeAway({ mounts, loops, swaps }: Dependents, deadline: number): Promise<void> {
+  const attempt = async (command: HelperCommand, args: readonly string[]) => {
+    const limitMs = Math.min(deadline - performance.now(), CALL_LIMIT_MS)
+    if (limitMs <= 0) return 'ETIMEDOUT'
+    return await runHelper(command, args, { limitMs }).then(
+      () => null,
+      error => (error instanceof HelperError ? error.errno : 'EUNKNOWN'),
+    )
+  }
+  const newest = mounts.slice(-MAX_MOUNTS)
+  const secluded = newest.length === 0 ? [] : sharedOutside(newest, listMounts())
+  const steps = [
+    ...swaps.slice(0, MAX_MOUNTS).flatMap(file => ['swapoff', file]),
+    ...secluded.flatMap(({ at }) => ['seclude', at]),
+    ...newest.toReversed().flatMap(({ at }) => ['unmount', at]),
+  ]
+  if (steps.length > 0) await attempt('release', steps)
+  // A detach of what is in use would take effect later.
+  for (const { path } of loops.toReversed()) {
+    const problem = await attempt('claim', [path])
+    if (problem !== 'EBUSY' && problem !== 'ETIMEDOUT') await attempt('detach', [path])
+  }
+}
+
+const sizeOf = ({ mounts, loops, swaps }: Dependents) => mounts.length + loops.length + swaps.length
+
+function leftoversOf({ mounts, loops, swaps }: Dependents): readonly Leftover[] {
+  return [
+    ...mounts.map(mountLeft),
+    ...loops.map(loopLeft),
+    ...swaps.map(file => ({ words: `swap ${short(file)}`, device: null })),
+  ].slice(0, MAX_WORDS)
+}
+
+function mountLeft({ at, type, device }: Mount): Leftover {
+  return { words: `mount ${short(at)} (${short(type)})`, device }
+}
+
+function loopLeft({ path, file, devices }: LoopDevice): Leftover {
+  return { words: `loop device ${path} (${short(file)})`, device: devices[0] ?? null }
+}
+
+const short = (text: string) => firstOf(text, MAX_NAME_CHARACTERS)

@@ -1,0 +1,75 @@
+/** Loop devices, the file systems that their files are on, and the devices that are made of them. */
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { runHelper } from './helper.ts'
+
+export interface LoopDevice {
+  /** Such as `/dev/loop3`. */
+  readonly path: string
+  /** `MAJOR:MINOR` of the file system that its file is on. */
+  readonly backing: string
+  /** Its file, as the kernel names it now. */
+  readonly file: string
+  /** `MAJOR:MINOR` of it, its partitions, and devices made of them. */
+  readonly devices: readonly string[]
+}
+
+const BLOCK = '/sys/block'
+/** It opens each loop device, and reads nothing. */
+const LIMIT_MS = 5_000
+/** A device made of a device made of a device, and so on. */
+const MAX_DEPTH = 8
+
+/**
+ * Those that are set up. Where there are none no process is started.
+ *
+ * @param except the path of one that does not count
+ * @throws HelperError
+ */
+export async function listLoops(except: string): Promise<readonly LoopDevice[]> {
+  const names = loopNames().filter(name => `/dev/${name}` !== except)
+  if (names.length === 0) return []
+  const printed = (await runHelper('backed', [], { limitMs: LIMIT_MS })).toString()
+  return printed.split('\n').flatMap(line => {
+    const [path = '', backing = ''] = line.split(' ')
+    const name = path.slice('/dev/'.length)
+    if (!names.includes(name)) return []
+    const file = read(join(BLOCK, name, 'loop/backing_file'))
+    return [{ path, backing, file, devices: devicesOf(name, join(BLOCK, name), 0) }]
+  })
+}
+
+function loopNames(): readonly string[] {
+  if (!existsSync(BLOCK)) return []
+  return readdirSync(BLOCK).filter(
+    name => name.startsWith('loop') && existsSync(join(BLOCK, name, 'loop')),
+  )
+}
+
+function devicesOf(name: string, folder: string, depth: number): readonly string[] {
+  if (depth > MAX_DEPTH) return []
+  const partitions = list(folder).filter(one => one.startsWith(`${name}p`))
+  const above = list(join(folder, 'holders'))
+  return [
+    read(join(folder, 'dev')),
+    ...partitions.flatMap(one => devicesOf(one, join(folder, one), depth + 1)),
+    ...above.flatMap(one => devicesOf(one, join('/sys/class/block', one), depth + 1)),
+  ].filter(number => number !== '')
+}
+
+/** A device may go while it is looked at. */
+function list(folder: string): readonly string[] {
+  try {
+    return readdirSync(folder)
+  } catch {
+    return []
+  }
+}
+
+function read(path: string): string {
+  try {
+    return readFileSync(path, 'utf8').trimEnd()
+  } catch {
+    return ''
+  }
+}
