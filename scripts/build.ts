@@ -4,6 +4,7 @@ import { basename, join } from 'node:path'
 import { build, type Plugin } from 'esbuild'
 import { execa } from 'execa'
 import * as schemas from '../src/protocol/schemas.ts'
+import { buildCodeCache } from './code-cache.ts'
 import { bundledLicences } from './licences.ts'
 import { plainTypes } from './plain-types.ts'
 import { keepPublicTypes } from './public-types.ts'
@@ -37,6 +38,17 @@ if (Number(process.versions.node.split('.')[0]) < ${node}) {
 const SHELL = `#!/bin/sh
 ':' //; while read -r k v; do case $k in SigIgn:) GUESTCTL_IGNORED_SIGNALS=$v; export GUESTCTL_IGNORED_SIGNALS;; esac; done </proc/self/status; exec node "$0" "$@"
 `
+
+/** The daemon is a script, of which V8 can keep compiled code. What it evaluates to is called by `src/launcher/daemon.ts`. */
+const DAEMON = 'guestd-daemon.cjs'
+const SCRIPT = {
+  format: 'cjs',
+  banner: { js: '(function (require, module, guestdUrl, guestdCodeCache) {' },
+  footer: { js: '})' },
+  // A script without a module loader of its own has no `import()`.
+  supported: { 'dynamic-import': false },
+} as const
+const SCRIPT_DEFINES = { 'import.meta.url': 'guestdUrl', GUESTD_CODE_CACHE: 'guestdCodeCache' }
 
 /** The library has none: a host may bundle it as CommonJS, where `import.meta.url` is nothing. */
 const banners: Readonly<Record<string, string>> = {
@@ -149,7 +161,11 @@ async function bundle(entry: string, output: string, version: string): Promise<s
     format: 'esm',
     target: output.startsWith('guestd') ? `node${DAEMON_NODE}` : `node${HOST_NODE}`,
     banner: { js: banners[output] ?? program(DAEMON_NODE) },
-    define: { GUESTD_VERSION: JSON.stringify(version) },
+    ...(output === DAEMON ? SCRIPT : {}),
+    define: {
+      GUESTD_VERSION: JSON.stringify(version),
+      ...(output === DAEMON ? SCRIPT_DEFINES : {}),
+    },
     // The source is held in the daemon's memory; what people see traces of stays as it was written.
     minifyWhitespace: output.startsWith('guestd'),
     minifySyntax: output.startsWith('guestd'),
@@ -181,7 +197,8 @@ async function buildTypes(): Promise<void> {
 
 async function buildBundles(version: string): Promise<void> {
   const inputs = await Promise.all([
-    bundle('src/main.ts', 'guestd.js', version),
+    bundle('src/launcher/main.ts', 'guestd.js', version),
+    bundle('src/main.ts', DAEMON, version),
     ...PACKAGES.map(name => bundle(`src/session/${name}.ts`, packageBundle(name), version)),
     bundle('src/cli/main.ts', 'guestctl.js', version),
     bundle('src/client/index.ts', 'client.js', version),
@@ -195,3 +212,4 @@ process.umask(0o022)
 const { version } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'))
 await mkdir(dist, { recursive: true })
 await Promise.all([buildNative(), buildTypes(), buildBundles(version)])
+await buildCodeCache(join(dist, DAEMON))

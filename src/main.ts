@@ -1,9 +1,9 @@
-#!/usr/bin/env -S node --disable-sigusr1
 /** guestd: the composition root. Reads the settings, starts the daemon, and turns signals into its stop. */
 import './sys/signals.ts'
 import './sys/young-generation.ts'
 
 import { readFileSync } from 'node:fs'
+import { codeCache } from './code-cache.ts'
 import { type Config, ConfigError, type Loaded, loadConfig, renderSettings } from './config.ts'
 import { StartError } from './errors.ts'
 import { type Daemon, startDaemon } from './lifecycle/daemon.ts'
@@ -82,6 +82,7 @@ async function run(
 ): Promise<void> {
   const signals = openStopSignals()
   const log = createLog({ level: config.logLevel })
+  log.debug({ component: 'lifecycle', codeCache }, 'loaded')
   process.on('uncaughtException', error => fail(log, error))
   const notifier = createNotifier(config.notifySocket, errno =>
     log.warn({ component: 'lifecycle', errno }, 'the service manager cannot be told how guestd is'),
@@ -142,10 +143,15 @@ function leave(log: RootLog, code: number): void {
   void log.written().then(() => exitNow(code))
 }
 
-keepYoungGenerationSmall()
-const loaded = readSettings()
-if (loaded instanceof ConfigError) await refuse(loaded)
-else if (loaded.action === 'help') process.stdout.write(loaded.text)
-else if (loaded.action === 'version') process.stdout.write(`guestd ${version}\n`)
-else if (loaded.action === 'check') process.stdout.write(renderSettings(loaded.config))
-else await start(loaded.config)
+async function main(): Promise<void> {
+  keepYoungGenerationSmall()
+  const loaded = readSettings()
+  if (loaded instanceof ConfigError) await refuse(loaded)
+  else if (loaded.action === 'help') process.stdout.write(loaded.text)
+  else if (loaded.action === 'version') process.stdout.write(`guestd ${version}\n`)
+  else if (loaded.action === 'check') process.stdout.write(renderSettings(loaded.config))
+  else await start(loaded.config)
+}
+
+/** Settles once guestd serves, or has printed what it was asked for. A script has no `await` at its top. */
+export const started = main()

@@ -35,7 +35,7 @@ const gccFile = (name: string) =>
   spawnSync('gcc', [`-print-file-name=${name}`], { encoding: 'utf8' }).stdout.trim()
 
 mkdirSync(dist, { recursive: true })
-for (const file of globSync('{guestd,guestctl}*.js', { cwd: join(root, 'dist') }))
+for (const file of globSync('{guestd,guestctl}*.{js,cjs,cache}', { cwd: join(root, 'dist') }))
   cpSync(join(root, 'dist', file), join(dist, file))
 run('gcc', [
   ...['-std=gnu11', '-O1', '-g', '-Wall', '-Wextra', '-Werror', '-fPIC', '-shared'],

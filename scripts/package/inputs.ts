@@ -53,12 +53,14 @@ async function programFiles(): Promise<PackagedFile[]> {
   const names = (await readdir(dist).catch((): string[] => [])).sort()
   if (!names.includes('guestd.js')) throw new Error('guestd is not built: run make build')
   return names
-    .filter(name => (/\.(js|node)$/.test(name) && !FOR_HOSTS.has(name)) || name === HELPER)
+    .filter(
+      name => (/\.(js|cjs|cache|node)$/.test(name) && !FOR_HOSTS.has(name)) || name === HELPER,
+    )
     .map(name => ({
       to: `${PROGRAM_FOLDER}/${name}`,
       from: join(dist, name),
       mode: name === HELPER ? PROGRAM : DATA,
-      strip: !name.endsWith('.js'),
+      strip: name === HELPER || name.endsWith('.node'),
     }))
 }
 

@@ -33,6 +33,8 @@ t.test('every file is where it belongs, owned by root, and written by nobody els
     './usr/bin/guestd',
     './usr/lib/guestd/guestctl.js',
     './usr/lib/guestd/guestd-chokidar.js',
+    './usr/lib/guestd/guestd-daemon.cache',
+    './usr/lib/guestd/guestd-daemon.cjs',
     './usr/lib/guestd/guestd-helper',
     './usr/lib/guestd/guestd-proper-lockfile.js',
     './usr/lib/guestd/guestd.js',

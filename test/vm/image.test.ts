@@ -103,6 +103,7 @@ t.test('agent cannot reach guestd, its state, its journal, its port or the disks
     'its unit': 'systemctl stop guestd.service',
     'its settings': 'echo {} >/etc/guestd/config.json',
     'its program': 'echo >>/usr/lib/guestd/guestd.js',
+    'its compiled code': 'echo >>/usr/lib/guestd/guestd-daemon.cache',
     'the kernel’s settings': 'echo 1 >/proc/sys/kernel/sysrq',
     power: 'systemctl poweroff',
   }

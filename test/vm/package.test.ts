@@ -40,7 +40,7 @@ async function diskWithPackage(): Promise<string> {
   const folder = path.join(scratch, 'packages')
   mkdirSync(folder)
   await writeTree(tree, await packagedFiles(NEXT))
-  const bundle = path.join(tree, 'usr/lib/guestd/guestd.js')
+  const bundle = path.join(tree, 'usr/lib/guestd/guestd-daemon.cjs')
   writeFileSync(
     bundle,
     readFileSync(bundle, 'utf8').replace(/\bversion="[^"]*"/, `version="${NEXT}"`),
