@@ -27,14 +27,14 @@ const FULL_BYTES = 1024 * 1024
 const FULL_SHARE = 1 / 16
 /** The root folder, and the inode that holds resized group descriptors. */
 const OWN_BLOCKS = 2
-/** EXT4_GOOD_OLD_FIRST_INO: 10 reserved ones, and lost+found. */
-const OWN_INODES = 11
+/** EXT4_GOOD_OLD_FIRST_INO is the first that is not reserved. */
+const RESERVED_INODES = 10
 
 /**
  * Of the ext4 that the descriptor is open on. The file system's own tables are in neither number. It reads
  * nothing that a command may have put there, and never waits.
  *
- * @param ownBytes what lost+found takes
+ * @param ownBytes what lost+found takes; 0: there is none
  * @throws Error of statfs(2)
  */
 export function readUsage(fd: number, ownBytes: number): Usage {
@@ -48,7 +48,7 @@ export function readUsage(fd: number, ownBytes: number): Usage {
     usedBytes,
     availableBytes,
     capBytes,
-    usedInodes: Math.max(0, files - ffree - OWN_INODES),
+    usedInodes: Math.max(0, files - ffree - RESERVED_INODES - (ownBytes > 0 ? 1 : 0)),
     availableInodes: ffree,
     full: ffree === 0 ? 'inodes' : isFull ? 'bytes' : null,
     at: new Date().toISOString(),

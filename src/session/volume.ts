@@ -45,7 +45,7 @@ export interface Volume {
   readonly fresh: boolean
   /** Where the file system ends, and its mark begins. */
   readonly bytes: number
-  /** What its folder lost+found takes. */
+  /** What its folder lost+found takes; 0: there is none. */
   readonly ownBytes: number
   /** Blocks that only root may use. */
   readonly hasReserve: boolean

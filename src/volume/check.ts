@@ -5,6 +5,7 @@ import { findBackup } from './backup.ts'
 import { VolumeError } from './error.ts'
 import { withVolume } from './lock.ts'
 import { type LookedAt, lookAtVolume } from './look.ts'
+import { removeLostAndFound } from './lost-and-found.ts'
 import { type Ran, runTool } from './tools.ts'
 
 export interface Checked extends LookedAt {
@@ -41,6 +42,8 @@ export async function checkVolume(path: string, repair: Repair): Promise<Checked
   return await withVolume(path, async () => {
     const { status, text, needsFull = false } = await runCheck(path, repair)
     const sound = status === 0 || (repair !== 'none' && status === REPAIRED)
+    // e2fsck makes it again, and takes the space from the users.
+    if (sound && repair !== 'none') await removeLostAndFound(path)
     const changes = repair === 'full' ? changesOf(text) : null
     return { ...lookAtVolume(path), sound, text, changes, needsFull }
   })

@@ -15,6 +15,7 @@ import { encodeMark, MARK_AREA_BYTES } from '../protocol/volume/mark.ts'
 import { availableBytes } from '../protocol/volume/superblock.ts'
 import { asVolumeError, VolumeError } from './error.ts'
 import { type LookedAt, lookAtVolume } from './look.ts'
+import { removeLostAndFound } from './lost-and-found.ts'
 import { runTool } from './tools.ts'
 
 export interface CreateOptions {
@@ -38,10 +39,12 @@ export const MAX_BYTES = 8 * 1024 ** 4
 const INODE_BYTES = 256
 /** A first guess at journal, bitmaps and what the kernel keeps back. */
 const GUESSED_OVERHEAD_BLOCKS = 12_800
-/** EXT4_GOOD_OLD_FIRST_INO: 10 reserved ones, and lost+found. */
+/** EXT4_GOOD_OLD_FIRST_INO: 10 reserved ones, and the lost+found that e2fsck may make. */
 const OWN_INODES = 11
 /** Of 4 KiB, by their 256 bytes. */
 const INODES_PER_BLOCK = 16
+/** mke2fs makes lost+found as large; it is removed at the end. */
+const LOST_AND_FOUND_BYTES = 16 * 1024
 /** A gap is as wide as the tables of a group: 2,048 blocks and some. */
 const GAP_STEP_BLOCKS = 512
 /** Each comes closer; the sizes of the tables move in steps, so two or three are usual, and twelve at a gap. */
@@ -62,6 +65,7 @@ export async function createVolume(path: string, options: CreateOptions): Promis
   try {
     closeSync(openSync(draft, 'wx', 0o600))
     await formatExactly(draft, options)
+    await makeExact(draft, options.bytes)
     finish(draft, options.sessionId)
     linkSync(draft, path)
   } catch (error) {
@@ -128,8 +132,18 @@ async function format(path: string, { blocks, inodes, label, mmp }: Geometry): P
   if (made.status !== 0) throw new VolumeError(`mke2fs failed: ${made.text}`)
   const { content } = lookAtVolume(path)
   if (content.kind !== 'ext4') throw new VolumeError('mke2fs made no ext4')
-  const available = availableBytes(content) / BLOCK_BYTES
+  const available = (availableBytes(content) + LOST_AND_FOUND_BYTES) / BLOCK_BYTES
   return { available, isCut: content.bytes < blocks * BLOCK_BYTES }
+}
+
+async function makeExact(path: string, bytes: number): Promise<void> {
+  await removeLostAndFound(path)
+  const { content } = lookAtVolume(path)
+  const available = content.kind === 'ext4' ? availableBytes(content) : 0
+  if (available !== bytes)
+    throw new VolumeError(
+      `the file system gives ${available} bytes without lost+found, not ${bytes}`,
+    )
 }
 
 function finish(path: string, sessionId: string | null): void {

@@ -17,6 +17,7 @@ import {
 } from '../protocol/volume/mark.ts'
 import { findBlockDevice } from '../sys/block-devices.ts'
 import { asVolumeError, VolumeError } from './error.ts'
+import { lostAndFoundBytes } from './lost-and-found.ts'
 import { usageOf, type VolumeUsage } from './usage.ts'
 
 export interface LookedAt {
@@ -75,7 +76,7 @@ function look(path: string, fd: number): LookedAt {
     content,
     markPlace,
     mark,
-    usage: content.kind === 'ext4' ? usageOf(content, mark) : null,
+    usage: content.kind === 'ext4' ? usageOf(content, mark, lostAndFoundBytes(fd, content)) : null,
     lastActivityAt: mark === null || mark.generation === 0 ? null : lastActivityOf(mark),
     changedAt: stats.isFile() ? stats.mtime.toISOString() : null,
   }

@@ -8,7 +8,10 @@ export type { Ran } from '../sys/program.ts'
 const MORE_PATH = '/usr/sbin:/sbin'
 
 /** Takes as long as it takes. @throws VolumeError where the program is not installed */
-export async function runTool(program: 'mke2fs' | 'e2fsck', args: readonly string[]): Promise<Ran> {
+export async function runTool(
+  program: 'mke2fs' | 'e2fsck' | 'debugfs',
+  args: readonly string[],
+): Promise<Ran> {
   const path = `${process.env.PATH ?? '/usr/bin:/bin'}:${MORE_PATH}`
   const ran = await runProgram(program, args, { path, limitMs: null })
   if (ran === null)

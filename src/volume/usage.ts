@@ -14,17 +14,19 @@ export interface VolumeUsage {
   readonly exact: boolean
 }
 
-export function usageOf(ext4: Ext4, mark: Mark | null): VolumeUsage {
+/** @param lostAndFoundBytes what the folder lost+found takes; 0: there is none */
+export function usageOf(ext4: Ext4, mark: Mark | null, lostAndFoundBytes: number): VolumeUsage {
   const { bytes, blockBytes, freeBlocks, overheadBlocks, inodes, freeInodes } = ext4
   const takenBlocks = bytes / blockBytes - overheadBlocks - freeBlocks
-  const own = OWN_BLOCKS * blockBytes + Math.max(LOST_AND_FOUND_BYTES, blockBytes)
+  const own = OWN_BLOCKS * blockBytes + lostAndFoundBytes
+  const ownInodes = RESERVED_INODES + (lostAndFoundBytes > 0 ? 1 : 0)
   const usedBytes = overheadBlocks === 0 ? 0 : Math.max(0, takenBlocks * blockBytes - own)
   const available = availableBytes(ext4)
   return {
     usedBytes,
     availableBytes: available,
     capBytes: usedBytes + available,
-    usedInodes: Math.max(0, inodes - freeInodes - OWN_INODES),
+    usedInodes: Math.max(0, inodes - freeInodes - ownInodes),
     availableInodes: freeInodes,
     exact: ext4.clean && !ext4.hasErrors && overheadBlocks > 0 && mark?.state !== 'inUse',
   }
@@ -32,7 +34,5 @@ export function usageOf(ext4: Ext4, mark: Mark | null): VolumeUsage {
 
 /** The root folder, and the inode that holds resized group descriptors. */
 const OWN_BLOCKS = 2
-/** mke2fs makes it as large, or one block. */
-const LOST_AND_FOUND_BYTES = 16 * 1024
-/** EXT4_GOOD_OLD_FIRST_INO: 10 reserved ones, and lost+found. */
-const OWN_INODES = 11
+/** EXT4_GOOD_OLD_FIRST_INO is the first that is not reserved. */
+const RESERVED_INODES = 10

@@ -94,7 +94,7 @@ t.test('one that has expired is started empty where that is configured', async t
   t.match(await infoOf(guestd), facts)
   t.match((await infoOf(guestd)).lastStop, { generation: 1, clean: true })
   t.match(guestd.log(), 'the workspace was started empty')
-  t.equal(await listing(guestd), 'lost+found\n')
+  t.equal(await listing(guestd), '')
   const { bavail, bsize } = statfsSync(at)
   t.equal(bavail * bsize, 32 * 1024 * 1024, 'it gives the same size')
 
@@ -216,7 +216,7 @@ t.test('another runtime version has it started empty where that is configured', 
   t.match(same.info, { reset: null, resumed: true, generation: 2 })
   const changed = await nextWith({ id: 'one', runtimeVersion: '2' })
   t.match(changed.info, { reset: 'versionChanged', resumed: false, generation: 3, expired: false })
-  t.equal(changed.files, 'lost+found\n')
+  t.equal(changed.files, '')
   t.match(readMark(workspace), { runtimeVersion: '2', generation: 3, sessionId: 'one' })
   const untold = await nextWith({ id: 'one' })
   t.match(untold.info, { reset: null, resumed: true, generation: 4 })
@@ -259,7 +259,7 @@ for (const [when, damage] of cuts) {
       resumed: false,
       generation: 2,
     })
-    t.equal(await listing(guestd), 'lost+found\n')
+    t.equal(await listing(guestd), '')
     t.equal(await guestd.stop(), 0)
     t.equal(run('e2label', device).trim(), label)
     t.equal(readMark(workspace).pending, undefined)
@@ -305,7 +305,7 @@ t.test('an empty start of which any part was written is done again', async t => 
     // What runDir holds is of another volume: the host sets the session again.
     await put(guestd, { id: 'one', runtimeVersion: '1' })
     t.match(await infoOf(guestd), { reset: 'expired', resumed: false, workspace: { ok: true } })
-    t.equal(await listing(guestd), 'lost+found\n')
+    t.equal(await listing(guestd), '')
     t.equal(await guestd.stop(), 0)
     t.equal(fsck(workspace).status, 0, `${subset.length} of ${pieces.length} pieces`)
   }

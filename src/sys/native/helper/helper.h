@@ -32,8 +32,8 @@ int lock_file(int fd);
 /* Writes "CALL ERRNO text" to stderr, such as "mount EBUSY Device or resource busy"; returns 1. */
 int fail(const char *call, int error);
 
-/* EXT4_GOOD_OLD_FIRST_INO: mke2fs gives it to the folder lost+found. */
-enum { LOST_AND_FOUND_INODE = 11 };
+/* Whether the folder is a lost+found that mke2fs or e2fsck made, and that root owns: users cannot make one. */
+int is_lost_and_found(int folder);
 /* What that folder takes in bytes; 0: it is gone, or cannot be found. Takes the root of the file system. */
 long own_bytes(int root);
 

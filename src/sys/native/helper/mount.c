@@ -1,7 +1,7 @@
 /*
- * mount DEVICE TARGET UID GID: mounts the ext4 of a device that nobody else holds, and gives the root
- * folder of a fresh one (nothing in it but the lost+found of mke2fs) to the user; -1 leaves its owner. Prints
- * "fresh" for such a one, else "used", and what lost+found takes (see `own`).
+ * mount DEVICE TARGET UID GID: mounts the ext4 of a device that nobody else holds, removes the lost+found of mke2fs or
+ * e2fsck where it is empty, and gives the root folder of a fresh one (nothing in it but a lost+found of them) to the
+ * user; -1 leaves its owner. Prints "fresh" for such a one, else "used", and what lost+found takes (see `own`).
  * rejoin DEVICE TARGET: mounts it once more while another mount namespace has it.
  * probe TARGET: whether files can be made: a file system that was shut down says EIO. Leaves nothing. A mount
  * without the flags below gets them, as of a guestd before an upgrade.
@@ -29,19 +29,28 @@ enum { FLAGS = MS_NODEV | MS_NOSUID | MS_NOATIME };
 /* A file system found broken is not written to any more. */
 static const char options[] = "errors=remount-ro";
 
+static const char lost_and_found[] = "lost+found";
+
 /* A user may give the name to anything. */
-static bool is_lost_and_found(DIR *root, const struct dirent *entry) {
-  struct stat facts;
-  return strcmp(entry->d_name, "lost+found") == 0 &&
-         fstatat(dirfd(root), entry->d_name, &facts, AT_SYMLINK_NOFOLLOW) == 0 &&
-         S_ISDIR(facts.st_mode) && facts.st_ino == LOST_AND_FOUND_INODE;
+static bool has_lost_and_found(int root) {
+  int folder = openat(root, lost_and_found, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  if (folder < 0) return false;
+  bool is_it = is_lost_and_found(folder);
+  close(folder);
+  return is_it;
+}
+
+/* Users cannot read it, which fails programs that read all of the workspace. e2fsck makes it again when it needs it. */
+static void remove_lost_and_found(int root) {
+  /* One that is not empty, or a file system that cannot be written, stays as it is. */
+  if (has_lost_and_found(root)) unlinkat(root, lost_and_found, AT_REMOVEDIR);
 }
 
 static bool is_fresh(DIR *root) {
   for (struct dirent *entry; (entry = readdir(root)) != NULL;) {
     const char *name = entry->d_name;
     if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0) continue;
-    if (!is_lost_and_found(root, entry)) return false;
+    if (strcmp(name, lost_and_found) != 0 || !has_lost_and_found(dirfd(root))) return false;
   }
   return true;
 }
@@ -50,6 +59,7 @@ static int hand_over(const char *target, long uid, long gid) {
   int failed = 0;
   DIR *root = opendir(target);
   if (root == NULL) return fail("opendir", errno);
+  remove_lost_and_found(dirfd(root));
   bool fresh = is_fresh(root);
   if (fresh && uid >= 0 && fchown(dirfd(root), (uid_t)uid, (gid_t)gid) != 0)
     failed = fail("chown", errno);

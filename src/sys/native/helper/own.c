@@ -7,17 +7,29 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* EXT4_GOOD_OLD_FIRST_INO, and the kernel's FILEID_INO32_GEN: an inode and its generation, of which 0 is any. */
+/* EXT4_GOOD_OLD_FIRST_INO: mke2fs gives it to the folder lost+found. */
+enum { LOST_AND_FOUND_INODE = 11 };
+/* The kernel's FILEID_INO32_GEN: an inode and its generation, of which 0 is any. */
 enum { INO32_GEN = 1 };
 enum { STAT_BLOCK_BYTES = 512 };
 /* mke2fs gives it 16 KiB. A folder of root that has its inode now counts as no more. */
 enum { MAX_BYTES = 64 * 1024 };
+
+int is_lost_and_found(int folder) {
+  struct stat facts;
+  /* The kernel writes an int, whatever the name of the request says. It gives every folder that it makes a random one. */
+  int generation[2] = {-1, 0};
+  return fstat(folder, &facts) == 0 && S_ISDIR(facts.st_mode) && facts.st_uid == 0 &&
+         ioctl(folder, FS_IOC_GETVERSION, generation) == 0 && generation[0] == 0;
+}
 
 long own_bytes(int root) {
   union {
@@ -27,10 +39,10 @@ long own_bytes(int root) {
   const uint32_t of[2] = {LOST_AND_FOUND_INODE, 0};
   memcpy(inode.handle.f_handle, of, sizeof of);
   struct stat facts;
-  /* O_PATH: whatever has this inode now is not opened itself. */
-  int fd = open_by_handle_at(root, &inode.handle, O_PATH | O_CLOEXEC);
+  /* O_DIRECTORY: whatever else has this inode now is not opened. */
+  int fd = open_by_handle_at(root, &inode.handle, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0) return 0;
-  int is_it = fstat(fd, &facts) == 0 && S_ISDIR(facts.st_mode) && facts.st_uid == 0;
+  int is_it = is_lost_and_found(fd) && fstat(fd, &facts) == 0;
   long bytes = is_it ? (long)facts.st_blocks * STAT_BLOCK_BYTES : 0;
   close(fd);
   return bytes > MAX_BYTES ? MAX_BYTES : bytes;

@@ -1,0 +1,51 @@
+/** The folder `lost+found` of a file system that nobody uses. */
+import { readSync } from 'node:fs'
+import type { Ext4 } from '../protocol/volume/superblock.ts'
+import { runTool } from './tools.ts'
+
+/** Where the superblock is, and what of it is needed (Documentation/filesystems/ext4/super.rst). */
+const SUPERBLOCK = 1024
+const SUPERBLOCK_BYTES = 1024
+const INCOMPAT_64BIT = 0x80
+const MIN_INODE_BYTES = 128
+const GROUP_BYTES = 64
+/** EXT4_GOOD_OLD_FIRST_INO, counted from 1: mke2fs gives it to lost+found. */
+const INODE = 11
+const FORMAT_MASK = 0xf000
+const FOLDER = 0x4000
+const SECTOR_BYTES = 512
+/** A folder of another kind that has its inode now counts as no more. */
+const MAX_BYTES = 64 * 1024
+
+/** What it takes, in bytes; 0: there is none. By the same signs as guestd-helper has: it is root's, without a generation. */
+export function lostAndFoundBytes(fd: number, { blockBytes }: Ext4): number {
+  const superblock = readAt(fd, SUPERBLOCK, SUPERBLOCK_BYTES)
+  const isWide = (superblock.readUInt32LE(0x60) & INCOMPAT_64BIT) !== 0
+  const inodeBytes = superblock.readUInt16LE(0x58)
+  const group = readAt(fd, (superblock.readUInt32LE(0x14) + 1) * blockBytes, GROUP_BYTES)
+  const table = group.readUInt32LE(0x08) + (isWide ? group.readUInt32LE(0x28) * 2 ** 32 : 0)
+  const inode = readAt(fd, table * blockBytes + (INODE - 1) * inodeBytes, MIN_INODE_BYTES)
+  const isFolder =
+    (inode.readUInt16LE(0x00) & FORMAT_MASK) === FOLDER && inode.readUInt16LE(0x1a) > 0
+  const isRoots = inode.readUInt16LE(0x02) === 0 && inode.readUInt16LE(0x78) === 0
+  if (!isFolder || !isRoots || inode.readUInt32LE(0x64) !== 0) return 0
+  return Math.min(inode.readUInt32LE(0x1c) * SECTOR_BYTES, MAX_BYTES)
+}
+
+/**
+ * Removes it where it is empty, on a file system that is sound: users cannot read it, which fails programs that read
+ * all of the workspace. e2fsck makes it again when it needs it.
+ *
+ * @throws VolumeError where debugfs is not installed
+ */
+export async function removeLostAndFound(path: string): Promise<void> {
+  // It refuses one that is not empty, and its exit code is 0 all the same.
+  await runTool('debugfs', ['-w', '-R', 'rmdir /lost+found', path])
+}
+
+/** Past the end it is zeros. */
+function readAt(fd: number, offset: number, length: number): Buffer {
+  const bytes = Buffer.alloc(length)
+  readSync(fd, bytes, 0, length, offset)
+  return bytes
+}
