@@ -47,7 +47,11 @@ export function renderTop({
 }: WorkspaceTop): string {
   const parts = [
     renderTable(
-      ['SIZE', 'FILES', complete ? 'PATH' : 'PATH (incomplete: the walk took too long)'],
+      [
+        'SIZE',
+        'FILES',
+        complete ? 'PATH' : 'PATH (incomplete: not all of it could be read in time)',
+      ],
       entries.map(({ bytes, files, path }) => [formatBytes(bytes), String(files), path]),
     ),
   ]

@@ -1,11 +1,8 @@
 /** Who takes the space: the largest folders, and files that are deleted but still open. */
-import { closeSync, openSync, realpathSync } from 'node:fs'
-import { readdir, readFile, readlink, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { WorkspaceTop } from '../protocol/schemas.ts'
 import { runHelper } from '../sys/helper.ts'
-import { createMountIds, deviceOf } from '../sys/mount-ids.ts'
-import { isBelow } from './unavailable.ts'
+import { findDeletedOpen } from './deleted-open.ts'
 
 export interface TopOptions {
   /** Open on the root of a file system that all belongs to the workspace; `null`: the workspace is a folder. */
@@ -20,8 +17,6 @@ export interface TopOptions {
 export const TOP_LIMIT_MS = 10_000
 /** The helper ends at its own limit; a call that does not come back ends with it. */
 const HELPER_MARGIN_MS = 2_000
-const STAT_BLOCK_BYTES = 512
-const DELETED = ' (deleted)'
 
 /**
  * Names in the workspace belong to its users: the walk follows none, and nothing that is mounted there is asked.
@@ -62,45 +57,3 @@ async function walk(root: string, { fd, count, limitMs }: TopOptions): Promise<W
 
 /** Where the helper has the descriptor that it is given. */
 const HELD_PATH = '/proc/self/fd/3'
-
-interface Deleted {
-  readonly complete: boolean
-  readonly files: WorkspaceTop['deletedOpen']
-}
-
-async function deviceAt(folder: string, held: number | null): Promise<string | null> {
-  const fd = held ?? openSync(folder, 'r')
-  try {
-    return await deviceOf(fd)
-  } finally {
-    if (held === null) closeSync(fd)
-  }
-}
-
-/** Links of /proc/PID/fd to files without a name, on this file system, that were below the folder. Each once. */
-async function findDeletedOpen(root: string, { fd, limitMs }: TopOptions): Promise<Deleted> {
-  const deadline = performance.now() + limitMs
-  const folder = fd === null ? realpathSync(root) : root
-  const device = await deviceAt(folder, fd)
-  const mountIds = createMountIds()
-  const found = new Map<bigint, WorkspaceTop['deletedOpen'][number]>()
-  for (const pid of await readdir('/proc')) {
-    if (!/^\d+$/.test(pid)) continue
-    for (const one of await readdir(`/proc/${pid}/fd`).catch(() => [])) {
-      if (performance.now() > deadline) return { complete: false, files: [...found.values()] }
-      const link = `/proc/${pid}/fd/${one}`
-      const target = await readlink(link).catch(() => '')
-      if (!target.endsWith(DELETED)) continue
-      const path = target.slice(0, -DELETED.length)
-      if (fd === null && !isBelow(path, folder)) continue
-      // A stat of what is elsewhere may never come back.
-      if ((await mountIds.mountOf(pid, one))?.device !== device) continue
-      const stats = await stat(link, { bigint: true }).catch(() => null)
-      if (stats === null || stats.nlink > 0n || found.has(stats.ino)) continue
-      const name = (await readFile(`/proc/${pid}/comm`, 'utf8').catch(() => '?')).trim()
-      const bytes = Number(stats.blocks) * STAT_BLOCK_BYTES
-      found.set(stats.ino, { pid: Number(pid), name, path, bytes })
-    }
-  }
-  return { complete: true, files: [...found.values()] }
-}

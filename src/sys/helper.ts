@@ -24,6 +24,7 @@ export type HelperCommand =
   | 'loops'
   | 'usage'
   | 'largest'
+  | 'stats'
   | 'own'
   | 'release'
   | 'backed'

@@ -17,6 +17,7 @@ int cmd_put(char **args);
 int cmd_lock(char **args);
 int cmd_usage(char **args);
 int cmd_largest(char **args);
+int cmd_stats(char **args);
 int cmd_own(char **args);
 int cmd_held(char **args);
 int cmd_power(char **args);

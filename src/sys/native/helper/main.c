@@ -26,7 +26,7 @@ static const struct {
   {"attach", 1, cmd_attach},   {"detach", 1, cmd_detach},
   {"power", 1, cmd_power},     {"slots", 2, cmd_slots},   {"put", 3, cmd_put},
   {"lock", 1, cmd_lock},       {"usage", 1, cmd_usage},
-  {"largest", 3, cmd_largest}, {"own", 1, cmd_own},
+  {"largest", 3, cmd_largest}, {"stats", 0, cmd_stats}, {"own", 1, cmd_own},
   {"tail", 1, cmd_tail},       {"held", 1, cmd_held},
   {"release", ANY, cmd_release}, {"backed", 0, cmd_backed},
 };
