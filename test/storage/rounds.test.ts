@@ -25,7 +25,7 @@ t.setTimeout(LIMIT_MS)
 const OWNED = `
 cd kinds
 truncate -s 3M large
-fallocate --collapse-range --offset 4096 --length 49999872 sparse
+fallocate --collapse-range --offset 4096 --length 9994240 sparse
 truncate -s 1M sparse
 mkdir owned && chown 1234:5678 owned
 install -o 65534 -g 1000 -m 640 /dev/null owned/file
