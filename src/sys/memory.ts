@@ -29,7 +29,8 @@ export function keepYoungGenerationSmall(): void {
  * @returns whether it has grown to that; otherwise it has to be called again
  */
 export function limitYoungGeneration(): boolean {
-  const isGrown = youngGenerationBytes() >= YOUNG_GENERATION_BYTES
+  // One step from any size leads to more than half of the limit, and not above it.
+  const isGrown = youngGenerationBytes() > YOUNG_GENERATION_BYTES / 2
   if (isGrown) setFlagsFromString('--semi-space-growth-factor=1')
   return isGrown
 }
