@@ -12,6 +12,7 @@ import {
 import { HelperError, runHelper } from '../sys/helper.ts'
 import { findHolders, holderWords } from '../sys/holders.ts'
 import { listMounts, type Mount, mountAt } from '../sys/mounts.ts'
+import { findUnreadFds } from '../sys/unread-fds.ts'
 import { findUser } from '../sys/users.ts'
 import { messageOf } from '../util/message-of.ts'
 import type { ActivityTime } from './activity-time.ts'
@@ -119,7 +120,8 @@ export async function mountVolume(settings: VolumeSettings): Promise<Volume> {
 }
 
 /**
- * "sleep (pid 12, cwd), dm-0", or "" where nobody is seen.
+ * "sleep (pid 12, cwd), dm-0", or "" where none is seen. Where no process has it open, those whose sockets have
+ * unread descriptors are named: one of these may be on it.
  *
  * @param left what stays mounted on it comes first, with those who hold the first one
  */
@@ -128,11 +130,14 @@ export async function whoHolds(
   left: readonly Leftover[] = [],
 ): Promise<string> {
   const now = findBlockDevice(device.path)
-  const holders = [...(await findHolders(device.number))]
+  const [found, unread] = await Promise.all([findHolders(device.number), findUnreadFds()])
+  const holders = [...found]
   const other = left.find(one => one.device !== null && one.device !== device.number)?.device
   if (holders.length === 0 && other) holders.push(...(await findHolders(other)))
-  const words = left.map(one => one.words)
-  return holderWords(holders, [...words, ...(now?.holders ?? [])])
+  const mounts = left.map(one => one.words)
+  const words = holderWords(holders, [...mounts, ...(now?.holders ?? [])])
+  if (words !== '' || unread.length === 0) return words
+  return `perhaps ${holderWords(unread)}`
 }
 
 /** Only one that is open on this file system has seen its errors. */

@@ -2,6 +2,7 @@
 import { readdir, readFile, readlink } from 'node:fs/promises'
 import { deviceNumber } from './block-devices.ts'
 import { createMountIds, type MountIds } from './mount-ids.ts'
+import type { Mount } from './mounts.ts'
 
 export interface Holder {
   readonly pid: number
@@ -61,6 +62,37 @@ export function holderWords(holders: readonly Holder[], devices: readonly string
   )
 }
 
+/** Whether it has a mount of the device in another namespace, which stays when ours is unmounted. */
+async function otherNamespace(
+  pid: string,
+  number: string,
+  own: string,
+  mountIds: MountIds,
+): Promise<string | null> {
+  const namespace = await readlink(`/proc/${pid}/ns/mnt`).catch(() => own)
+  if (namespace === own) return null
+  const ours = await mountIds.mountsOf('self')
+  const theirs = await mountIds.mountsOf(pid)
+  const groups = ours
+    .filter(({ device }) => device === number)
+    .map(mount => parentOf(mount, ours)?.sharedIn ?? null)
+  const holds = (mount: Mount) =>
+    mount.device === number && !goesWithOurs(parentOf(mount, theirs), groups)
+  return theirs.some(holds) ? IN_NAMESPACE : null
+}
+
+function parentOf({ parent }: Mount, mounts: readonly Mount[]): Mount | null {
+  return mounts.find(({ id }) => id === parent) ?? null
+}
+
+/**
+ * A copy in a namespace of a service, such as systemd-udevd's, is unmounted together with ours: its parent is a peer
+ * or a slave of our mount's parent.
+ */
+function goesWithOurs(parent: Mount | null, groups: readonly (string | null)[]): boolean {
+  return parent?.learnsFrom.some(group => groups.includes(group)) ?? false
+}
+
 /** How a process uses it; `null`: not by a file. */
 async function usedFile(
   pid: string,
@@ -86,16 +118,4 @@ async function usedFile(
     if (isOnIt || isIt) return `fd ${fd} ${target}`
   }
   return null
-}
-
-async function otherNamespace(
-  pid: string,
-  number: string,
-  own: string,
-  mountIds: MountIds,
-): Promise<string | null> {
-  const namespace = await readlink(`/proc/${pid}/ns/mnt`).catch(() => own)
-  if (namespace === own) return null
-  const mounted = (await mountIds.mountsOf(pid)).some(({ device }) => device === number)
-  return mounted ? IN_NAMESPACE : null
 }

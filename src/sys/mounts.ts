@@ -17,6 +17,8 @@ export interface Mount {
   readonly sharedIn: string | null
   /** Of the file system itself, such as `emergency_ro`. */
   readonly superOptions: readonly string[]
+  /** Numbers of which it has what is mounted and unmounted, its own `sharedIn` among them: mount_namespaces(7). */
+  readonly learnsFrom: readonly string[]
 }
 
 /** In the order in which they were made: of several at one place the last one is seen. */
@@ -32,6 +34,8 @@ export function mountAt(path: string): Mount | null {
   return listMounts().findLast(mount => mount.at === path) ?? null
 }
 
+const GROUP_TAGS: readonly string[] = ['shared', 'master', 'propagate_from']
+
 /** ID PARENT MAJOR:MINOR ROOT AT OPTIONS [TAG…] - TYPE SOURCE SUPER-OPTIONS */
 function parseMount(line: string): Mount {
   const [mount = '', system = ''] = line.split(' - ')
@@ -40,6 +44,7 @@ function parseMount(line: string): Mount {
   const [type = '', source = '', superText = ''] = system.split(' ')
   const superOptions = superText.split(',')
   const readOnly = superOptions.includes('ro') || options.split(',').includes('ro')
+  const groups = tags.map(tag => tag.split(':')).filter(([kind = '']) => GROUP_TAGS.includes(kind))
   return {
     id,
     parent,
@@ -50,6 +55,7 @@ function parseMount(line: string): Mount {
     readOnly,
     sharedIn,
     superOptions,
+    learnsFrom: groups.map(([, group = '']) => group),
   }
 }
 

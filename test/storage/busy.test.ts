@@ -134,6 +134,37 @@ t.test('a mount namespace that still has the volume does not keep it live', asyn
   t.equal(fsck(image).status, 0)
 })
 
+t.test('what is unmounted with the volume does not hold it, unread descriptors may', async t => {
+  const image = makeImage(t)
+  const workspace = attach(t, image)
+  const at = makeMountPoint(t)
+  const above = join(at, '..')
+  run('mount', '--bind', above, above)
+  t.teardown(() => run('umount', '--lazy', above))
+  run('mount', '--make-shared', above)
+  const guestd = await startGuestd(t, { config: { workspace, workspaceMount: at } })
+  const service = ['--mount', '--propagation', 'slave', 'sh', '-c', 'echo in; exec sleep 600']
+  await hold(t, 'unshare', ...service)
+  const { pid } = await hold(t, 'python3', '-c', PARK, join(at, 'parked'))
+  t.equal(await guestd.stop(), 0)
+  const { how, clean, errors, heldBy } = receiptOf(guestd)
+  t.same({ how, clean, errors }, { how: 'shutdown', clean: true, errors: [] })
+  const socket = `python3 \\(pid ${pid}, fd \\d+ socket:\\[\\d+\\] with 1 unread descriptor\\)`
+  t.match(heldBy, new RegExp(`^perhaps .*${socket}`))
+  t.notMatch(heldBy, /mount namespace/)
+  t.equal(fsck(image).status, 0)
+})
+
+/** Sends an open file to itself, and never receives it. */
+const PARK = `
+import array, os, socket, sys, time
+one, other = socket.socketpair()
+fd = os.open(sys.argv[1], os.O_CREAT | os.O_WRONLY)
+one.sendmsg([b"x"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [fd]))])
+os.close(fd)
+print("parked", flush=True)
+time.sleep(600)`
+
 t.test(
   'a FUSE that does not answer, held by any process, keeps neither stop nor search',
   async t => {
