@@ -34,9 +34,14 @@ install_guestd() {
   umount "$root/proc"
 }
 
-# The folder's owners, and the bits of its modes that the umask of a checkout decides, do not count.
+# The folder's owners, and the bits of its modes that the umask of a checkout decides, do not count. Folders that
+# are there, such as /root, keep their modes.
 copy_files() {
-  tar -C "$desk/files" --owner=0 --group=0 --mode=u=rwX,go=rX -cf - . | tar -C "$root" -xpf -
+  tar -C "$desk/files" --owner=0 --group=0 --mode=u=rwX,go=rX -cf - . |
+    tar -C "$root" --no-overwrite-dir -xpf -
+  home="$root/home/agent"
+  cp -R "$root/usr/share/guestd-image/agent-home/." "$home/"
+  chroot "$root" chown -R agent:agent /home/agent
   # mmdebstrap copies it, with its mode, from the machine that builds.
   rm -f "$root/etc/hostname"
   echo guest >"$root/etc/hostname"

@@ -5,6 +5,8 @@ import { native, type UserEntry } from './native.ts'
 /** login.defs(5): what Debian's ENV_SUPATH and ENV_PATH give at a login. */
 const ROOT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 const USER_PATH = '/usr/local/bin:/usr/bin:/bin:/usr/local/games:/usr/games'
+/** What Debian's ~/.profile puts before it: programs that the user has installed for itself. */
+const OWN_FOLDERS = ['.local/bin', 'bin']
 
 /** The largest uid and gid: 2^32 - 1 means "leave as it is" to the kernel. */
 const MAX_ID = 2 ** 32 - 2
@@ -58,6 +60,12 @@ export function loginEnv(user: UserEntry): Readonly<Record<string, string>> {
     USER: user.name,
     LOGNAME: user.name,
     SHELL: user.shell,
-    PATH: user.uid === 0 ? ROOT_PATH : USER_PATH,
+    PATH: user.uid === 0 ? ROOT_PATH : [...ownFolders(user), USER_PATH].join(':'),
   }
+}
+
+/** They need not be there. A home with `:` in it cannot be on a PATH; `/` is the home of a uid that has no entry. */
+function ownFolders({ home }: UserEntry): readonly string[] {
+  if (home === '/' || !home.startsWith('/') || home.includes(':')) return []
+  return OWN_FOLDERS.map(folder => `${home}/${folder}`)
 }

@@ -2,7 +2,7 @@
 
 import t from 'tap'
 import { until } from '../helpers/guestd.ts'
-import { asRoot, guestdPid, openClient, run } from './ask.ts'
+import { asRoot, guestdPid, mounted, openClient, run } from './ask.ts'
 import { restoreGuest } from './harness.ts'
 
 /** systemd waits 100 ms, but Node's start takes seconds where instructions are translated. */
@@ -11,6 +11,7 @@ const RESTART_LIMIT_MS = 120_000
 const guest = await restoreGuest(t)
 t.comment(`guestd answered after ${(guest.bootMs / 1000).toFixed(1)} s`)
 const client = openClient(t, guest)
+await mounted(client)
 
 t.test('guestd is ready, with the workspace on its volume, writable by agent', async t => {
   t.match(await client.health(), { alive: true, ready: true })
@@ -70,6 +71,35 @@ t.test(
     t.equal(out, 'all\ncertificates\noverlay\n33\n')
   },
 )
+
+t.test('root’s git works in the repositories of agent', async t => {
+  const made = await run(client, { command: 'git init -q -b main repo && touch repo/new' })
+  t.equal(made.exitCode, 0, made.err)
+  t.equal(await asRoot(client, 'git -C /mnt/workspace/repo status --short'), '?? new\n')
+  t.equal(await asRoot(client, 'stat -c %a /root'), '700\n')
+  await run(client, { command: 'rm -r repo' })
+})
+
+t.test('agent runs what it has put into its own bin folders, as after a login', async t => {
+  const install = `mkdir -p ~/.local/bin ~/bin
+    for folder in ~/.local/bin ~/bin; do
+      printf '#!/bin/sh\\necho %s\\n' $folder >$folder/mine; chmod +x $folder/mine
+    done`
+  await run(client, { command: install })
+  t.equal((await run(client, { argv: ['mine'] })).out, '/home/agent/.local/bin\n')
+  t.equal((await run(client, { command: 'rm ~/.local/bin/mine; mine' })).out, '/home/agent/bin\n')
+  t.not((await run(client, { command: 'mine', user: 'root' })).exitCode, 0, 'root does not')
+})
+
+t.test('caches of agent’s tools are in the workspace, and git does not list them', async t => {
+  const { out } = await run(client, {
+    command: `cat ~/.npmrc ~/.config/pip/pip.conf | grep ^cache
+      git init -q && mkdir -p .cache/npm .cache/pip .cache/other && touch .cache/{npm,pip,other}/file
+      git status --short --untracked-files=all; rm -r .git .cache; stat -c '%U %n' ~/.npmrc`,
+  })
+  const caches = 'cache=/mnt/workspace/.cache/npm\ncache-dir = /mnt/workspace/.cache/pip\n'
+  t.equal(out, `${caches}?? .cache/other/file\nagent /home/agent/.npmrc\n`)
+})
 
 t.test('a change to the root is seen, and is in memory', async t => {
   await asRoot(client, 'echo changed >/etc/motd; useradd somebody')

@@ -167,7 +167,7 @@ for (const user of new Set(['root', 'nobody', memberOfGroups])) {
     const path =
       user === 'root'
         ? '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
-        : '/usr/local/bin:/usr/bin:/bin:/usr/local/games:/usr/games'
+        : `${home}/.local/bin:${home}/bin:/usr/local/bin:/usr/bin:/bin:/usr/local/games:/usr/games`
     t.equal(login, [home, user, user, shell, path].join('|'))
     const [first = '', ...others] = (lines[2] ?? '').split(' ')
     t.same([lines[0], lines[1], first], [uid, gid, gid])

@@ -33,6 +33,12 @@ t.test('a uid that has an entry is that user, and with a group has that one alon
   t.equal(grouped.stdout, `${uid} 1623 1623 ${home} ${name}\n`)
 })
 
+t.test('folders of a home that no PATH can have are not on it', async t => {
+  const path = 'echo "$PATH"'
+  const { stdout } = await run(guestd, { command: path, user: '48151' })
+  t.equal(stdout, '/usr/local/bin:/usr/bin:/bin:/usr/local/games:/usr/games\n')
+})
+
 t.test('an id that does not fit is refused, and never becomes another user', async t => {
   for (const user of [
     ...[
