@@ -5,8 +5,9 @@
  * so: what is never handed over cannot leak.
  */
 
-import { destination, type Logger, pino, stdTimeFunctions } from 'pino'
+import { type DestinationStream, destination, type Logger, pino, stdTimeFunctions } from 'pino'
 import type { LogLevel } from './config.ts'
+import type { LogRing } from './log-ring.ts'
 
 export type Log = Logger
 
@@ -29,7 +30,12 @@ const STDOUT_FD = 1
  * Waiting lines are written out when the process exits in the regular way. Errors of stdout itself
  * have nowhere to be told: the lines stay waiting, and are given up at the exit.
  */
-export function createLog(options: { readonly level: LogLevel; readonly fd?: number }): RootLog {
+export function createLog(options: {
+  readonly level: LogLevel
+  readonly fd?: number
+  /** Gets each line too, before stdout does. */
+  readonly ring?: LogRing
+}): RootLog {
   const stream = createStream(options.fd ?? STDOUT_FD)
   const log = pino(
     {
@@ -38,7 +44,7 @@ export function createLog(options: { readonly level: LogLevel; readonly fd?: num
       timestamp: stdTimeFunctions.isoTime,
       formatters: { level: label => ({ level: label }) },
     },
-    stream,
+    options.ring === undefined ? stream : alsoTo(options.ring, stream),
   )
   let dropped = 0
   stream.on('drop', () => {
@@ -52,6 +58,17 @@ export function createLog(options: { readonly level: LogLevel; readonly fd?: num
   })
   const written = () => new Promise<void>(resolve => stream.once('drain', resolve))
   return Object.assign(log, { written })
+}
+
+/** As pino writes: a line at a time, and `flushSync` after one of the level `fatal`. */
+function alsoTo(ring: LogRing, stream: LogStream): DestinationStream & { flushSync(): void } {
+  return {
+    write(line) {
+      ring.write(line)
+      stream.write(line)
+    },
+    flushSync: () => stream.flushSync(),
+  }
 }
 
 type LogStream = ReturnType<typeof destination>

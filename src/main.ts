@@ -12,6 +12,7 @@ import { addresses } from './lifecycle/serve.ts'
 import { openStopSignals, type StopSignals } from './lifecycle/stop-signals.ts'
 import { createSupervision, type Supervision } from './lifecycle/supervision.ts'
 import { createLog, type RootLog } from './log.ts'
+import { createLogRing } from './log-ring.ts'
 import { exitNow } from './sys/exit.ts'
 import { closeInspector } from './sys/inspector.ts'
 import { keepYoungGenerationSmall } from './sys/memory.ts'
@@ -81,7 +82,7 @@ async function run(
   startIt: (log: RootLog, notifier: Notifier, asked: AbortSignal) => Promise<Daemon>,
 ): Promise<void> {
   const signals = openStopSignals()
-  const log = createLog({ level: config.logLevel })
+  const log = createLog({ level: config.logLevel, ring: createLogRing(config.runDir) })
   log.debug({ component: 'lifecycle', codeCache }, 'loaded')
   process.on('uncaughtException', error => fail(log, error))
   const notifier = createNotifier(config.notifySocket, errno =>

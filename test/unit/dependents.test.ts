@@ -18,6 +18,7 @@ function mount(at: string, device: string, facts: Partial<Mount> = {}): Mount {
     readOnly: false,
     sharedIn: null,
     superOptions: ['rw'],
+    learnsFrom: [],
     ...facts,
   }
 }
