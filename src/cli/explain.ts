@@ -3,6 +3,7 @@
 import type { RunRequest } from '../client/index.ts'
 import type { ExitFacts } from '../protocol/frames.ts'
 import { exitCodeOf, exitCodes } from './exit-code.ts'
+import { printable } from './table.ts'
 
 /** What of the request an explanation names. */
 export type Asked = Pick<RunRequest, 'argv' | 'cwd' | 'user'>
@@ -61,8 +62,10 @@ function explainInterpreter(name: string, interpreter: string, failure: string):
 
 /** Control characters as in a string of JSON: a terminal acts on them. */
 function escaped(text: string): string {
-  return JSON.stringify(text)
-    .slice(1, -1)
-    .replace(/\\"/g, '"')
-    .replace(/[\x7f-\x9f]/g, '?')
+  return printable(
+    JSON.stringify(text)
+      .slice(1, -1)
+      .replace(/\\"/g, '"')
+      .replace(/[\x7f-\x9f]/g, '?'),
+  )
 }

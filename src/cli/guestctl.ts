@@ -24,6 +24,7 @@ import { GivenUp } from './forward-signals.ts'
 import { commandHelp, commonOptions, topHelp, topOptions } from './help.ts'
 import { checkArguments, ownVariable } from './raw-text.ts'
 import { OutputClosed, type Sink } from './sink.ts'
+import { printableLines } from './table.ts'
 import { tokenOption } from './token.ts'
 import { parseDuration } from './values.ts'
 
@@ -72,7 +73,9 @@ export async function guestctl(around: Surroundings): Promise<number> {
     if (error instanceof OutputClosed) return exitCodes.outputClosed
     // Where stderr is gone too there is nobody to tell.
     const known = commands.some(command => command.name === name) ? name : ''
-    await around.stderr.write(`guestctl: ${complaintOf(error, known)}\n`).catch(() => {})
+    await around.stderr
+      .write(`guestctl: ${printableLines(complaintOf(error, known))}\n`)
+      .catch(() => {})
     await around.stderr.flush().catch(() => {})
     return exitCodes.ownError
   }
@@ -118,7 +121,7 @@ async function print({ stdout }: Surroundings, text: string): Promise<number> {
 function contextOf(around: Surroundings, top: Arguments, args: Arguments): Context {
   const { env, ignored, stdout, stderr } = around
   const verbose = top.has('verbose') || args.has('verbose')
-  const say = (line: string) => stderr.write(`guestctl: ${line}\n`)
+  const say = (line: string) => stderr.write(`guestctl: ${printableLines(line)}\n`)
   const remark = (line: string) => {
     if (verbose) say(line).catch(() => {})
   }

@@ -31,9 +31,21 @@ export function renderFacts(facts: readonly Fact[]): string {
     .join('')
 }
 
-/** A terminal shall not obey what a command was called. */
+/**
+ * A terminal must neither obey a text nor show it in another order. Control characters become a blank; those of
+ * bidirectional text, and the separators of lines that are no control characters, an escape such as `\\u202e`.
+ */
 export function printable(text: string): string {
-  return text.replace(/\p{Cc}+/gu, ' ')
+  return text.replace(/\p{Cc}+/gu, ' ').replace(/[\p{Bidi_Control}\u2028\u2029]/gu, escapeOf)
+}
+
+/** The same for a text of several lines, which stay. */
+export function printableLines(text: string): string {
+  return text.split('\n').map(printable).join('\n')
+}
+
+function escapeOf(character: string): string {
+  return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
 }
 
 const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB']

@@ -1,5 +1,6 @@
 /** The check of a volume for people. */
 import type { Checked } from '../volume/check.ts'
+import { printableLines } from './table.ts'
 
 /** What e2fsck said, of a full repair the list of its changes, and the verdict. */
 export function renderCheck(checked: Checked): string {
@@ -8,7 +9,8 @@ export function renderCheck(checked: Checked): string {
   const listed = isListed
     ? ['', changesTitle(changes.length), ...changes.map(one => `  ${one}`)]
     : []
-  return [text, ...listed, verdictOf(checked), ''].join('\n')
+  // The names of files are in it.
+  return printableLines([text, ...listed, verdictOf(checked), ''].join('\n'))
 }
 
 function changesTitle(count: number): string {

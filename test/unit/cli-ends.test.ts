@@ -3,7 +3,14 @@ import { complaintOf } from '../../src/cli/complain.ts'
 import { describeState } from '../../src/cli/describe.ts'
 import { exitCodeOf } from '../../src/cli/exit-code.ts'
 import { type Asked, explainEnd } from '../../src/cli/explain.ts'
-import { formatBytes, formatDuration, renderFacts, renderTable } from '../../src/cli/table.ts'
+import {
+  formatBytes,
+  formatDuration,
+  printable,
+  printableLines,
+  renderFacts,
+  renderTable,
+} from '../../src/cli/table.ts'
 import { type CommandInfo, GuestdError } from '../../src/client/index.ts'
 import { causes, type ExitFacts } from '../../src/protocol/frames.ts'
 import { exitFrame } from '../helpers/fake-guest.ts'
@@ -130,6 +137,16 @@ t.test('tables keep their columns, and terminals safe', async t => {
     'A     LONG  C\n1234  x     a [31mb c\n',
   )
   t.equal(renderTable(['A', 'B'], []), 'A  B\n')
+  const turned = 'x\u202egpj.exe\u2066\u200f\u061c\u2028'
+  const shown = 'x\\u202egpj.exe\\u2066\\u200f\\u061c\\u2028'
+  t.equal(renderTable(['A'], [[turned]]), `A\n${shown}\n`)
+  t.equal(renderFacts([['A', turned]]), `A: ${shown}\n`)
+  t.equal(printableLines(`${turned}\nb\u001b[2J\n`), `${shown}\nb [2J\n`)
+  t.equal(
+    printable('a\u0644\u200d\u00e9\ud83d\ude00'),
+    'a\u0644\u200d\u00e9\ud83d\ude00',
+    'text of people',
+  )
   t.equal(
     renderFacts([
       ['One', '1'],

@@ -1,12 +1,21 @@
 /** What `agent` tries from inside, and what the image and guestd have against it. */
 
 import t from 'tap'
-import { asRoot, openClient, run } from './ask.ts'
+import type { Receipt } from '../../src/client/index.ts'
+import { until } from '../helpers/guestd.ts'
+import { asRoot, mounted, openClient, run } from './ask.ts'
 import { restoreGuest } from './harness.ts'
 import { makeToolsDisk, mountTools, TOOLS } from './tools.ts'
 
+const PARKED_MIB = 8
+/** Messages to the service manager: several times what the journal takes of it in 30 s. */
+const FLOOD = 3_000
+/** A message bus gives up a message that is not complete after 150 s; all others read at once. */
+const SETTLE_LIMIT_MS = 200_000
+
 const guest = await restoreGuest(t, { extraDisks: [await makeToolsDisk(t)] })
 const client = openClient(t, guest)
+await mounted(client)
 await mountTools(client)
 
 t.test('a setuid file in the workspace does not make agent root', async t => {
@@ -29,3 +38,80 @@ t.test('a command as root runs no code of agent by where it starts', async t => 
   const named = await run(client, { command, user: 'root', cwd: '.' })
   t.equal(named.out, '/mnt/workspace\nthe code of agent\n', 'unless the request names the folder')
 })
+
+t.test('a descriptor that agent sends to a service keeps no space taken', async t => {
+  const usedBytes = async () => (await client.session()).workspace.usage?.usedBytes ?? 0
+  await asRoot(client, 'systemctl start dbus.service')
+  const before = await usedBytes()
+  const { out } = await run(client, {
+    command: `head -c ${PARKED_MIB}M /dev/zero >parked
+      ${TOOLS}/park parked $(find /run /dev -type s 2>/dev/null); rm parked; sync -f .`,
+  })
+  const answers = out.trimEnd().split('\n')
+  t.ok(answers.includes('/run/acpid.socket connect EACCES'), out)
+  t.ok(answers.includes('/run/systemd/journal/stdout sent'), out)
+  t.same(
+    answers.filter(line => !/ (sent|connect EACCES)$/.test(line)),
+    [],
+  )
+  await until(async () => (await usedBytes()) <= before, SETTLE_LIMIT_MS)
+})
+
+t.test(
+  'no socket, device, algorithm or file system that agent asks for loads a module',
+  async t => {
+    const loaded = async () =>
+      (await asRoot(client, "cut -d' ' -f1 /proc/modules | sort")).split('\n')
+    const before = await loaded()
+    t.match(await run(client, { command: `${TOOLS}/modules` }), { exitCode: 0 })
+    t.same(await loaded(), before)
+    await asRoot(client, 'modprobe loop')
+    t.same(new Set(await loaded()), new Set([...before, 'loop']), 'root names what it needs')
+  },
+)
+
+t.test('lines of agent in the journal do not pass for guestd’s', async t => {
+  const forged = 'for name in node guestd; do systemd-cat -t $name echo "forged for $name"; done'
+  await run(client, { command: forged })
+  const all = async (filter: string) =>
+    await asRoot(client, `journalctl -o cat --no-pager ${filter}`)
+  await until(async () => (await all('-t guestd')).includes('forged for guestd'), SETTLE_LIMIT_MS)
+  t.notMatch(await all('-t guestd _UID=0'), /forged/)
+  t.match(await all('-t guestd _UID=0'), /"msg":"serving"/)
+  t.equal(await all('-t node _UID=0'), '')
+  const own = '_SYSTEMD_CGROUP=/system.slice/guestd.service/supervisor'
+  t.match(await all(own), /"msg":"serving"/)
+  t.notMatch(await all(`${own} --output-fields=_COMM,MESSAGE`), /forged/)
+})
+
+t.test('a flood of other lines is limited, and takes none of guestd’s own', async t => {
+  await run(client, { id: 'marked', command: 'true' })
+  const flood = await run(client, { command: `${TOOLS}/notify ${FLOOD}` })
+  t.equal(flood.out, `${FLOOD}\n`)
+  const kept = await asRoot(client, `journalctl -o cat _PID=1 | grep -c 'reception only permitted'`)
+  t.ok(Number(kept) > 0 && Number(kept) < FLOOD / 2, `${kept} of ${FLOOD}`)
+  const line = '"command":"marked"'
+  t.match(await asRoot(client, 'cat /run/guestd/log.ndjson'), line)
+  t.match(await guest.console(), line)
+  t.not((await run(client, { command: 'cat /run/guestd/log.ndjson' })).exitCode, 0)
+})
+
+t.test(
+  'the stop names the service in which a descriptor lies, and no copy of the mount',
+  async t => {
+    // Root may send it there.
+    await asRoot(
+      client,
+      `cd /mnt/workspace; echo x >parked; ${TOOLS}/park parked /run/acpid.socket`,
+    )
+    const receipts: Receipt[] = []
+    for await (const frame of client.stop()) if (frame.type === 'receipt') receipts.push(frame)
+    const [receipt] = receipts
+    t.same([receipt?.clean, receipt?.how, receipt?.errors], [true, 'shutdown', []])
+    // A guest on a busy host may need more time than the search has.
+    t.match(
+      receipt?.heldBy,
+      /^(perhaps acpid \(pid \d+, fd \d+ socket:\[\d+\] with 1 unread descriptor\)|not found in time)$/,
+    )
+  },
+)

@@ -5,6 +5,7 @@ import type { CliCommand } from '../command.ts'
 import { describeState } from '../describe.ts'
 import { exitCodes } from '../exit-code.ts'
 import { oneId } from '../operands.ts'
+import { printable } from '../table.ts'
 import { parseChoice, parseSignal } from '../values.ts'
 
 const targets = ['process', 'group', 'cgroup'] as const
@@ -40,7 +41,8 @@ the cgroup, for the whole tree; or the process group, which a process can leave.
     }
     const before = args.has('json') ? null : await client().inspect(id)
     const reply = await client().kill(id)
-    const text = before === null ? JSON.stringify(reply) : `${id}: ${describe(before, reply)}`
+    const text =
+      before === null ? JSON.stringify(reply) : printable(`${id}: ${describe(before, reply)}`)
     await stdout.write(`${text}\n`)
     return reply.empty ? exitCodes.ok : exitCodes.ownError
   },

@@ -5,7 +5,7 @@ import type { CliCommand } from '../command.ts'
 import { exitCodes } from '../exit-code.ts'
 import { noOperands } from '../operands.ts'
 import { describeReceipt } from '../receipt.ts'
-import { formatDuration } from '../table.ts'
+import { formatDuration, printable } from '../table.ts'
 
 export const stop: CliCommand = {
   name: 'stop',
@@ -39,5 +39,5 @@ const words: Readonly<Record<StopStep['name'], string>> = {
 
 function describeStep({ name, state, ms, reason }: StopStep): string {
   const how = state === 'failed' ? `failed: ${reason ?? ''}` : state
-  return `${words[name] ?? name}: ${how} (${formatDuration(ms)})\n`
+  return `${printable(`${words[name] ?? name}: ${how} (${formatDuration(ms)})`)}\n`
 }
