@@ -4,6 +4,7 @@
  */
 import { closeSync, constants, fstatSync, openSync, renameSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
+import { lastOf } from './util/cut-text.ts'
 
 export interface LogRing {
   /**
@@ -54,7 +55,7 @@ export function createLogRing(folder: string, now = () => performance.now()): Lo
   return {
     write(line) {
       waiting += line
-      if (waiting.length > MAX_WAITING_CHARACTERS) waiting = line.slice(-MAX_WAITING_CHARACTERS)
+      if (waiting.length > MAX_WAITING_CHARACTERS) waiting = lastOf(line, MAX_WAITING_CHARACTERS)
       try {
         look()
         if (bytes > 0 && bytes + Buffer.byteLength(waiting) > MAX_FILE_BYTES) turn()

@@ -7,12 +7,12 @@ import type { Holder } from './holders.ts'
 
 /** More names help no reader. */
 const MAX_SOCKETS = 8
-/** A machine with 10,000 descriptors takes a second. */
-const LIMIT_MS = 2_000
+/** As long as the search for holders, beside which it runs. A machine with 10,000 descriptors takes a second. */
+const LIMIT_MS = 5_000
 
 /**
  * Processes that may keep a file system busy in this way, at most 8: one entry a process, such as
- * `{ name: 'acpid', pid: 12, how: 'fd 5 socket:[77] with 1 unread descriptor' }`. After 2 s it gives what it has found.
+ * `{ name: 'acpid', pid: 12, how: 'fd 5 socket:[77] with 1 unread descriptor' }`. After 5 s it gives what it has found.
  * Sockets that no process has accepted yet are not seen.
  */
 export async function findUnreadFds(): Promise<readonly Holder[]> {

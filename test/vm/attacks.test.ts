@@ -8,8 +8,11 @@ import { restoreGuest } from './harness.ts'
 import { makeToolsDisk, mountTools, TOOLS } from './tools.ts'
 
 const PARKED_MIB = 8
-/** Messages to the service manager: several times what the journal takes of it in 30 s. */
+/** Messages to the service manager. */
 const FLOOD = 3_000
+/** Within less than 30 s there are at most two periods of the limit, with twice its 500 lines at most. */
+const WINDOW_S = 29
+const MAX_KEPT = 2_000
 /** A message bus gives up a message that is not complete after 150 s; all others read at once. */
 const SETTLE_LIMIT_MS = 200_000
 
@@ -84,34 +87,35 @@ t.test('lines of agent in the journal do not pass for guestd’s', async t => {
   t.notMatch(await all(`${own} --output-fields=_COMM,MESSAGE`), /forged/)
 })
 
+/** When the service manager wrote lines with this text, in seconds. */
+async function timesOf(text: string): Promise<number[]> {
+  const script = `journalctl -o short-unix --no-pager _PID=1 | grep '${text}' | cut -d' ' -f1`
+  return (await asRoot(client, script)).trim().split('\n').map(Number)
+}
+
 t.test('a flood of other lines is limited, and takes none of guestd’s own', async t => {
   await run(client, { id: 'marked', command: 'true' })
   const flood = await run(client, { command: `${TOOLS}/notify ${FLOOD}` })
   t.equal(flood.out, `${FLOOD}\n`)
-  const kept = await asRoot(client, `journalctl -o cat _PID=1 | grep -c 'reception only permitted'`)
-  t.ok(Number(kept) > 0 && Number(kept) < FLOOD / 2, `${kept} of ${FLOOD}`)
+  const times = await timesOf('reception only permitted')
+  const last = Math.max(...times)
+  const kept = times.filter(time => last - time < WINDOW_S).length
+  t.ok(kept > 0 && kept <= MAX_KEPT, `${kept} of ${FLOOD} in the last ${WINDOW_S} s`)
   const line = '"command":"marked"'
   t.match(await asRoot(client, 'cat /run/guestd/log.ndjson'), line)
   t.match(await guest.console(), line)
   t.not((await run(client, { command: 'cat /run/guestd/log.ndjson' })).exitCode, 0)
 })
 
-t.test(
-  'the stop names the service in which a descriptor lies, and no copy of the mount',
-  async t => {
-    // Root may send it there.
-    await asRoot(
-      client,
-      `cd /mnt/workspace; echo x >parked; ${TOOLS}/park parked /run/acpid.socket`,
-    )
-    const receipts: Receipt[] = []
-    for await (const frame of client.stop()) if (frame.type === 'receipt') receipts.push(frame)
-    const [receipt] = receipts
-    t.same([receipt?.clean, receipt?.how, receipt?.errors], [true, 'shutdown', []])
-    // A guest on a busy host may need more time than the search has.
-    t.match(
-      receipt?.heldBy,
-      /^(perhaps acpid \(pid \d+, fd \d+ socket:\[\d+\] with 1 unread descriptor\)|not found in time)$/,
-    )
-  },
-)
+t.test('the stop does not take systemd-udevd’s copy of the mount for its holder', async t => {
+  // Root may send it there.
+  await asRoot(client, `cd /mnt/workspace; echo x >parked; ${TOOLS}/park parked /run/acpid.socket`)
+  const receipts: Receipt[] = []
+  for await (const frame of client.stop()) if (frame.type === 'receipt') receipts.push(frame)
+  const [receipt] = receipts
+  t.same([receipt?.clean, receipt?.how, receipt?.errors], [true, 'shutdown', []])
+  // That acpid is named, a guest on a busy host may have no time to find out; the tests of storage ask for it.
+  t.type(receipt?.heldBy, 'string')
+  t.notMatch(receipt?.heldBy, /udevd|mount namespace/)
+  t.comment(`held by ${receipt?.heldBy}`)
+})

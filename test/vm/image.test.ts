@@ -168,6 +168,7 @@ except OSError as error:
     const session = await client.session().catch(() => null)
     return session !== null && session.startedAt !== startedAt
   }, RESTART_LIMIT_MS)
+  await mounted(client)
   const { out } = await run(client, {
     command: 'until test -e /tmp/done; do sleep 0.2; done; sort -u /tmp/tries; wc -l </tmp/tries',
   })
