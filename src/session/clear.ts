@@ -16,10 +16,15 @@ export interface Place {
 
 /** What could not be taken away. */
 export interface Leftover {
-  /** `mount /mnt/workspace/t (tmpfs)` */
   readonly words: string
   /** `MAJOR:MINOR` of its file system or device. */
   readonly device: string | null
+}
+
+export interface Cleared {
+  /** There was something, and it may have written to the volume as it went. */
+  readonly changed: boolean
+  readonly left: readonly Leftover[]
 }
 
 /** All of it. What is busy for longer stays: its holders are found and named. */
@@ -45,12 +50,13 @@ export async function findDependents({ device, path }: Place): Promise<Dependent
  * Unmounts what is mounted on the volume, the newest first, and takes apart loop devices and swap of files on it. Nothing is
  * unmounted lazily or by force. Where there is nothing it takes less than a millisecond.
  *
- * @returns what stays. Never fails
+ * Never fails.
  */
-export async function clear(place: Place): Promise<readonly Leftover[]> {
+export async function clear(place: Place): Promise<Cleared> {
   const deadline = performance.now() + CLEAR_LIMIT_MS
   const find = () => findDependents(place).catch(() => null)
   let left = await find()
+  const changed = left !== null && sizeOf(left) > 0
   let before = Number.POSITIVE_INFINITY
   let changedAt = performance.now()
   while (left !== null && sizeOf(left) > 0) {
@@ -62,7 +68,7 @@ export async function clear(place: Place): Promise<readonly Leftover[]> {
     await takeAway(left, deadline)
     left = await find()
   }
-  return left === null ? [] : leftoversOf(left)
+  return { changed, left: left === null ? [] : leftoversOf(left) }
 }
 
 /**
@@ -112,12 +118,22 @@ function leftoversOf({ mounts, loops, swaps }: Dependents): readonly Leftover[] 
   ].slice(0, MAX_WORDS)
 }
 
-function mountLeft({ at, type, device }: Mount): Leftover {
-  return { words: `mount ${short(at)} (${short(type)})`, device }
+function mountLeft(mount: Mount): Leftover {
+  return { words: mountWords(mount), device: mount.device }
 }
 
-function loopLeft({ path, file, devices }: LoopDevice): Leftover {
-  return { words: `loop device ${path} (${short(file)})`, device: devices[0] ?? null }
+function loopLeft(loop: LoopDevice): Leftover {
+  return { words: loopWords(loop), device: loop.parts[0]?.number ?? null }
+}
+
+/** `mount /mnt/workspace/t (tmpfs)` */
+export function mountWords({ at, type }: Mount): string {
+  return `mount ${short(at)} (${short(type)})`
+}
+
+/** `loop device /dev/loop3 (/mnt/workspace/disk.img)` */
+export function loopWords({ path, file }: LoopDevice): string {
+  return `loop device ${path} (${short(file)})`
 }
 
 const short = (text: string) => firstOf(text, MAX_NAME_CHARACTERS)

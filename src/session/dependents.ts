@@ -55,7 +55,7 @@ export function dependentsOf(device: string, path: string, found: Found): Depend
     for (const loop of found.loops) {
       if (!devices.has(loop.backing)) continue
       loops.add(loop)
-      for (const number of loop.devices) devices.add(number)
+      for (const { number } of loop.parts) devices.add(number)
     }
   }
   const loopPaths = [...loops].map(loop => loop.path)

@@ -9,6 +9,8 @@ import type { Health } from './health.ts'
 export interface Flushed {
   readonly dirtyBytes: number
   readonly flushMs: number
+  /** What is on the volume, and may not be written out, in words. Another flush may do it. */
+  readonly uncovered: readonly string[]
 }
 
 export interface Flusher {
@@ -31,10 +33,14 @@ export interface FlusherOptions {
   readonly everyMs: number
   readonly log: Log
   readonly tell: Tell
+  /** Writes out what is on devices that live on the volume: gives what it could not, in words. */
+  readonly drain?: (limitMs: number) => Promise<readonly string[]>
   /** Of a volume: it knows of failures that no call reports. */
   readonly health?: Pick<Health, 'failure' | 'refused'>
 }
 
+/** Beside the limit of the flush, and only where loop devices are on the volume. */
+const DRAIN_LIMIT_MS = 10_000
 /** A dying disk fails every flush: the first errors say enough. */
 const MAX_ERRORS = 16
 
@@ -42,7 +48,7 @@ const MAX_ERRORS = 16
 const isRefusal = ({ call, errno }: HelperError) => call === 'fsync' || errno === 'EROFS'
 
 export function createFlusher(options: FlusherOptions): Flusher {
-  const { fd, limitMs, everyMs, log, tell, health } = options
+  const { fd, limitMs, everyMs, log, tell, health, drain } = options
   const errors: string[] = []
   let running: Promise<unknown> | null = null
   let next: Promise<Flushed> | null = null
@@ -50,6 +56,8 @@ export function createFlusher(options: FlusherOptions): Flusher {
   const flushNow = async (): Promise<Flushed> => {
     const began = performance.now()
     const dirtyBytes = readDirtyBytes()
+    const uncovered = (await drain?.(Math.min(limitMs, DRAIN_LIMIT_MS))) ?? []
+    if (uncovered.length > 0) log.warn({ uncovered }, 'the flush does not cover all')
     try {
       await runHelper('sync', [], { limitMs, fd })
       const failure = health?.failure() ?? null
@@ -61,7 +69,7 @@ export function createFlusher(options: FlusherOptions): Flusher {
       log.error({ reason }, 'the flush failed')
       tell({ type: 'flush_failed', reason })
     }
-    const flushed = { dirtyBytes, flushMs: Math.round(performance.now() - began) }
+    const flushed = { dirtyBytes, flushMs: Math.round(performance.now() - began), uncovered }
     log.debug(flushed, 'flushed')
     return flushed
   }

@@ -6,6 +6,7 @@ import { closeSync } from 'node:fs'
 import { asGuestdError, GuestdError } from '../errors.ts'
 import type { Receipt } from '../protocol/schemas.ts'
 import { keepActivity } from './activity.ts'
+import { drainInner } from './drain.ts'
 import { createFlusher, type Flusher } from './flusher.ts'
 import { type Fullness, watchFullness } from './fullness.ts'
 import { type Health, watchHealth } from './health.ts'
@@ -90,7 +91,8 @@ export function openMounted(
         stored.keep(volume.fd)
       }
       const health = watchHealth(volume, log, tell)
-      const flusher = createFlusher({ fd: volume.fd, limitMs, everyMs, log, tell, health })
+      const drain = (ms: number) => drainInner(volume, ms)
+      const flusher = createFlusher({ fd: volume.fd, limitMs, everyMs, log, tell, health, drain })
       const activity = keepActivity(volume.history, around)
       const usage = () => {
         health.lookAtSize()
@@ -198,9 +200,9 @@ export function openMounted(
       if (mounted === null) throw absent()
       const { volume, flusher } = mounted
       const began = performance.now()
-      const { dirtyBytes, flushMs } = await flusher.flush()
+      const { dirtyBytes, flushMs, uncovered } = await flusher.flush()
       return {
-        ...receiptOf(volume, flusher.errors),
+        ...receiptOf(volume, [...flusher.errors, ...uncovered]),
         dirtyBytes,
         flushMs,
         ms: Math.round(performance.now() - began),

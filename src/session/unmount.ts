@@ -11,6 +11,7 @@ import { messageOf } from '../util/message-of.ts'
 import type { ActivityTime } from './activity-time.ts'
 import { clear, type Leftover } from './clear.ts'
 import { readDirtyBytes } from './dirty.ts'
+import { shutDownInner } from './drain.ts'
 import type { Flusher } from './flusher.ts'
 import { doStep, type Report, type Step } from './steps.ts'
 import { type Volume, whoHolds } from './volume.ts'
@@ -34,6 +35,8 @@ const DEVICE_LIMIT_MS = 15_000
 /** A process that was killed lets go of its files a moment after it is gone from its cgroup. */
 const BUSY_ATTEMPTS = 20
 const BUSY_WAIT_MS = 50
+/** To shut down what is on loop devices of its files. */
+const INNER_LIMIT_MS = 5_000
 /** How long the search for holders runs before the shutdown, and after it. */
 const SEARCH_LEAD_MS = 500
 const SEARCH_LIMIT_MS = 6_000
@@ -52,20 +55,28 @@ export async function unmountVolume(volume: Volume, options: UnmountOptions): Pr
   const errors: string[] = []
   const step = <T>(name: Step['name'], work: () => Promise<T>) => doStep(name, report, errors, work)
 
+  let left: readonly Leftover[] = []
   const flushed = await step('flush', async () => {
     const before = flusher.errors.length
     await flusher.stop()
     const result = await flusher.flush()
+    const cleared = await clear(volume)
+    left = cleared.left
+    // What was unmounted wrote to the volume.
+    const again = cleared.changed && flusher.errors.length === before
+    const last = again ? await flusher.flush() : result
     if (flusher.errors.length > before) throw new Error(flusher.errors.at(-1))
-    return result
+    return { ...result, uncovered: last.uncovered }
   })
   const flushMs = Math.round(performance.now() - began)
   await options.letGo()
-  const ended = await step('unmount', () => unmountOrShutDown(volume, began + limitMs))
-  const { how, heldBy } = ended ?? { how: 'none', heldBy: null }
+  const ended = await step('unmount', () => unmountOrShutDown(volume, left, began + limitMs))
+  const { how, heldBy, uncovered } = ended ?? { how: 'none', heldBy: null, uncovered: [] }
   const content = await step('verify', () => verify(volume, how))
   const receipt = (): Receipt => {
-    const all = [...flusher.errors, ...errors.filter(error => !error.startsWith('flush'))]
+    const inner = [...(flushed?.uncovered ?? []), ...uncovered]
+    const failed = errors.filter(error => !error.startsWith('flush'))
+    const all = [...flusher.errors, ...new Set(inner), ...failed]
     return {
       at: new Date().toISOString(),
       generation: volume.history.generation,
@@ -92,23 +103,33 @@ export async function unmountVolume(volume: Volume, options: UnmountOptions): Pr
 interface Ended {
   readonly how: 'unmount' | 'shutdown'
   readonly heldBy: string | null
+  /** On devices that live on the volume, in words. */
+  readonly uncovered: readonly string[]
 }
 
-async function unmountOrShutDown({ device, path }: Volume, deadline: number): Promise<Ended> {
+async function unmountOrShutDown(
+  { device, path }: Volume,
+  left: readonly Leftover[],
+  deadline: number,
+): Promise<Ended> {
   const limitMs = () => Math.max(deadline - performance.now(), LEAST_LIMIT_MS)
   const run = (command: HelperCommand, ...args: string[]) =>
     runHelper(command, args, { limitMs: limitMs() })
-  const left = await clear({ device, path })
   // A mount on it keeps it busy for sure.
   if (left.length === 0 && (await isUnmounted(() => run('unmount', path)))) {
-    if (await isFree(device.path)) return { how: 'unmount', heldBy: null }
+    if (await isFree(device.path)) return { how: 'unmount', heldBy: null, uncovered: [] }
     // Another mount namespace has it: a mount of ours is the same file system again.
     await run('rejoin', device.path, path)
     const heldBy = await shutDown(device, left, () => run('shutdown', path))
     await run('unmount', path)
-    return { how: 'shutdown', heldBy }
+    return { how: 'shutdown', heldBy, uncovered: [] }
   }
-  return { how: 'shutdown', heldBy: await shutDown(device, left, () => run('shutdown', path)) }
+  let uncovered: readonly string[] = []
+  const heldBy = await shutDown(device, left, async () => {
+    uncovered = await shutDownInner({ device, path }, INNER_LIMIT_MS)
+    await run('shutdown', path)
+  })
+  return { how: 'shutdown', heldBy, uncovered }
 }
 
 /**

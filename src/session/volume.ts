@@ -130,10 +130,13 @@ export async function whoHolds(
   left: readonly Leftover[] = [],
 ): Promise<string> {
   const now = findBlockDevice(device.path)
-  const [found, unread] = await Promise.all([findHolders(device.number), findUnreadFds()])
-  const holders = [...found]
   const other = left.find(one => one.device !== null && one.device !== device.number)?.device
-  if (holders.length === 0 && other) holders.push(...(await findHolders(other)))
+  const [found, ofOther, unread] = await Promise.all([
+    findHolders(device.number),
+    other ? findHolders(other) : [],
+    findUnreadFds(),
+  ])
+  const holders = ofOther.length > 0 ? ofOther : found
   const mounts = left.map(one => one.words)
   const words = holderWords(holders, [...mounts, ...(now?.holders ?? [])])
   if (words !== '' || unread.length === 0) return words
@@ -232,7 +235,7 @@ async function takeOver(device: BlockDevice, path: string): Promise<boolean> {
     return true
   } catch (error) {
     const reason = messageOf(error)
-    const left = await clear({ device, path })
+    const { left } = await clear({ device, path })
     try {
       await runHelper('unmount', [path], { limitMs: MOUNT_LIMIT_MS })
       return false

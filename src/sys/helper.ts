@@ -28,6 +28,7 @@ export type HelperCommand =
   | 'own'
   | 'release'
   | 'backed'
+  | 'drain'
 
 export interface HelperOptions {
   /** In milliseconds: then the helper is killed, or, where it cannot be, left behind. */

@@ -10,8 +10,18 @@ export interface LoopDevice {
   readonly backing: string
   /** Its file, as the kernel names it now. */
   readonly file: string
-  /** `MAJOR:MINOR` of it, its partitions, and devices made of them. */
-  readonly devices: readonly string[]
+  /** It, its partitions, and devices made of them. */
+  readonly parts: readonly Part[]
+}
+
+export interface Part {
+  /** `MAJOR:MINOR` */
+  readonly number: string
+  /** Such as `/dev/loop3p1`. */
+  readonly path: string
+  /** Nothing is made of it. */
+  readonly isLeaf: boolean
+  readonly readOnly: boolean
 }
 
 const BLOCK = '/sys/block'
@@ -35,7 +45,7 @@ export async function listLoops(except: string): Promise<readonly LoopDevice[]> 
     const name = path.slice('/dev/'.length)
     if (!names.includes(name)) return []
     const file = read(join(BLOCK, name, 'loop/backing_file'))
-    return [{ path, backing, file, devices: devicesOf(name, join(BLOCK, name), 0) }]
+    return [{ path, backing, file, parts: partsOf(name, join(BLOCK, name), 0) }]
   })
 }
 
@@ -46,15 +56,18 @@ function loopNames(): readonly string[] {
   )
 }
 
-function devicesOf(name: string, folder: string, depth: number): readonly string[] {
+function partsOf(name: string, folder: string, depth: number): readonly Part[] {
   if (depth > MAX_DEPTH) return []
-  const partitions = list(folder).filter(one => one.startsWith(`${name}p`))
+  const inner = list(folder).filter(one => one.startsWith(`${name}p`))
   const above = list(join(folder, 'holders'))
+  const isLeaf = inner.length + above.length === 0
+  const readOnly = read(join(folder, 'ro')) === '1'
+  const part = { number: read(join(folder, 'dev')), path: `/dev/${name}`, isLeaf, readOnly }
   return [
-    read(join(folder, 'dev')),
-    ...partitions.flatMap(one => devicesOf(one, join(folder, one), depth + 1)),
-    ...above.flatMap(one => devicesOf(one, join('/sys/class/block', one), depth + 1)),
-  ].filter(number => number !== '')
+    part,
+    ...inner.flatMap(one => partsOf(one, join(folder, one), depth + 1)),
+    ...above.flatMap(one => partsOf(one, join('/sys/class/block', one), depth + 1)),
+  ].filter(({ number }) => number !== '')
 }
 
 /** A device may go while it is looked at. */

@@ -75,7 +75,7 @@ t.test('loop devices of its files, also within each other, and what they have', 
     path,
     backing,
     file: '/file',
-    devices: numbers,
+    parts: numbers.map(number => ({ number, path: '/dev/part', isLeaf: true, readOnly: false })),
   })
   const outer = loop('/dev/loop1', VOLUME, '7:1', '259:0')
   const inner = loop('/dev/loop2', '259:0', '7:2')

@@ -14,7 +14,7 @@
       "product_extension": "",
       "sources": [
         "helper/main.c", "helper/device.c", "helper/mount.c", "helper/flush.c", "helper/loop.c", "helper/power.c", "helper/mark.c", "helper/lock.c",
-        "helper/usage.c", "helper/walk.c", "helper/largest.c", "helper/own.c", "helper/release.c",
+        "helper/usage.c", "helper/walk.c", "helper/largest.c", "helper/own.c", "helper/release.c", "helper/drain.c",
         "helper/stats.c"
       ],
       "cflags": ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror"],

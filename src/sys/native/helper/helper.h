@@ -25,6 +25,7 @@ int cmd_attach(char **args);
 int cmd_detach(char **args);
 int cmd_loops(char **args);
 int cmd_release(char **args);
+int cmd_drain(char **args);
 int cmd_backed(char **args);
 
 /* Takes the lock of an image file; -1 and errno EAGAIN: another has it. */

@@ -29,6 +29,7 @@ static const struct {
   {"largest", 3, cmd_largest}, {"stats", 0, cmd_stats}, {"own", 1, cmd_own},
   {"tail", 1, cmd_tail},       {"held", 1, cmd_held},
   {"release", ANY, cmd_release}, {"backed", 0, cmd_backed},
+  {"drain", ANY, cmd_drain},
 };
 
 int fail(const char *call, int error) {

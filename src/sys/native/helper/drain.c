@@ -1,0 +1,85 @@
+/*
+ * drain (HOW ID PATH)…: does all of it in this order, whatever fails, and prints the number of each that failed, from 0 on,
+ * and why: "2 fsync EROFS". No symbolic link of a path is followed. HOW is
+ *   sync      syncfs(2) and fsync(2) of the mount with this `mnt_id` at this path
+ *   shutdown  FS_IOC_SHUTDOWN with flag 0 of it
+ *   device    fsync(2) of a block device; with the ID "leaf" nobody may have it mounted or claimed (EBUSY)
+ */
+#define _GNU_SOURCE
+#include "helper.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define IOC_SHUTDOWN _IOR('X', 125, uint32_t)
+
+struct failure {
+  const char *call;
+  int error;
+};
+
+static const struct failure none = {NULL, 0};
+
+static struct failure failed(const char *call) {
+  return (struct failure){call, errno};
+}
+
+static int is_mount(int fd, const char *id) {
+  char path[32], line[64];
+  int found = 0;
+  snprintf(path, sizeof path, "/proc/self/fdinfo/%d", fd);
+  FILE *info = fopen(path, "re");
+  if (info == NULL) return 0;
+  while (!found && fgets(line, sizeof line, info) != NULL)
+    found = strncmp(line, "mnt_id:", 7) == 0 && strtol(line + 7, NULL, 10) == number(id);
+  fclose(info);
+  return found;
+}
+
+static struct failure drain_mount(int fd, const char *how, const char *id) {
+  uint32_t write_all_out = 0;
+  errno = ESTALE;
+  if (!is_mount(fd, id)) return failed("open");
+  if (strcmp(how, "shutdown") == 0)
+    return ioctl(fd, IOC_SHUTDOWN, &write_all_out) != 0 ? failed("ioctl") : none;
+  if (syncfs(fd) != 0) return failed("syncfs");
+  /* As in `sync`. */
+  if (fsync(fd) != 0 && errno != EINVAL && errno != ENOSYS && errno != EOPNOTSUPP) return failed("fsync");
+  return none;
+}
+
+static struct failure drain(const char *how, const char *id, const char *path) {
+  int is_device = strcmp(how, "device") == 0;
+  int exclusive = is_device && strcmp(id, "leaf") == 0 ? O_EXCL : 0;
+  struct open_how as = {
+    .flags = (uint64_t)(O_RDONLY | O_CLOEXEC | O_NONBLOCK | exclusive),
+    .resolve = RESOLVE_NO_SYMLINKS,
+  };
+  int fd = (int)syscall(SYS_openat2, AT_FDCWD, path, &as, sizeof as);
+  /* A loop device that was taken apart meanwhile has written all to its file. */
+  if (fd < 0 && is_device && (errno == ENXIO || errno == ENODEV || errno == ENOENT)) return none;
+  if (fd < 0) return failed("open");
+  struct failure failure = none;
+  if (!is_device) failure = drain_mount(fd, how, id);
+  else if (fsync(fd) != 0) failure = failed("fsync");
+  close(fd);
+  return failure;
+}
+
+int cmd_drain(char **args) {
+  for (int index = 0; args[0] != NULL && args[1] != NULL && args[2] != NULL; args += 3, index++) {
+    struct failure failure = drain(args[0], args[1], args[2]);
+    if (failure.error == 0) continue;
+    const char *name = strerrorname_np(failure.error);
+    if (printf("%d %s %s\n", index, failure.call, name == NULL ? "EUNKNOWN" : name) < 0) return fail("write", EIO);
+  }
+  return 0;
+}
