@@ -84,6 +84,7 @@ async function unitFiles(): Promise<PackagedFile[]> {
 function unitPath(name: string): string {
   if (/\.(service|socket|target)$/.test(name)) return `usr/lib/systemd/system/${name}`
   if (name === 'guestd-modules.conf') return 'usr/lib/modules-load.d/guestd.conf'
+  if (name === 'guestd-sysctl.conf') return 'usr/lib/sysctl.d/50-guestd.conf'
   if (name === '50-guestd.conf') return `usr/lib/systemd/journald.conf.d/${name}`
   throw new Error(`systemd/${basename(name)} has no place in the package`)
 }

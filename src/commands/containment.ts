@@ -51,12 +51,15 @@ export interface Containment {
 /** Keeps ids such as `cgroup.procs` from being names that the kernel uses. */
 const LEAF_PREFIX = 'command-'
 
-export function createContainment(tree: CgroupTree | null, id: string): Containment {
-  return tree === null ? inGroup() : inCgroup(leafPath(tree, id), tree.countsPeak)
-}
-
-export function leafPath(tree: CgroupTree, id: string): string {
-  return join(tree.commandsPath, LEAF_PREFIX + id)
+/** @param isRescue whether it is beside those that may fill the memory of all commands */
+export function createContainment(
+  tree: CgroupTree | null,
+  id: string,
+  isRescue: boolean,
+): Containment {
+  if (tree === null) return inGroup()
+  const parent = isRescue ? tree.rescuePath : tree.commandsPath
+  return inCgroup(join(parent, LEAF_PREFIX + id), tree.countsPeak)
 }
 
 /** @param countsPeak to look for a file that is not there costs each command as much as to read one */

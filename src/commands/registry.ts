@@ -16,6 +16,7 @@ import type { Entry, Journal } from './journal.ts'
 import type { CommandSettings, ManagedCommand } from './managed-command.ts'
 import { type Machine, type Plan, type PlanSettings, planLaunch } from './plan.ts'
 import { killRemains, lostEnd, recovered } from './recovered.ts'
+import { isRescue } from './rescue.ts'
 import { createRetention } from './retention.ts'
 import { discard, type Slot, seen } from './slot.ts'
 import { killStrays, NO_STRAYS, type Strays } from './strays.ts'
@@ -197,7 +198,7 @@ export function createRegistry(
     hooks.admit(plan.cwd)
     const id = request.id ?? randomUUID()
     const digest = request.id === undefined ? null : requestDigest(request)
-    const containment = createContainment(machine.cgroups, id)
+    const containment = createContainment(machine.cgroups, id, isRescue(plan, settings, machine))
     journal.started({
       id,
       digest,
@@ -278,7 +279,7 @@ export function createRegistry(
       const { cgroups } = machine
       let strays: Strays | null = null
       const killed = async () => {
-        if (cgroups !== null) strays = await killStrays(cgroups.commandsPath, known)
+        if (cgroups !== null) strays = await killStrays(cgroups, known)
       }
       await atMost(RECOVER_LIMIT_MS, Promise.all([...left.map(killRemains), killed()]))
       for (const entry of journal.recovered) recoverOne(entry)

@@ -1,6 +1,13 @@
 /** Cgroups below ours that no line of the journal names: those of commands whose line was lost. */
 import { join } from 'node:path'
-import { cgroupPids, isPopulated, killCgroup, leavesOf, removeCgroup } from '../sys/cgroup.ts'
+import {
+  type CgroupTree,
+  cgroupPids,
+  isPopulated,
+  killCgroup,
+  leavesOf,
+  removeCgroup,
+} from '../sys/cgroup.ts'
 import { killUntilEmpty } from './terminate.ts'
 
 export interface Strays {
@@ -17,11 +24,11 @@ export const NO_STRAYS: Strays = { cgroups: 0, processes: 0 }
  * @param known paths of cgroups that others take care of
  */
 export async function killStrays(
-  commandsPath: string,
+  { commandsPath, rescuePath }: CgroupTree,
   known: ReadonlySet<string | null>,
 ): Promise<Strays> {
-  const strays = leavesOf(commandsPath)
-    .map(name => join(commandsPath, name))
+  const strays = [commandsPath, rescuePath]
+    .flatMap(parent => leavesOf(parent).map(name => join(parent, name)))
     .filter(path => !known.has(path))
   const populated = strays.filter(isPopulated)
   const processes = populated.reduce((sum, path) => sum + cgroupPids(path).length, 0)

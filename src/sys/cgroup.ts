@@ -4,8 +4,8 @@
  * tree, still gives birth in the cgroup, kill, and populated; only limits are missing.
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { keepReserve, type Reserve } from './reserve.ts'
+import { dirname, join } from 'node:path'
+import { keepReserve, protect, type Reserve } from './reserve.ts'
 
 /** The controllers that limits need. */
 export const LIMIT_CONTROLLERS = ['memory', 'pids', 'cpu'] as const
@@ -14,13 +14,18 @@ export type LimitController = (typeof LIMIT_CONTROLLERS)[number]
 export interface CgroupTree {
   /** The directory below which each command gets its leaf. */
   readonly commandsPath: string
+  /**
+   * The same beside it for root's commands, where others run as another user. It has memory and tasks that they
+   * cannot take.
+   */
+  readonly rescuePath: string
   readonly controllers: readonly LimitController[]
   /** Leaves have a `memory.peak`: the memory controller, and Linux 5.19 or later. */
   readonly countsPeak: boolean
 }
 
 /**
- * Makes `NAME/commands` where this process may: below its own cgroup, with itself moved to a leaf
+ * Makes `NAME/commands` and `NAME/rescue` where this process may: below its own cgroup, with itself moved to a leaf
  * beside it so that controllers can be handed down (no internal processes), or else, where others
  * share that cgroup, without controllers. `null` where no cgroup v2 can be written. All commands
  * together leave the reserve to the rest of the machine, where controllers are handed down.
@@ -30,25 +35,35 @@ export function openCgroupTree(name: string, reserve: Reserve): CgroupTree | nul
   if (own === null) return null
   const base = join(own, name)
   const commandsPath = join(base, 'commands')
+  const rescuePath = join(base, 'rescue')
   try {
     mkdirSync(commandsPath, { recursive: true })
+    mkdirSync(rescuePath, { recursive: true })
     // A leaf has to take processes, which a threaded or read-only hierarchy refuses.
     readFileSync(join(commandsPath, 'cgroup.events'))
   } catch {
     return null
   }
-  const controllers = handDownControllers(own, base, commandsPath)
-  keepReserve(own, commandsPath, controllers, reserve)
+  const controllers = handDownControllers(own, [base, commandsPath, rescuePath])
+  keepReserve(own, { all: base, ordinary: commandsPath }, controllers, reserve)
+  if (controllers.includes('memory')) protect(own, join(own, SUPERVISOR), reserve)
   const countsPeak = controllers.includes('memory') && existsSync(join(commandsPath, 'memory.peak'))
-  return { commandsPath, controllers, countsPeak }
+  return { commandsPath, rescuePath, controllers, countsPeak }
 }
 
 /** Removes what `openCgroupTree` made, once every leaf is gone. */
 export function closeCgroupTree(tree: CgroupTree): void {
-  for (const path of [tree.commandsPath, join(tree.commandsPath, '..')]) removeCgroup(path)
+  const { commandsPath, rescuePath } = tree
+  for (const path of [rescuePath, commandsPath, dirname(commandsPath)]) removeCgroup(path)
 }
 
-/** The mount point of cgroup2 and this process's place in it: /proc/self/mountinfo, proc(5). */
+/** The leaf that guestd itself is in, below the cgroup that it was given. */
+const SUPERVISOR = 'supervisor'
+
+/**
+ * The mount point of cgroup2 and the place in it that this process was given: /proc/self/mountinfo, proc(5). Its own
+ * leaf below that does not count.
+ */
 export function ownCgroup(): string | null {
   const mount = readFileSync('/proc/self/mountinfo', 'utf8')
     .split('\n')
@@ -58,20 +73,18 @@ export function ownCgroup(): string | null {
     .split('\n')
     .find(line => line.startsWith('0::'))
     ?.slice('0::'.length)
-  return mount === undefined || place === undefined ? null : join(mount, place)
+  if (mount === undefined || place === undefined) return null
+  return join(mount, place.endsWith(`/${SUPERVISOR}`) ? dirname(place) : place)
 }
 
-function handDownControllers(
-  own: string,
-  base: string,
-  commandsPath: string,
-): readonly LimitController[] {
+/** @param tree those below it that pass them on, the outermost first */
+function handDownControllers(own: string, tree: readonly string[]): readonly LimitController[] {
   const present = readList(join(own, 'cgroup.controllers'))
   const wanted = LIMIT_CONTROLLERS.filter(controller => present.includes(controller))
   if (wanted.length === 0) return []
   if (!enable(own, wanted)) {
     // Processes in a cgroup that hands controllers down are refused (EBUSY): step aside, try again.
-    const leaf = join(own, 'supervisor')
+    const leaf = join(own, SUPERVISOR)
     try {
       mkdirSync(leaf, { recursive: true })
       writeFileSync(join(leaf, 'cgroup.procs'), String(process.pid))
@@ -80,7 +93,7 @@ function handDownControllers(
     }
     if (!enable(own, wanted)) return []
   }
-  return enable(base, wanted) && enable(commandsPath, wanted) ? wanted : []
+  return tree.every(path => enable(path, wanted)) ? wanted : []
 }
 
 function enable(path: string, controllers: readonly LimitController[]): boolean {

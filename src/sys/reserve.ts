@@ -11,9 +11,23 @@ export interface Reserve {
 
 /** Of a very small machine commands still get most. */
 export const MOST_RESERVED_SHARE = 1 / 3
+/**
+ * Root's commands have a part of what commands may take that the others cannot: as much as this share of the reserve.
+ * 36 MiB of 288 MiB are enough for a shell that cleans up while the others fill theirs.
+ */
+const RESCUE_SHARE = 1 / 8
+/** Of the machine guestd's own cgroup is protected up to this share, as `MemoryMin` of its unit. */
+const MOST_PROTECTED_SHARE = 1 / 4
+
+export interface LimitedCgroups {
+  /** Holds the other one, and that of root's commands. */
+  readonly all: string
+  /** Of all commands but root's. */
+  readonly ordinary: string
+}
 
 /**
- * Limits `commandsPath`. Commands that use up all of the memory are ended by the kernel, the largest
+ * Limits both cgroups. Commands that use up all of the memory are ended by the kernel, the largest
  * first: without that, a machine out of memory spends minutes on reading code back from disk before
  * its OOM killer comes, and guestd does not answer in the meantime. A fork past the tasks fails with
  * EAGAIN. What cannot be written is left as it is: then the machine's own limits are what holds.
@@ -22,16 +36,19 @@ export const MOST_RESERVED_SHARE = 1 / 3
  */
 export function keepReserve(
   own: string,
-  commandsPath: string,
+  { all, ordinary }: LimitedCgroups,
   controllers: readonly string[],
   reserve: Reserve,
 ): void {
   const outer = withAncestors(own)
   if (controllers.includes('memory')) {
-    write(join(commandsPath, 'memory.max'), leave(usableMemory(own), 0, reserve.memoryBytes))
+    const usable = usableMemory(own)
+    const most = leave(usable, 0, reserve.memoryBytes)
+    write(join(all, 'memory.max'), most)
+    write(join(ordinary, 'memory.max'), withoutRescue(most, usable - most))
   }
   if (controllers.includes('pids')) {
-    const mine = numberIn(join(commandsPath, 'pids.current'), 0)
+    const mine = numberIn(join(all, 'pids.current'), 0)
     const system = Math.min(
       numberIn('/proc/sys/kernel/pid_max'),
       numberIn('/proc/sys/kernel/threads-max'),
@@ -46,8 +63,28 @@ export function keepReserve(
         ),
       ),
     ]
-    write(join(commandsPath, 'pids.max'), Math.min(...limits))
+    const most = Math.min(...limits)
+    write(join(all, 'pids.max'), most)
+    write(join(ordinary, 'pids.max'), withoutRescue(most, reserve.pids))
   }
+}
+
+/** What all commands but root's may take. @param most of all commands @param reserved what they leave */
+export function withoutRescue(most: number, reserved: number): number {
+  return most - Math.floor(Math.min(reserved, most) * RESCUE_SHARE)
+}
+
+/**
+ * Keeps memory of guestd itself from being reclaimed, as far as the cgroups around it are protected: kernel memory that
+ * no cgroup counts cannot push its code out.
+ *
+ * @param own the cgroup that guestd was started in
+ * @param leaf the one below it that guestd is in
+ */
+export function protect(own: string, leaf: string, { memoryBytes }: Reserve): void {
+  if (!existsSync(leaf)) return
+  const most = Math.floor(usableMemory(own) * MOST_PROTECTED_SHARE)
+  write(join(leaf, 'memory.min'), Math.min(memoryBytes, most))
 }
 
 /**

@@ -42,6 +42,7 @@ t.test('every file is where it belongs, owned by root, and written by nobody els
     './usr/lib/guestd/node',
     './usr/lib/guestd/package.json',
     './usr/lib/modules-load.d/guestd.conf',
+    './usr/lib/sysctl.d/50-guestd.conf',
     './usr/lib/systemd/journald.conf.d/50-guestd.conf',
     './usr/lib/systemd/system/guestd.service',
     './usr/lib/systemd/system/guestd.socket',

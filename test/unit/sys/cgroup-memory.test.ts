@@ -33,10 +33,15 @@ t.test('the peak is what the kernel counts, and not known without the controller
 
 t.test('a command reads its peak only where leaves have one', t => {
   const commandsPath = cgroup({})
+  const rescuePath = cgroup({})
   mkdirSync(join(commandsPath, 'command-a'))
   writeFileSync(join(commandsPath, 'command-a', 'memory.peak'), '4096\n')
   const peakBytes = (countsPeak: boolean) =>
-    createContainment({ commandsPath, controllers: [], countsPeak }, 'a').peakBytes()
+    createContainment(
+      { commandsPath, rescuePath, controllers: [], countsPeak },
+      'a',
+      false,
+    ).peakBytes()
   t.equal(peakBytes(true), 4096)
   t.equal(peakBytes(false), null)
   t.end()

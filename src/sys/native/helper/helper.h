@@ -27,6 +27,8 @@ int cmd_loops(char **args);
 int cmd_release(char **args);
 int cmd_drain(char **args);
 int cmd_backed(char **args);
+int cmd_enter(char **args);
+int cmd_ipc(char **args);
 
 /* Takes the lock of an image file; -1 and errno EAGAIN: another has it. */
 int lock_file(int fd);

@@ -30,6 +30,7 @@ static const struct {
   {"tail", 1, cmd_tail},       {"held", 1, cmd_held},
   {"release", ANY, cmd_release}, {"backed", 0, cmd_backed},
   {"drain", ANY, cmd_drain},
+  {"enter", ANY, cmd_enter},   {"ipc", ANY, cmd_ipc},
 };
 
 int fail(const char *call, int error) {
