@@ -44,6 +44,7 @@ export function renderTop({
   entries,
   deletedOpen,
   deletedOpenBytes,
+  memory,
 }: WorkspaceTop): string {
   const parts = [
     renderTable(
@@ -63,6 +64,10 @@ export function renderTop({
       path,
     ])
     parts.push(renderTable(['SIZE', 'HELD BY', title], rows))
+  }
+  if (memory.length > 0) {
+    const rows = memory.map(({ bytes, place }) => [formatBytes(bytes), place])
+    parts.push(renderTable(['MEMORY', 'HELD BY'], rows))
   }
   return parts.map(part => `\n${part}`).join('')
 }

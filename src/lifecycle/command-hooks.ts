@@ -7,6 +7,7 @@ import type { Tell } from '../session/events.ts'
 import type { Workspace } from '../session/workspace.ts'
 import { endLine } from './command-log.ts'
 import type { Expiry } from './expiry.ts'
+import type { IpcCleaner } from './ipc-cleaner.ts'
 import type { Stop } from './stop.ts'
 import type { Tidying } from './tidy.ts'
 
@@ -15,6 +16,7 @@ export interface CommandHooksOptions {
   readonly workspace: Workspace
   readonly expiry: Expiry
   readonly tidying: Tidying
+  readonly ipc: Pick<IpcCleaner, 'started' | 'settled'>
   /** Of the component `commands`. */
   readonly log: Log
   readonly tell: Tell
@@ -24,7 +26,7 @@ export interface CommandHooksOptions {
 }
 
 export function createCommandHooks(options: CommandHooksOptions): RegistryHooks {
-  const { config, workspace, expiry, tidying, log, tell, waitsFor, stopReason } = options
+  const { config, workspace, expiry, tidying, ipc, log, tell, waitsFor, stopReason } = options
   return {
     admit(cwd) {
       const missing = waitsFor()
@@ -33,7 +35,10 @@ export function createCommandHooks(options: CommandHooksOptions): RegistryHooks 
     },
     room: workspace.room,
     workspaceFull: workspace.fullSince,
-    started: (id, user) => tell({ type: 'command_started', id, user }),
+    started(id, user) {
+      ipc.started(user)
+      tell({ type: 'command_started', id, user })
+    },
     ended(command, details) {
       expiry.touch()
       const info = command.info()
@@ -45,6 +50,7 @@ export function createCommandHooks(options: CommandHooksOptions): RegistryHooks 
       tidying.worked()
     },
     settled() {
+      ipc.settled()
       if (config.busyDescendants) expiry.touch()
     },
   }

@@ -3,6 +3,7 @@ import type { SessionControl } from '../api/api.ts'
 import { GuestdError } from '../errors.ts'
 import type { SessionRequest } from '../protocol/schemas.ts'
 import type { Workspace } from '../session/workspace.ts'
+import { memoryPlaces } from '../sys/commands-memory.ts'
 import type { Accepted, HandOver } from './hand-over.ts'
 import type { Stop } from './stop.ts'
 
@@ -41,7 +42,7 @@ export function createControl(options: ControlOptions): SessionControl {
       const accepted = await handOver.accept(session, workspace.bind)
       if (accepted !== null) handedOver(session, accepted)
     },
-    top: workspace.top,
+    top: async count => ({ ...(await workspace.top(count)), memory: memoryPlaces() }),
     stop() {
       if (stop.state === 'ready') void stop.run('request').then(stopped)
       return stop.follow()

@@ -6,6 +6,7 @@ import { API_VERSION } from '../protocol/schemas.ts'
 import type { ActivityTime } from '../session/activity-time.ts'
 import type { History } from '../session/history.ts'
 import type { Workspace } from '../session/workspace.ts'
+import { readCommandsMemory, rootFilesBytes } from '../sys/commands-memory.ts'
 import type { Expiry } from './expiry.ts'
 import type { Stop } from './stop.ts'
 
@@ -47,6 +48,7 @@ export function describeSession(parts: Parts): SessionInfo {
       path: machine.cgroups?.commandsPath ?? null,
       limits: [...(machine.cgroups?.controllers ?? [])],
     },
+    memory: memoryOf(machine),
     limits,
     commands: commands.counts,
     ...expiry.facts(),
@@ -56,6 +58,11 @@ export function describeSession(parts: Parts): SessionInfo {
     version,
     apiVersion: API_VERSION,
   }
+}
+
+function memoryOf({ cgroups }: Machine): SessionInfo['memory'] {
+  const memory = readCommandsMemory(cgroups)
+  return memory === null ? null : { ...memory, rootFilesBytes: rootFilesBytes() }
 }
 
 /** By what the mark has, or gets at the stop. Without a mark the last activity is lost. */

@@ -114,6 +114,7 @@ function describe(config: Config, reason: string, version: string): SessionInfo 
       usage: null,
     },
     cgroup: { mode: 'group', path: null, limits: [] },
+    memory: null,
     limits: { maxCommands: config.maxCommands, ...config.limits },
     commands: { running: 0, ended: 0 },
     idleMs: 0,

@@ -20,6 +20,8 @@ export interface ReadinessOptions {
   readonly workspace: Pick<Workspace, 'state' | 'code'>
   /** What guestd cannot write down now, in words. */
   readonly state: () => readonly string[]
+  /** Why commands have too little memory; `null`: they have enough. */
+  readonly memory: () => string | null
   /** Why guestd waits for the host; `null`: it does not. */
   readonly waitsFor: () => string | null
 }
@@ -29,7 +31,7 @@ const startCodes: readonly ReasonCode[] = ['starting', 'waiting_for_session']
 
 /** Evaluates anew with each call. */
 export function createReadiness(options: ReadinessOptions): () => Ready {
-  const { config, stop, workspace, state, waitsFor } = options
+  const { config, stop, workspace, state, memory, waitsFor } = options
   const places = [
     { name: 'root file system', path: '/' },
     { name: 'runDir', path: config.runDir },
@@ -56,6 +58,7 @@ export function createReadiness(options: ReadinessOptions): () => Ready {
       ...reasonOf('waiting_for_session', waiting),
       ...workspaceReason(),
       ...full,
+      ...reasonOf('memory', memory()),
       // A full disk is the reason for it.
       ...(full.length > 0 ? [] : unwritten),
     ]

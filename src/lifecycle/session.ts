@@ -7,6 +7,7 @@ import type { Log } from '../log.ts'
 import { checkSessionRequest, type SessionRequest } from '../protocol/schemas.ts'
 import type { EventFacts, Events } from '../session/events.ts'
 import { openWorkspace, type Workspace } from '../session/workspace.ts'
+import { readCommandsMemory } from '../sys/commands-memory.ts'
 import { limitYoungGeneration, releaseMemory } from '../sys/memory.ts'
 import type { Notifier } from '../sys/notify.ts'
 import { type Announcer, createAnnouncer } from './announce.ts'
@@ -14,7 +15,9 @@ import { createCommandHooks } from './command-hooks.ts'
 import { warnOfLimits } from './command-log.ts'
 import { createExpiry, type Expiry } from './expiry.ts'
 import { type Accepted, type HandOver, ownerOf } from './hand-over.ts'
+import { createIpcCleaner } from './ipc-cleaner.ts'
 import type { Kept } from './kept.ts'
+import { createMemoryWatch } from './memory-watch.ts'
 import { endMachine } from './power-off.ts'
 import { createReadiness } from './readiness.ts'
 import { createReadyEvents, type ReadyEvents } from './ready-events.ts'
@@ -91,9 +94,21 @@ export async function openSession(parts: SessionParts): Promise<Session> {
   const tidying = createTidying(releaseMemory, limitYoungGeneration)
   // The start is work too.
   tidying.worked()
+  const ipc = createIpcCleaner(() => registry.isBusy(true), commandLog)
+  undo.add(() => ipc.stop())
   const settings = settingsOf(config, handOver, parts.output, workspace.path)
   const stopReason = () => stop.reason
-  const hooks = { config, workspace, expiry, tidying, log: commandLog, tell, waitsFor, stopReason }
+  const hooks = {
+    config,
+    workspace,
+    expiry,
+    tidying,
+    ipc,
+    log: commandLog,
+    tell,
+    waitsFor,
+    stopReason,
+  }
   const registry = createRegistry(settings, machine, kept.journal, createCommandHooks(hooks))
   isBusy = () => registry.isBusy(config.busyDescendants)
   const strays = await registry.recover()
@@ -106,7 +121,8 @@ export async function openSession(parts: SessionParts): Promise<Session> {
     state.look()
     return state.reasons()
   }
-  const ready = createReadiness({ config, stop, workspace, state: look, waitsFor })
+  const memory = createMemoryWatch(() => readCommandsMemory(machine.cgroups), tell)
+  const ready = createReadiness({ config, stop, workspace, state: look, memory, waitsFor })
   const stopped = async () => {
     const followed = Promise.all([stop.followed(), events.followed()])
     if (config.powerOff !== null) await endMachine(config.powerOff, followed, sessionLogOf(log))
@@ -124,7 +140,10 @@ export async function openSession(parts: SessionParts): Promise<Session> {
       readyEvents.check()
       expiry.watch()
     },
-    close: () => state.stop(),
+    close() {
+      ipc.stop()
+      state.stop()
+    },
   }
 }
 

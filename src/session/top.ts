@@ -23,7 +23,10 @@ const HELPER_MARGIN_MS = 2_000
  *
  * @throws HelperError
  */
-export async function readTop(path: string, options: TopOptions): Promise<WorkspaceTop> {
+export async function readTop(
+  path: string,
+  options: TopOptions,
+): Promise<Omit<WorkspaceTop, 'memory'>> {
   const [walked, deleted] = await Promise.all([walk(path, options), findDeletedOpen(path, options)])
   const largest = [...deleted.files].sort((a, b) => b.bytes - a.bytes).slice(0, options.count)
   return {

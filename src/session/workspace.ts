@@ -47,13 +47,16 @@ export interface Around {
   now(): ActivityTime
 }
 
+/** Of the workspace alone. */
+export type SpaceTop = Omit<WorkspaceTop, 'memory'>
+
 export interface Workspace {
   readonly path: string
   state(): WorkspaceInfo
   /** Why it cannot be used, as a code; `null`: it can. */
   code(): ReasonCode | null
   /** @throws GuestdError `workspace_unavailable` */
-  top(count: number): Promise<WorkspaceTop>
+  top(count: number): Promise<SpaceTop>
   /** Of the volume; `null` for a folder, or while there is none. */
   history(): History | null
   /** What was seen to have run out since then, of `performance.now()`; `null`: nothing. */

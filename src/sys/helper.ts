@@ -29,6 +29,7 @@ export type HelperCommand =
   | 'release'
   | 'backed'
   | 'drain'
+  | 'ipc'
 
 export interface HelperOptions {
   /** In milliseconds: then the helper is killed, or, where it cannot be, left behind. */

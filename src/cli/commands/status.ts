@@ -12,7 +12,7 @@ export const status: CliCommand = {
   summary: 'Tell how guestd and its session are',
   operands: '',
   options: [
-    { name: 'top', help: 'Also tell who takes the space of the workspace' },
+    { name: 'top', help: 'Also tell who takes the space of the workspace, and memory' },
     { name: 'json', help: 'Print it as JSON' },
   ],
   details: `It succeeds wherever guestd answers, ready or not. With --wait it succeeds only where guestd is ready
@@ -60,6 +60,7 @@ function factsOf(session: SessionInfo, health: Health): Fact[] {
     ['Commands', `${commands.running} running of ${limits.maxCommands}, ${commands.ended} ended`],
     ['Contained by', cgroup.mode === 'group' ? 'process groups only' : `cgroups in ${cgroup.path}`],
     ['Enforceable', cgroup.limits.length === 0 ? 'nofile' : `${cgroup.limits.join(', ')}, nofile`],
+    ['Memory', memoryText(session)],
     ['Limits', limitsText(limits)],
     ['Stopped by', stoppedBy(session)],
     ['Ends', endText(session)],
@@ -111,6 +112,15 @@ const resetWords = {
   expired: 'yes, as it had expired',
   versionChanged: 'yes, as the runtime version has changed',
 } as const
+
+function memoryText({ memory }: SessionInfo): string[] {
+  if (memory === null) return []
+  const { usedBytes, limitBytes, leftBytes, rootFilesBytes } = memory
+  const used = `${formatBytes(usedBytes)} of ${formatBytes(limitBytes)} in use`
+  const left = `${formatBytes(leftBytes)} by files in memory`
+  const root = rootFilesBytes === null ? '' : `; files of / take ${formatBytes(rootFilesBytes)}`
+  return [`${used}, ${left}${root}`]
+}
 
 function limitsText({ memoryBytes, pids, cpus, nofile }: SessionInfo['limits']): string {
   const set = [

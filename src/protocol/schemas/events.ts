@@ -99,6 +99,15 @@ export const SessionEvent = Type.Union(
     event('flush_failed', 'What was written may be lost', {
       reason: Type.String({ description: 'What failed' }),
     }),
+    event(
+      'memory',
+      'What stays in memory when processes end leaves commands too little, or no more',
+      {
+        full: Type.Boolean({ description: 'false: there is enough again' }),
+        limitBytes: count('What commands may take, in bytes'),
+        leftBytes: count('What of it files in memory and shared memory hold, in bytes'),
+      },
+    ),
     event('state_problem', 'What guestd keeps in runDir is damaged, lost or cannot be written', {
       code: Type.Enum([...stateProblems], { description: 'What is wrong' }),
       reason: Type.String({ description: 'The same in words' }),

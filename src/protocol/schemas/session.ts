@@ -47,6 +47,19 @@ export const SessionInfo = Type.Object(
         description: 'The limits that can be enforced here',
       }),
     }),
+    memory: nullable(
+      Type.Object({
+        limitBytes: count("What all commands may take, in bytes; root's are beside them"),
+        usedBytes: count('What they have of it, in bytes'),
+        leftBytes: count(
+          'Of that, files in memory and shared memory, in bytes: it stays when a process ends',
+        ),
+        rootFilesBytes: nullableCount(
+          'What the files of the root file system take of memory, in bytes; null: they are on a disk',
+        ),
+      }),
+      'Memory of all commands; null where no cgroup limits it',
+    ),
     limits: Type.Object(
       {
         maxCommands: count('Commands that may run at once'),

@@ -85,8 +85,15 @@ export const WorkspaceTop = Type.Object(
       }),
       { description: 'The largest of them' },
     ),
+    memory: Type.Array(
+      Type.Object({
+        place: Type.String({ description: 'Which files, or "SysV shared memory"' }),
+        bytes: count('In memory'),
+      }),
+      { description: 'Where memory is that stays when a process ends, the largest first' },
+    ),
   },
-  { description: 'Who takes the space of the workspace' },
+  { description: 'Who takes the space of the workspace, and of memory' },
 )
 export type WorkspaceTop = Static<typeof WorkspaceTop>
 
