@@ -48,7 +48,7 @@ dist: build
 	@node scripts/dist.ts
 
 # Lint, types and unit tests.
-check: node_modules/.installed
+check: build
 	@node test/run.ts lint types unit
 
 vm-tools:
