@@ -14,7 +14,7 @@ import { readDirtyBytes } from './dirty.ts'
 import { shutDownInner } from './drain.ts'
 import type { Flusher } from './flusher.ts'
 import { doStep, type Report, type Step } from './steps.ts'
-import { type Volume, whoHolds } from './volume.ts'
+import { NOT_IN_TIME, type Volume, whoHolds } from './volume.ts'
 
 export interface UnmountOptions {
   readonly flusher: Flusher
@@ -147,7 +147,7 @@ async function shutDown(
   const within = (ms: number) => Promise.race([search, sleep(ms, null, { ref: false })])
   await within(SEARCH_LEAD_MS)
   await shutdown()
-  return (await within(SEARCH_LIMIT_MS)) ?? 'not found in time'
+  return (await within(SEARCH_LIMIT_MS)) ?? NOT_IN_TIME
 }
 
 /** False where it stays busy. */

@@ -38,8 +38,10 @@ export async function findHolders(
   const mountIds = createMountIds()
   const deadline = performance.now() + LIMIT_MS
   const own = await readlink('/proc/self/ns/mnt').catch(() => '')
-  for (const name of await readdir('/proc')) {
-    if (!/^\d+$/.test(name) || Number(name) === process.pid) continue
+  const pids = (await readdir('/proc')).filter(name => /^\d+$/.test(name))
+  // The newest first: commands come after the services of a machine, and the kernel's threads come before them.
+  for (const name of pids.toSorted((a, b) => Number(b) - Number(a))) {
+    if (Number(name) === process.pid) continue
     if (performance.now() > deadline) {
       onUnseen?.(Number(name))
       continue
