@@ -154,7 +154,7 @@ function loggedDriveArgs(file: string, log: string, id: string): string[] {
   const nodes = [
     `driver=file,filename=${escaped(file)},node-name=${id}-file,discard=unmap`,
     `driver=file,filename=${escaped(log)},node-name=${id}-log`,
-    `driver=blklogwrites,node-name=${id},file=${id}-file,log=${id}-log,${logged}`,
+    `driver=blklogwrites,node-name=${id},file=${id}-file,log=${id}-log,${logged},discard=unmap`,
   ]
   return nodes.flatMap(node => ['-blockdev', node])
 }

@@ -14,6 +14,7 @@ import { readDirtyBytes } from './dirty.ts'
 import { shutDownInner } from './drain.ts'
 import type { Flusher } from './flusher.ts'
 import { doStep, type Report, type Step } from './steps.ts'
+import { takesDiscards, trim } from './trim.ts'
 import { NOT_IN_TIME, type Volume, whoHolds } from './volume.ts'
 
 export interface UnmountOptions {
@@ -69,6 +70,9 @@ export async function unmountVolume(volume: Volume, options: UnmountOptions): Pr
     return { ...result, uncovered: last.uncovered }
   })
   const flushMs = Math.round(performance.now() - began)
+  // No data is lost where it fails.
+  if (flushed !== null && takesDiscards(device))
+    await doStep('trim', report, [], () => trim(volume.fd, began + limitMs - performance.now()))
   await options.letGo()
   const ended = await step('unmount', () => unmountOrShutDown(volume, left, began + limitMs))
   const { how, heldBy, uncovered } = ended ?? { how: 'none', heldBy: null, uncovered: [] }

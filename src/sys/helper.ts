@@ -15,6 +15,7 @@ export type HelperCommand =
   | 'unmount'
   | 'sync'
   | 'shutdown'
+  | 'trim'
   | 'slots'
   | 'put'
   | 'held'

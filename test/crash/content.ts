@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { runSound } from './limited.ts'
 import type { NoteText } from './notes.ts'
 
-export type Kind = 'append' | 'fsync' | 'rename' | 'git' | 'sqlite' | 'trees'
+export type Kind = 'append' | 'fsync' | 'rename' | 'git' | 'sqlite' | 'names' | 'trees'
 
 /** An npm package of some 1,400 small files. */
 export const TREE = join(import.meta.dirname, '../../node_modules/typebox')
@@ -25,6 +25,7 @@ export async function checkContent(
   const at = join(folder, name)
   if (kind === 'append' || kind === 'fsync') checkRecords(at, name, claim?.n ?? 0)
   else if (kind === 'rename') checkRenamed(join(at, 'file'), name, claim?.n ?? 0)
+  else if (kind === 'names') checkNames(folder, name, claim?.n ?? 0)
   else if (kind === 'git') await checkGit(at, claim)
   else if (kind === 'sqlite') await checkSqlite(at, claim?.n ?? 0)
   else for (let n = 1; n <= (claim?.n ?? 0); n++) checkTree(join(folder, `tree-${n}`))
@@ -50,6 +51,14 @@ function checkRenamed(path: string, name: string, claimed: number): void {
   const n = Number(/ (\d+) /.exec(text)?.[1])
   if (!(n >= claimed) || text !== record(name, n))
     throw new Error(`record ${claimed} was acknowledged, there is ${wordsOf(text)}`)
+}
+
+/** Its folder has one of two names: a link may have the first one. */
+function checkNames(folder: string, name: string, claimed: number): void {
+  const places = ['lost+found', `.${name}`].map(at => join(folder, at))
+  const at = places.find(place => lstatSync(place, { throwIfNoEntry: false })?.isDirectory())
+  if (at !== undefined) checkRenamed(join(at, 'file'), name, claimed)
+  else if (claimed > 0) throw new Error(`record ${claimed} was acknowledged, there is no folder`)
 }
 
 function wordsOf(text: string): string {

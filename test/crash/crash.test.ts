@@ -59,6 +59,8 @@ async function tryPoints(t: Test, disk: 'workspace' | 'resumed', points: number)
     const different = new Set(wanted.map(claims => claims.get(name)?.n ?? 0))
     t.ok(different.size > 2, `${different.size} states of it were cut`)
   }
+  const discards = subject.recording.entries.filter(({ discard }) => discard).length
+  t.ok(discards > 0, `${discards} discards`)
   const flushes = subject.recording.entries.filter(({ flush }) => flush).length
   t.comment(`${subject.recording.entries.length} entries, ${flushes} flushes`)
 }

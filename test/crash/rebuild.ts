@@ -22,13 +22,15 @@ export interface Piece {
 
 /** What a disk writes as a whole: sectors of today's disks, blocks of ext4, pages of memory. */
 const ATOMIC_BYTES = 4096
+/** Of a discard. A disk may take any part of it; smaller ones than this are more work, and no other case. */
+const DISCARD_BYTES = 64 * 1024
 /** Read and written at a time. */
 const CHUNK_BYTES = 1024 * 1024
 
 /**
  * Rolls a copy of the disk forward from flush to flush, so points that are asked for in the order of
- * their flushes cost little; an earlier one begins anew. A discard changes nothing: what it covers is
- * read by nobody.
+ * their flushes cost little; an earlier one begins anew. What a discard covers becomes zeros, so that a discard of
+ * what is still used is a loss.
  *
  * @param rolling the copy, made and removed here
  */
@@ -72,7 +74,7 @@ export function keptPieces({ entries }: Pick<Recording, 'entries'>, point: Point
   const likelihood = typeof keeps === 'string' ? Number(keeps === 'all') : keeps.likelihood
   const kept: Piece[] = []
   for (const entry of between({ entries }, durable, cut)) {
-    if (entry.dataAt === null) continue
+    if (entry.dataAt === null && !entry.discard) continue
     for (const piece of piecesOf(entry)) {
       const isKept = random === null ? likelihood === 1 : random.next() < likelihood
       if (isKept || entry.fua) kept.push(piece)
@@ -102,8 +104,9 @@ function* between(
 
 function* piecesOf(entry: LogEntry): Generator<Piece> {
   const end = entry.offset + entry.bytes
+  const size = entry.discard ? DISCARD_BYTES : ATOMIC_BYTES
   for (let offset = entry.offset; offset < end; ) {
-    const next = Math.min(end, (Math.floor(offset / ATOMIC_BYTES) + 1) * ATOMIC_BYTES)
+    const next = Math.min(end, (Math.floor(offset / size) + 1) * size)
     yield { entry, offset, bytes: next - offset }
     offset = next
   }
@@ -114,6 +117,11 @@ function wholeOf(entry: LogEntry): Piece {
 }
 
 function apply({ fd }: Recording, { entry, offset, bytes }: Piece, target: number): void {
+  if (entry.discard) {
+    const zeros = Buffer.alloc(Math.min(CHUNK_BYTES, bytes))
+    for (let at = 0; at < bytes; at += zeros.length)
+      writeSync(target, zeros, 0, Math.min(zeros.length, bytes - at), offset + at)
+  }
   if (entry.dataAt === null) return
   const from = entry.dataAt + offset - entry.offset
   for (let at = 0; at < bytes; at += CHUNK_BYTES) {

@@ -95,6 +95,8 @@ async function work(
     const { clean } = await client.flush()
     if (!clean) throw new Error('the flush was not clean')
     await say.write(DONE, round)
+    // While the workloads go on.
+    await asRoot(client, 'fstrim /mnt/workspace')
   }
   onPhase('stop')
   await say.end()

@@ -10,6 +10,7 @@ export const WORKLOADS: Readonly<Record<DiskName, Readonly<Record<string, Kind>>
     'append-3': 'append',
     'fsync-1': 'fsync',
     'rename-1': 'rename',
+    'names-1': 'names',
     'git-1': 'git',
     'sqlite-1': 'sqlite',
     trees: 'trees',
@@ -26,12 +27,13 @@ export const WORKLOADS: Readonly<Record<DiskName, Readonly<Record<string, Kind>>
   },
 }
 /** Kinds that are durable when they are noted. */
-const AT_ONCE: ReadonlySet<Kind> = new Set(['fsync', 'rename', 'sqlite'])
+const AT_ONCE: ReadonlySet<Kind> = new Set(['fsync', 'rename', 'names', 'sqlite'])
 /** In every round each workload does so much more before the flush. */
 export const ROUND_NOTES: Readonly<Partial<Record<Kind, number>>> = {
   append: 25,
   fsync: 25,
   rename: 10,
+  names: 10,
   git: 1,
   sqlite: 15,
 }

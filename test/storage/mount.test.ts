@@ -34,7 +34,7 @@ t.test('a block device is mounted, worked in, and clean after the stop', async t
   t.equal(await guestd.stop(), 0)
   t.equal(mountOptions(at), null)
   t.equal(fsck(device).status, 0, fsck(device).text)
-  t.same(stopSteps(guestd), ['commands', 'flush', 'unmount', 'verify'])
+  t.same(stopSteps(guestd), ['commands', 'flush', 'trim', 'unmount', 'verify'])
 
   run('mount', '-o', 'ro', device, at)
   t.equal(readFileSync(join(at, 'file'), 'utf8'), 'kept\n')
@@ -107,7 +107,7 @@ t.test('an image file gets a loop device, which is gone after the stop', async t
   t.match(device ?? '', /^\/dev\/loop\d+$/)
   t.equal((await runCommand(guestd, { command: 'echo kept > file' })).exit.exitCode, 0)
   t.equal(await guestd.stop(), 0)
-  t.same(stopSteps(guestd), ['commands', 'flush', 'unmount', 'verify', 'detach'])
+  t.same(stopSteps(guestd), ['commands', 'flush', 'trim', 'unmount', 'verify', 'detach'])
   t.equal(run('losetup', '--associated', image), '')
   t.equal(fsck(image).status, 0)
   await guestd.start()

@@ -53,7 +53,7 @@ t.test('a stop by the API tells its steps, unmounts, and leaves guestd as stoppe
   const { guestd, image, at } = await onVolume(t)
   await runCommand(guestd, { command: 'echo kept > file' })
   const lines = await stop(guestd)
-  t.same(done(lines), ['commands', 'flush', 'unmount', 'verify', 'receipt'])
+  t.same(done(lines), ['commands', 'flush', 'trim', 'unmount', 'verify', 'receipt'])
   sameFields(t, lines.at(-1), {
     type: 'receipt',
     how: 'unmount',
@@ -98,7 +98,7 @@ t.test('all who ask for the stop while it goes get all of it', async t => {
   t.same([flush.status, flush.json().code], [503, 'stopping'])
   const all = await Promise.all([first, stop(guestd), stop(guestd)])
   for (const lines of all) t.same(lines, all[0])
-  t.same(done(all[0] ?? []), ['commands', 'flush', 'unmount', 'verify', 'receipt'])
+  t.same(done(all[0] ?? []), ['commands', 'flush', 'trim', 'unmount', 'verify', 'receipt'])
 })
 
 t.test('a follower that goes away does not end the stop', async t => {
@@ -145,7 +145,7 @@ t.test('guestctl stop tells the steps and the receipt', async t => {
   t.equal(first.code, 0)
   t.match(
     first.out,
-    /^End the commands: done .*\nWrite the workspace out: done .*\nUnmount it: done/,
+    /^End the commands: done .*\nWrite the workspace out: done .*\nGive free space back: done .*\nUnmount it: done/,
   )
   t.match(first.out, /\nWorkspace: +clean\n/)
   const again = await guestctl(['stop', '--json'], { connect: guestd.connect })

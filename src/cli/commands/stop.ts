@@ -31,6 +31,7 @@ otherwise.`,
 const words: Readonly<Record<StopStep['name'], string>> = {
   commands: 'End the commands',
   flush: 'Write the workspace out',
+  trim: 'Give free space back',
   unmount: 'Unmount it',
   verify: 'Verify the device',
   mark: 'Mark it as clean',

@@ -40,7 +40,7 @@ export type Receipt = Static<typeof Receipt>
 export const StopStep = Type.Object(
   {
     type: Type.Literal('step'),
-    name: Type.Enum(['commands', 'flush', 'unmount', 'verify', 'mark', 'detach'], {
+    name: Type.Enum(['commands', 'flush', 'trim', 'unmount', 'verify', 'mark', 'detach'], {
       description: 'What is being done',
     }),
     state: Type.Enum(['started', 'running', 'done', 'failed'], {

@@ -11,6 +11,8 @@ import {
   mkdirSync,
   openSync,
   renameSync,
+  rmSync,
+  symlinkSync,
   writeFileSync,
   writeSync,
 } from 'node:fs'
@@ -35,6 +37,7 @@ const workloads: Record<string, () => Promise<void>> = {
   append: () => append(false),
   fsync: () => append(true),
   rename,
+  names,
   git,
   sqlite,
   said,
@@ -106,6 +109,33 @@ async function rename(): Promise<void> {
     }
     note(n)
     await setTimeout(PAUSE_MS)
+  }
+}
+
+/** A folder that is `lost+found` at times, and at others has a link there; each step of it is durable. */
+async function names(): Promise<void> {
+  const hidden = join(folder, `.${name}`)
+  const shown = join(folder, 'lost+found')
+  const parent = openSync(folder, 'r')
+  mkdirSync(hidden)
+  for (let n = 1; ; n++) {
+    const fd = openSync(join(hidden, 'new'), 'w')
+    writeSync(fd, record(n))
+    fsyncSync(fd)
+    closeSync(fd)
+    renameSync(join(hidden, 'new'), join(hidden, 'file'))
+    const at = openSync(hidden, 'r')
+    fsyncSync(at)
+    closeSync(at)
+    fsyncSync(parent)
+    note(n)
+    renameSync(hidden, shown)
+    fsyncSync(parent)
+    renameSync(shown, hidden)
+    symlinkSync('lost+found', shown)
+    fsyncSync(parent)
+    await setTimeout(PAUSE_MS)
+    rmSync(shown)
   }
 }
 

@@ -8,7 +8,7 @@ import { createRebuilder, keptPieces } from '../../crash/rebuild.ts'
 import { openRecording } from '../../crash/recording.ts'
 import { type LogEntry, readWriteLog } from '../../crash/write-log.ts'
 import { makeScratch } from '../../helpers/scratch.ts'
-import { makeLog, SECTOR } from './log-file.ts'
+import { makeLog, SECTOR, type Written } from './log-file.ts'
 
 const FLUSH = 1
 const FUA = 2
@@ -61,7 +61,7 @@ t.test('what is no log, or is cut off, is told', async t => {
 const PAGE = 8 * SECTOR
 
 /** A disk of eight pages of zeros, and a log: 1, flush, 2 and 3 as one write, 4 with FUA, 1 again. */
-function makeDisk(t: Parameters<typeof makeScratch>[0]) {
+function makeDisk(t: Parameters<typeof makeScratch>[0], more: readonly Written[] = []) {
   const log = makeLog(t, [
     { sector: 8, data: Buffer.alloc(PAGE, '1') },
     { flags: FLUSH },
@@ -69,6 +69,7 @@ function makeDisk(t: Parameters<typeof makeScratch>[0]) {
     { sector: 32, flags: FUA, data: Buffer.alloc(PAGE, '4') },
     { sector: 8, data: Buffer.alloc(PAGE, '5') },
     { flags: FLUSH },
+    ...more,
   ])
   const folder = makeScratch(t)
   const before = join(folder, 'before')
@@ -104,6 +105,19 @@ t.test(
     t.equal(pages({ durable: 2, cut: 2, keeps: 'none' }), '.1......', 'an earlier one after it')
   },
 )
+
+t.test('what a discard covers is zeros on a disk that has it', async t => {
+  // Pages 2 to 4.
+  const { pages } = makeDisk(t, [
+    { sector: 16, sectors: 24, flags: DISCARD },
+    { sector: 24, data: Buffer.alloc(PAGE, '6') },
+    { flags: FLUSH },
+  ])
+  t.equal(pages({ durable: 6, cut: 8, keeps: 'none' }), '.5234...')
+  t.equal(pages({ durable: 6, cut: 7, keeps: 'all' }), '.5......')
+  t.equal(pages({ durable: 6, cut: 8, keeps: 'all' }), '.5.6....')
+  t.equal(pages({ durable: 9, cut: 9, keeps: 'none' }), '.5.6....')
+})
 
 t.test('a subset is the same for the same seed, and takes writes apart at pages', async t => {
   const { pages } = makeDisk(t)

@@ -12,6 +12,7 @@ int cmd_probe(char **args);
 int cmd_unmount(char **args);
 int cmd_sync(char **args);
 int cmd_shutdown(char **args);
+int cmd_trim(char **args);
 int cmd_slots(char **args);
 int cmd_put(char **args);
 int cmd_lock(char **args);

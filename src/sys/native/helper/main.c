@@ -21,7 +21,7 @@ static const struct {
 } commands[] = {
   {"read", 1, cmd_read},       {"claim", 1, cmd_claim},   {"mount", 4, cmd_mount},
   {"rejoin", 2, cmd_rejoin},   {"probe", 1, cmd_probe},   {"unmount", 1, cmd_unmount},
-  {"sync", 0, cmd_sync},       {"shutdown", 1, cmd_shutdown},
+  {"sync", 0, cmd_sync},       {"shutdown", 1, cmd_shutdown}, {"trim", 1, cmd_trim},
   {"loops", 1, cmd_loops},
   {"attach", 1, cmd_attach},   {"detach", 1, cmd_detach},
   {"power", 1, cmd_power},     {"slots", 2, cmd_slots},   {"put", 3, cmd_put},
