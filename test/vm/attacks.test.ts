@@ -13,8 +13,10 @@ const FLOOD = 3_000
 /** Within less than 30 s there are at most two periods of the limit, with twice its 500 lines at most. */
 const WINDOW_S = 29
 const MAX_KEPT = 2_000
-/** A message bus gives up a message that is not complete after 150 s; all others read at once. */
+/** All of them read at once, on a busy host later. */
 const SETTLE_LIMIT_MS = 200_000
+/** A message bus gives up a message that is not complete, but after 150 s only. */
+const SLOW = '/run/dbus/*'
 
 const guest = await restoreGuest(t, { extraDisks: [await makeToolsDisk(t)] })
 const client = openClient(t, guest)
@@ -44,11 +46,10 @@ t.test('a command as root runs no code of agent by where it starts', async t => 
 
 t.test('a descriptor that agent sends to a service keeps no space taken', async t => {
   const usedBytes = async () => (await client.session()).workspace.usage?.usedBytes ?? 0
-  await asRoot(client, 'systemctl start dbus.service')
   const before = await usedBytes()
   const { out } = await run(client, {
     command: `head -c ${PARKED_MIB}M /dev/zero >parked
-      ${TOOLS}/park parked $(find /run /dev -type s 2>/dev/null); rm parked; sync -f .`,
+      ${TOOLS}/park parked $(find /run /dev -type s ! -path '${SLOW}' 2>/dev/null); rm parked; sync -f .`,
   })
   const answers = out.trimEnd().split('\n')
   t.ok(answers.includes('/run/acpid.socket connect EACCES'), out)
@@ -82,7 +83,7 @@ t.test('lines of agent in the journal do not pass for guestd’s', async t => {
   t.notMatch(await all('-t guestd _UID=0'), /forged/)
   t.match(await all('-t guestd _UID=0'), /"msg":"serving"/)
   t.equal(await all('-t node _UID=0'), '')
-  const own = '_SYSTEMD_CGROUP=/system.slice/guestd.service/supervisor'
+  const own = '_SYSTEMD_CGROUP=/guestd.service/supervisor'
   t.match(await all(own), /"msg":"serving"/)
   t.notMatch(await all(`${own} --output-fields=_COMM,MESSAGE`), /forged/)
 })

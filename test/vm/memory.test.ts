@@ -110,8 +110,9 @@ t.test('root’s commands have memory that those of others cannot take', async t
   const own = await asRoot(client, 'sed s/^0::// /proc/self/cgroup')
   t.equal(`/sys/fs/cgroup${own.split('/command-')[0]}`, join(commandsPath ?? '', '../rescue'))
   await asRoot(client, 'mount -o remount,size=100% /dev/shm')
-  await run(client, { command: fill('/dev/shm') })
   const limit = await numberOf(`${commandsPath}/memory.max`)
+  const most = limit - (await numberOf(`${commandsPath}/memory.current`)) - 16 * MIB
+  await run(client, { command: `fallocate -l ${most} /dev/shm/left; ${fill('/dev/shm')}` })
   t.ok((await numberOf(`${commandsPath}/memory.current`)) > 0.95 * limit, 'theirs is used up')
   await until(async () => !(await client.health()).ready, COMMAND_LIMIT_MS)
   t.match((await client.health()).reasons, [
