@@ -34,9 +34,9 @@ const CALL_LIMIT_MS = 2_000
 /** Without any progress: a process that was killed lets go of its files a moment later. */
 const BUSY_LIMIT_MS = 1_000
 const BUSY_WAIT_MS = 50
-/** At once: with paths of 4 KiB they still are what execve(2) takes. */
+/** Swap files, and mounts, in one call: each has up to two paths of 4 KiB, and execve(2) takes 2 MiB. */
 const MAX_MOUNTS = 128
-/** More names help nobody. */
+/** A reader needs no more names than this. */
 const MAX_WORDS = 8
 const MAX_NAME_CHARACTERS = 200
 
@@ -83,7 +83,7 @@ export async function uncover({ device, path }: Place): Promise<readonly Leftove
   return over().map(mountLeft)
 }
 
-/** What does not work, or is not come to, is found again by the next search. */
+/** Does not report what fails: the next search finds it again. */
 async function takeAway({ mounts, loops, swaps }: Dependents, deadline: number): Promise<void> {
   const attempt = async (command: HelperCommand, args: readonly string[]) => {
     const limitMs = Math.min(deadline - performance.now(), CALL_LIMIT_MS)
@@ -94,11 +94,15 @@ async function takeAway({ mounts, loops, swaps }: Dependents, deadline: number):
     )
   }
   const newest = mounts.slice(-MAX_MOUNTS)
-  const secluded = newest.length === 0 ? [] : sharedOutside(newest, listMounts())
+  const shared = newest.length === 0 ? [] : sharedOutside(mounts, listMounts())
+  const secluded = new Map(shared.map(({ id, at }) => [id, at]))
   const steps = [
     ...swaps.slice(0, MAX_MOUNTS).flatMap(file => ['swapoff', file]),
-    ...secluded.flatMap(({ at }) => ['seclude', at]),
-    ...newest.toReversed().flatMap(({ at }) => ['unmount', at]),
+    ...newest.toReversed().flatMap(({ parent, at }) => {
+      const around = secluded.get(parent)
+      // Directly before the unmount: until then a newer mount may hide the one around it.
+      return around === undefined ? ['unmount', at] : ['seclude', around, 'unmount', at]
+    }),
   ]
   if (steps.length > 0) await attempt('release', steps)
   // A detach of what is in use would take effect later.

@@ -67,12 +67,14 @@ export function dependentsOf(device: string, path: string, found: Found): Depend
 }
 
 /**
- * Mounts among these whose inner mounts are shared with a mount that is not: what is unmounted in them would be
- * unmounted there, too.
+ * Mounts among these that propagate to a mount that is not among them, a peer or a slave: what is unmounted in them
+ * would be unmounted there, too.
  */
 export function sharedOutside(inner: readonly Mount[], all: readonly Mount[]): readonly Mount[] {
   const ids = new Set(inner.map(({ id }) => id))
-  const outside = new Set(all.flatMap(({ id, sharedIn }) => (ids.has(id) ? [] : [sharedIn])))
+  const outside = new Set(
+    all.flatMap(({ id, sharedIn, learnsFrom }) => (ids.has(id) ? [] : [sharedIn, ...learnsFrom])),
+  )
   return inner.filter(({ sharedIn }) => sharedIn !== null && outside.has(sharedIn))
 }
 

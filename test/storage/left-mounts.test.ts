@@ -1,5 +1,5 @@
 /** Mounts that commands leave on the workspace: a stop takes them away, or names them, and a start cleans up. */
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
@@ -132,20 +132,60 @@ t.test('what hides the workspace and is busy is named at the start', async t => 
   await until(async () => (await session(guestd)).workspace.ok, 60_000)
 })
 
-t.test('folders that were bound into the workspace lose none of their own mounts', async t => {
-  const { guestd, at } = await onVolume(t)
+/** A tmpfs of the machine with a mount in it, which every mount that is bound from it shares. */
+function sharedFolder(t: Test): { readonly outside: string; readonly below: string } {
   const outside = makeMountPoint(t)
   const below = join(outside, 'below')
+  t.teardown(() => {
+    for (const mount of mountsIn(outside).toReversed()) spawnSync('umount', [mount])
+  })
   run('mount', '-t', 'tmpfs', 'kept', outside)
   run('mount', '--make-shared', outside)
   mkdirSync(below)
   run('mount', '-t', 'tmpfs', 'kept', below)
-  t.teardown(() => void run('umount', below))
+  return { outside, below }
+}
+
+t.test('folders that were bound into the workspace lose none of their own mounts', async t => {
+  const { guestd, at } = await onVolume(t)
+  const { outside, below } = sharedFolder(t)
   await mounts(guestd, `mkdir r; mount --rbind ${outside} r; test -d r/below`)
   t.same(mountsIn(at), [at, join(at, 'r'), join(at, 'r/below')])
   const { how, clean } = await stop(guestd)
   t.same({ how, clean }, { how: 'unmount', clean: true })
   t.same([at, outside].flatMap(mountsIn), [outside, below])
+})
+
+t.test('a mount that hides a bound folder does not change that', async t => {
+  const { guestd, at } = await onVolume(t)
+  const { outside, below } = sharedFolder(t)
+  await mounts(guestd, `mkdir r; mount --rbind ${outside} r; mount -t tmpfs left r`)
+  const { how, clean } = await stop(guestd)
+  t.same({ how, clean }, { how: 'unmount', clean: true })
+  t.same([at, outside].flatMap(mountsIn), [outside, below])
+})
+
+t.test('nor do more mounts than one call of the helper takes', async t => {
+  const { guestd, at } = await onVolume(t)
+  const { outside, below } = sharedFolder(t)
+  const many = Array.from({ length: 140 }, (_, n) => join(outside, `many-${n}`))
+  for (const folder of many) {
+    mkdirSync(folder)
+    run('mount', '-t', 'tmpfs', 'kept', folder)
+  }
+  await mounts(guestd, `mkdir r; mount --rbind ${outside} r`)
+  t.equal(mountsIn(at).length, 143)
+  const { how, clean } = await stop(guestd)
+  t.same({ how, clean }, { how: 'unmount', clean: true })
+  t.same([at, outside].flatMap(mountsIn), [outside, below, ...many])
+})
+
+t.test('after a seclusion that failed nothing is unmounted', async t => {
+  const other = makeMountPoint(t)
+  run('mount', '-t', 'tmpfs', 'kept', other)
+  const steps = ['seclude', join(other, 'missing'), 'unmount', other]
+  await t.rejects(runHelper('release', steps, { limitMs: 10_000 }), HelperError)
+  t.type(mountOptions(other), 'string')
 })
 
 t.test('no link leads an unmount elsewhere', async t => {

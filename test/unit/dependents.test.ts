@@ -100,6 +100,8 @@ t.test('mounts that share theirs with one elsewhere are found', async t => {
   const bound = mount('/ws/root', root.device, { parent: own.id, sharedIn: '1' })
   const alone = mount('/ws/t', '0:40', { parent: own.id, sharedIn: '9' })
   t.same(sharedOutside([bound, alone], [shared, devices, own, bound, alone]), [bound])
+  const slave = { ...root, learnsFrom: ['1'] }
+  t.same(sharedOutside([bound, alone], [slave, devices, own, bound, alone]), [bound])
 })
 
 t.test('of 100,000 mounts it takes those that it looks at', async t => {

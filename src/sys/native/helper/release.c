@@ -2,7 +2,8 @@
  * Takes away what others have left on the workspace. They may rename folders around it meanwhile, so no symbolic link
  * of a path is followed (openat2(2), RESOLVE_NO_SYMLINKS).
  *
- * release (HOW PATH)…: does all of it in this order, whatever fails. HOW is
+ * release (HOW PATH)…: does all of it in this order, whatever fails, except the step after a `seclude` that failed:
+ * an unmount there would reach other mounts. HOW is
  *   swapoff   a swap file or device is taken out of use
  *   seclude   MS_PRIVATE: an unmount in this mount does not reach the mounts that it was bound from (mount(8), --rbind)
  *   unmount   umount2(2) of what was mounted there last
@@ -76,9 +77,10 @@ static int release(const char *how, const char *path) {
 }
 
 int cmd_release(char **args) {
-  int first = 0;
+  int first = 0, is_open = 0;
   for (; args[0] != NULL && args[1] != NULL; args += 2) {
-    int error = release(args[0], args[1]);
+    int error = is_open ? ECANCELED : release(args[0], args[1]);
+    is_open = error != 0 && strcmp(args[0], "seclude") == 0;
     if (first == 0) first = error;
   }
   return first == 0 ? 0 : fail("release", first);
