@@ -7,6 +7,8 @@ import { isHostClock } from './kept-shapes.ts'
 export interface HostClock {
   /** The host's time where it is known, otherwise that of this machine. */
   now(agoMs?: number): ActivityTime
+  /** The same, but never later than the host's time where that is known: for decisions that delete data. */
+  earliest(): ActivityTime
   /**
    * @param hostTime ISO 8601, UTC
    * @returns how far the clock of this machine is ahead of it, in milliseconds
@@ -31,7 +33,8 @@ export function openHostClock(runDir: string, bootId: string): HostClock {
 
   /**
    * The monotonic clock stands still in a machine that is suspended, and the other one may be set at any time. The
-   * later result counts: a time that is too early would make a volume look older than it is.
+   * later result counts for what is written to the mark: a time that is too early would make a volume look older than
+   * it is.
    */
   const hostMs = () => {
     if (kept === null) return null
@@ -44,6 +47,12 @@ export function openHostClock(runDir: string, bootId: string): HostClock {
       const byHostMs = hostMs()
       const at = new Date((byHostMs ?? Date.now()) - agoMs).toISOString()
       return { at, byHost: byHostMs !== null }
+    },
+    earliest() {
+      if (kept === null) return { at: new Date().toISOString(), byHost: false }
+      // Root and NTP set the wall clock, so it does not count here.
+      const at = new Date(kept.hostMs + monotonicMs() - kept.monotonicMs)
+      return { at: at.toISOString(), byHost: true }
     },
     set(hostTime) {
       kept = { hostMs: Date.parse(hostTime), monotonicMs: monotonicMs(), wallMs: Date.now() }

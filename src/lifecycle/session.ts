@@ -186,6 +186,7 @@ async function openKeptWorkspace(
     },
     lastActivity: () => clock.now(idleForMs()),
     now: () => clock.now(),
+    earliest: () => clock.earliest(),
   }
   const stored = createStoredFd(notifier, config.storedFds)
   const receipt = memory.ended?.receipt ?? null

@@ -68,7 +68,7 @@ export interface Start {
  * changes, and until its last one has: if the machine dies in between, the next start does it again.
  *
  * @param owner `null`: nobody has said whose it is to be
- * @param now the time of this start
+ * @param times of this start: `now` for the mark; `earliest` decides whether the volume has expired
  * @param cancel aborted, a check that runs is cancelled
  * @throws GuestdError `session_mismatch` (nothing was written), `workspace_unavailable`, HelperError
  */
@@ -76,14 +76,14 @@ export async function beginGeneration(
   { device, ext4, end, plan }: Start,
   owner: Owner | null,
   settings: RetentionSettings & { readonly requireSession: boolean },
-  now: ActivityTime,
+  { now, earliest }: { readonly now: ActivityTime; readonly earliest: ActivityTime },
   cancel: AbortSignal,
 ): Promise<{ readonly history: History; readonly ext4: Ext4 }> {
   const place = await openMark(device, end)
   const before = place?.mark ?? null
   checkOwner(before, owner)
   if (settings.requireSession && ext4 !== null) checkMarked(device, ext4, place)
-  const verdict = judge(before, owner, settings, now)
+  const verdict = judge(before, owner, settings, earliest)
   const again = ext4 === null || verdict.reset === null ? plan : planAgain(ext4, verdict.reset)
   const pending = before?.pending ?? again
   const { expired, keptBecause } = verdict

@@ -84,6 +84,7 @@ export function openMounted(
         owner,
         storedFd: stored.fd,
         now: around.now,
+        earliest: around.earliest,
         cancel: cancelled.signal,
       })
       if (volume.fd !== stored.fd) {

@@ -24,7 +24,7 @@ const NONE: Verdict = { expired: false, reset: null, keptBecause: null }
 /**
  * @param mark of the volume as it was left; `null`: nobody knows anything of it, and it goes on
  * @param owner who is to use it
- * @param now A clock that is behind has nothing expire. Only the host's time starts a volume empty, and only where its
+ * @param now never later than the host's time where that is known. A clock that is behind has nothing expire. Only the host's time starts a volume empty, and only where its
  *   last activity is known by the host's time too
  */
 export function judge(

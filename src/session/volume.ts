@@ -68,6 +68,8 @@ export interface VolumeSettings extends RetentionSettings {
   /** Whose it is to be; `null`: not known. */
   readonly owner: Owner | null
   now(): ActivityTime
+  /** Never later than the host's time where that is known: by it a volume has expired. */
+  earliest(): ActivityTime
   /** Aborted once guestd stops: a check that runs is cancelled, and nothing is mounted after it. */
   readonly cancel: AbortSignal
 }
@@ -270,11 +272,12 @@ async function mountDevice(found: Found, settings: VolumeSettings): Promise<Begu
   mkdirSync(path, { recursive: true })
   await claim(device)
   const start = await startOf(found, formatBlank)
+  const times = { now: settings.now(), earliest: settings.earliest() }
   const { history, ext4 } = await beginGeneration(
     start,
     ofSession,
     settings,
-    settings.now(),
+    times,
     settings.cancel,
   )
   const owner = ownerOf(user)

@@ -45,6 +45,8 @@ export interface Around {
   /** When somebody last worked, now while somebody does. */
   lastActivity(): ActivityTime
   now(): ActivityTime
+  /** Never later than the host's time where that is known: for decisions that delete data. */
+  earliest(): ActivityTime
 }
 
 /** Of the workspace alone. */

@@ -41,6 +41,7 @@ t.test(
       owner: null,
       cancel: new AbortController().signal,
       now: () => byMachine(new Date().toISOString()),
+      earliest: () => byMachine(new Date().toISOString()),
       formatBlank: false,
       requireSession: false,
       retentionMs: 0,

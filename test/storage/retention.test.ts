@@ -10,6 +10,7 @@ import {
 import { join } from 'node:path'
 import fc from 'fast-check'
 import t from 'tap'
+import { CLOCK_FILE } from '../../src/lifecycle/host-clock.ts'
 import type { SessionInfo } from '../../src/protocol/schemas.ts'
 import { MARK_AREA_BYTES } from '../../src/protocol/volume/mark.ts'
 import { guestctl } from '../helpers/guestctl.ts'
@@ -145,6 +146,20 @@ t.test('a clock of a machine that is ahead has nothing started empty', async t =
   t.match(next.log(), "its last activity is known by a machine's clock alone")
   await next.stop()
   t.equal(readMark(workspace).lastActivityBy, 'host')
+})
+
+t.test('a wall clock that is set ahead after hostTime has nothing started empty', async t => {
+  const { workspace, guestd } = await makeUsed(t, reset)
+  const clockFile = join(guestd.dir, 'run', CLOCK_FILE)
+  const kept = JSON.parse(readFileSync(clockFile, 'utf8'))
+  // As if the wall clock went 20 days ahead since then.
+  kept.content.wallMs -= 20 * DAY_MS
+  writeFileSync(clockFile, JSON.stringify(kept))
+  await guestd.start()
+  t.match(await infoOf(guestd), { expired: false, reset: null, resumed: true, generation: 2 })
+  t.match(await listing(guestd), 'kept\n')
+  const later = Date.parse(String(readMark(workspace).lastActivityAt))
+  t.ok(later > Date.now() + 19 * DAY_MS, 'for the mark the later time counts')
 })
 
 t.test("a volume expires by the host's time, and that is written to the mark", async t => {

@@ -25,7 +25,7 @@ t.test("the host's time goes on from when it was sent, also over a restart", asy
   t.equal(openHostClock(runDir, 'another boot').now().byHost, false)
 })
 
-t.test('of both clocks of the machine the one that has moved further counts', async t => {
+t.test('the wall clock can only make the time later, and does not count for deletions', async t => {
   const runDir = makeScratch(t)
   openHostClock(runDir, 'boot').set(HOST)
   const file = join(runDir, CLOCK_FILE)
@@ -33,8 +33,13 @@ t.test('of both clocks of the machine the one that has moved further counts', as
   for (const member of ['monotonicMs', 'wallMs']) {
     const content = { ...kept.content, [member]: kept.content[member] - 10 * HOUR_MS }
     writeFileSync(file, JSON.stringify({ ...kept, content }))
-    const passedMs = msOf(openHostClock(runDir, 'boot').now()) - Date.parse(HOST)
+    const clock = openHostClock(runDir, 'boot')
+    const passedMs = msOf(clock.now()) - Date.parse(HOST)
     t.ok(passedMs >= 10 * HOUR_MS && passedMs < 11 * HOUR_MS, `${member}: ${passedMs}`)
+    const earliest = clock.earliest()
+    t.equal(earliest.byHost, true)
+    const hours = Math.floor((msOf(earliest) - Date.parse(HOST)) / HOUR_MS)
+    t.equal(hours, member === 'monotonicMs' ? 10 : 0, member)
   }
 })
 
