@@ -24,7 +24,10 @@ export function lostAndFoundBytes(fd: number, { blockBytes }: Ext4): number {
   const inodeBytes = superblock.readUInt16LE(0x58)
   const group = readAt(fd, (superblock.readUInt32LE(0x14) + 1) * blockBytes, GROUP_BYTES)
   const table = group.readUInt32LE(0x08) + (isWide ? group.readUInt32LE(0x28) * 2 ** 32 : 0)
-  const inode = readAt(fd, table * blockBytes + (INODE - 1) * inodeBytes, MIN_INODE_BYTES)
+  const at = table * blockBytes + (INODE - 1) * inodeBytes
+  // A damaged descriptor may have any number.
+  if (!Number.isSafeInteger(at)) return 0
+  const inode = readAt(fd, at, MIN_INODE_BYTES)
   const isFolder =
     (inode.readUInt16LE(0x00) & FORMAT_MASK) === FOLDER && inode.readUInt16LE(0x1a) > 0
   const isRoots = inode.readUInt16LE(0x02) === 0 && inode.readUInt16LE(0x78) === 0

@@ -124,6 +124,25 @@ t.test('what a safe repair refuses a full one repairs, and lists each change', a
   t.equal(found.stdout, 'kept\n')
 })
 
+t.test('a damaged group descriptor fails neither a look nor a repair', async t => {
+  const { workspace, guestd } = await makeUsed(t, '200MiB')
+  const { content } = JSON.parse((await guestctl(['volume', 'inspect', workspace, '--json'])).out)
+  const descriptors = Math.max(content.blockBytes, 2 * SUPERBLOCK)
+  for (const byte of [0xa5, 0xff, 0]) {
+    write(workspace, descriptors, Buffer.alloc(64, byte))
+    const looked = await guestctl(['volume', 'inspect', workspace, '--json'])
+    t.equal(looked.code, 0, `${byte}: ${looked.err}`)
+    const checked = await guestctl(['volume', 'check', workspace, '--json'])
+    t.equal(checked.code, 125, `${byte}: ${checked.err}`)
+    t.equal(JSON.parse(checked.out).sound, false, `${byte}`)
+    const repair = await guestctl(['volume', 'check', workspace, '--repair=full', '--json'])
+    t.equal(repair.code, 0, `${byte}: ${repair.err}`)
+    t.equal(JSON.parse(repair.out).sound, true, `${byte}`)
+  }
+  await guestd.start()
+  t.equal((await runCommand(guestd, { command: 'cat file' })).stdout, 'kept\n')
+})
+
 t.test('a volume that was cut off is not sound, and is left as it is', async t => {
   const path = join(makeScratch(t), 'v.img')
   await guestctl(['volume', 'create', path, '--size', '32MiB'])
