@@ -53,7 +53,11 @@ export async function buildCodeCache(bundle: string): Promise<void> {
     const child = spawn(
       join(NODE_FOLDER, 'bin/node'),
       [...RECORD_FLAGS, import.meta.filename, bundle],
-      { env: { LISTEN_FDS: '1', GUESTD_BAD: '' }, stdio: ['ignore', 'ignore', 'pipe', fd] },
+      {
+        // A folder that is never there: the log is kept nowhere.
+        env: { LISTEN_FDS: '1', GUESTD_BAD: '', GUESTD_RUN_DIR: join(folder, 'run') },
+        stdio: ['ignore', 'ignore', 'pipe', fd],
+      },
     )
     child.stderr?.setEncoding('utf8').on('data', text => {
       printed += text

@@ -102,8 +102,8 @@ function folderOf(
   return user.uid === 0 && !isRoot(settings.user, self) ? user.home : settings.workspace
 }
 
-/** The user may be made later. */
-function isRoot(user: PlanSettings['user'], self: UserEntry): boolean {
+/** Whether commands are root's by default. The user may be made later. */
+export function isRoot(user: PlanSettings['user'], self: UserEntry): boolean {
   try {
     return (user === null ? self : findUser(user)).uid === 0
   } catch {

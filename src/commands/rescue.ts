@@ -1,7 +1,5 @@
 /** Which commands are there to look and to clean up: those of root, where commands run as another user. */
-import type { Machine, Plan, PlanSettings } from './plan.ts'
-
-const ROOT: readonly PlanSettings['user'][] = [null, 'root', '0', 0]
+import { isRoot, type Machine, type Plan, type PlanSettings } from './plan.ts'
 
 /** Where all commands are root's there is no other to be kept apart from. */
 export function isRescue(
@@ -9,5 +7,5 @@ export function isRescue(
   { user }: Pick<PlanSettings, 'user'>,
   { self }: Pick<Machine, 'self'>,
 ): boolean {
-  return uid === 0 && self.uid === 0 && !ROOT.includes(user)
+  return uid === 0 && self.uid === 0 && !isRoot(user, self)
 }

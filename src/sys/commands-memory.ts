@@ -7,7 +7,7 @@ export interface CommandsMemory {
   /** That all commands may take; root's are beside them. In bytes, as all of these. */
   readonly limitBytes: number
   readonly usedBytes: number
-  /** Of it, what ends with no process: files in memory and shared memory. */
+  /** Of it, files in memory and shared memory, which may stay when the processes have ended. */
   readonly leftBytes: number
 }
 

@@ -84,7 +84,11 @@ export function withoutRescue(most: number, reserved: number): number {
 export function protect(own: string, leaf: string, { memoryBytes }: Reserve): void {
   if (!existsSync(leaf)) return
   const most = Math.floor(usableMemory(own) * MOST_PROTECTED_SHARE)
-  write(join(leaf, 'memory.min'), Math.min(memoryBytes, most))
+  const protectedBytes = Math.min(memoryBytes, most)
+  write(join(leaf, 'memory.min'), protectedBytes)
+  // Where cgroups share protection (memory_recursiveprot), what is above that would protect the commands' memory.
+  const around = join(own, 'memory.min')
+  if (numberIn(around, 0) > protectedBytes) write(around, protectedBytes)
 }
 
 /**

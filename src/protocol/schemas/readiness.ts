@@ -14,7 +14,7 @@ export const reasonTable = {
   user_unknown: 'the user of commands does not exist',
   disk_full: 'less than 1 MiB or no inode is free on the root file system, or for `runDir`',
   memory:
-    'files in memory and shared memory leave commands less than an eighth of what they may take, and no process ends with them',
+    'files in memory and shared memory, also of running processes, leave commands less than an eighth of what they may take',
   state_unavailable: '`runDir` was deleted, or cannot be written: new commands may be refused',
   stopping: 'the session is being stopped',
   stopped: 'the session has been stopped',
