@@ -36,15 +36,22 @@ export function lostAndFoundBytes(fd: number, { blockBytes }: Ext4): number {
 }
 
 /**
- * Removes it where it is empty, on a file system that is sound: users cannot read it, which fails programs that read
- * all of the workspace. e2fsck makes it again when it needs it.
+ * Removes it where it is empty and mke2fs or e2fsck made it, on a file system that is sound: users cannot read it, which
+ * fails programs that read all of the workspace. e2fsck makes it again when it needs it, with any inode. A folder of a
+ * user stays.
  *
  * @throws VolumeError where debugfs is not installed
  */
 export async function removeLostAndFound(path: string): Promise<void> {
+  const { text } = await runTool('debugfs', ['-R', 'stat /lost+found', path])
+  const [, type, generation, user] = STAT.exec(text) ?? []
+  if (type !== 'directory' || generation !== '0' || user !== '0') return
   // It refuses one that is not empty, and its exit code is 0 all the same.
   await runTool('debugfs', ['-w', '-R', 'rmdir /lost+found', path])
 }
+
+/** The first lines of debugfs: extended attributes, which a user sets, come after them. */
+const STAT = /^Inode: \d+ +Type: (\S+) .*\nGeneration: (\d+) .*\nUser: +(\d+) /m
 
 /** Past the end it is zeros. */
 function readAt(fd: number, offset: number, length: number): Buffer {

@@ -110,5 +110,10 @@ t.test('a folder of a user is neither removed nor taken for it', async t => {
     t.equal(await listing(guestd), 'lost+found\n')
     t.same(await usage(guestd), one, user)
     await guestd.stop()
+    for (const repair of ['--repair', '--repair=full']) {
+      t.equal((await guestctl(['volume', 'check', path, repair])).code, 0)
+      t.match(run('debugfs', '-R', 'ls /', path), 'lost+found', `${repair}, ${user}`)
+      t.same(await offline(path), one, `${repair}, ${user}`)
+    }
   }
 })
