@@ -19,8 +19,9 @@ const MAX_FILE_BYTES = 512 * 1024
 const MAX_WAITING_CHARACTERS = 64 * 1024
 /** How often is looked whether the file was deleted, in milliseconds. */
 const LOOK_MS = 2_000
-const { O_APPEND, O_CREAT, O_NOFOLLOW, O_WRONLY } = constants
-const FLAGS = O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW
+const { O_APPEND, O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_WRONLY } = constants
+/** O_NONBLOCK: a FIFO in its place would wait for a reader. */
+const FLAGS = O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK
 const MODE = 0o600
 
 /** @param folder may be made later @param now in milliseconds, monotonic */

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import {
   closeSync,
   existsSync,
@@ -74,6 +75,17 @@ t.test(
     t.notOk(existsSync(elsewhere))
   },
 )
+
+t.test('a FIFO in the place of the file is not waited for', async t => {
+  const folder = makeScratch(t)
+  const path = join(folder, 'log.ndjson')
+  execFileSync('mkfifo', [path])
+  const ring = createLogRing(folder)
+  ring.write('first\n')
+  rmSync(path)
+  ring.write('second\n')
+  t.equal(readFileSync(path, 'utf8'), 'first\nsecond\n')
+})
 
 t.test('the log writes each line to the ring too', async t => {
   const lines: string[] = []
