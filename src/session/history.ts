@@ -90,12 +90,13 @@ export async function beginGeneration(
   const began = pending === null ? { expired, reset: null } : beganBy(pending, verdict)
   // A format that was cut off is a start that did not come about.
   const generation = (before?.generation ?? 0) + (before?.pending === undefined ? 1 : 0)
+  const known = laterActivity(activityOf(before), now)
   const mark: Content = {
     ...(before ?? NEW),
     ...owner,
     generation,
     state: 'inUse',
-    ...activityMembers(laterActivity(activityOf(before), now)),
+    ...activityMembers(known),
     began,
     pending: undefined,
   }
@@ -107,13 +108,13 @@ export async function beginGeneration(
     const made = await format(device, pending)
     await place.write(mark)
     const formattedBytes = pending.why === 'blank' ? made.bytes : null
-    return { history: historyOf(place, mark, before, { formattedBytes }), ext4: made }
+    return { history: historyOf(place, mark, before, { known, formattedBytes }), ext4: made }
   }
   if (ext4 === null) throw unavailable(`${device.path} has no file system`)
   const leftClean = ext4.clean && !ext4.hasErrors && before?.state !== 'inUse'
   const recovery = leftClean ? [] : [await recoverVolume(device.path, cancel)]
   await place?.write(mark)
-  return { history: historyOf(place, mark, before, { recovery, keptBecause }), ext4 }
+  return { history: historyOf(place, mark, before, { known, recovery, keptBecause }), ext4 }
 }
 
 /**
@@ -144,21 +145,28 @@ export async function continueGeneration(
   checkOwner(mark, owner)
   const generation = mark?.generation ?? 0
   const before = mark === null ? null : { ...mark, generation: generation - 1 }
-  return historyOf(place, { ...(mark ?? NEW), generation, state: 'inUse' }, before, {})
+  const known = activityOf(mark)
+  return historyOf(place, { ...(mark ?? NEW), generation, state: 'inUse' }, before, { known })
 }
 
 type Content = Parameters<MarkPlace['write']>[0]
 
 const NEW = { sessionId: null, runtimeVersion: null, receipt: null } as const
 
+interface Facts extends Partial<Pick<History, 'recovery' | 'formattedBytes' | 'keptBecause'>> {
+  /** The last activity as the mark has it; `null`: it has none. */
+  readonly known: ActivityTime | null
+}
+
 function historyOf(
   place: MarkPlace | null,
   first: Content,
   before: Mark | null,
-  facts: Partial<Pick<History, 'recovery' | 'formattedBytes' | 'keptBecause'>>,
+  facts: Facts,
 ): History {
   const { recovery = [], formattedBytes = null, keptBecause = null } = facts
-  const known = activityOf(before)
+  /** The last activity in the mark never goes back behind it. */
+  let { known } = facts
   /** As the mark has it at the end; `null` before. */
   let left: ActivityTime | null = null
   /** As it should be: what could not be written goes with the next write. */
@@ -197,7 +205,10 @@ function historyOf(
         throw error
       }
     },
-    worked: now => put(activityMembers(laterActivity(known, now))),
+    worked(now) {
+      known = laterActivity(known, now)
+      return put(activityMembers(known))
+    },
     leave(receipt, now) {
       left = laterActivity(known, now)
       const state = receipt.clean ? 'clean' : 'inUse'

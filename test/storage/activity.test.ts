@@ -33,21 +33,22 @@ t.test(
   async t => {
     const image = makeImage(t, { mark: true })
     const path = attach(t, image)
-    const { history, fd } = await mountVolume({
-      source: { kind: 'device', path },
+    const settings = {
+      source: { kind: 'device', path } as const,
       path: makeMountPoint(t),
       user: null,
       storedFd: null,
       owner: null,
       cancel: new AbortController().signal,
-      now: () => byMachine(new Date().toISOString()),
-      earliest: () => byMachine(new Date().toISOString()),
+      now: () => byMachine('2026-01-01T00:00:00.000Z'),
+      earliest: () => byMachine('2026-01-01T00:00:00.000Z'),
       formatBlank: false,
       requireSession: false,
       retentionMs: 0,
-      onExpired: 'keep',
-      onVersionChange: 'keep',
-    })
+      onExpired: 'keep' as const,
+      onVersionChange: 'keep' as const,
+    }
+    const { history, fd } = await mountVolume(settings)
     closeSync(fd)
     const logFile = join(makeScratch(t), 'log')
     const log = createLog({ level: 'info', fd: openSync(logFile, 'w') })
@@ -70,5 +71,16 @@ t.test(
     await until(() => seen() === active)
     t.equal(logged(), 1)
     await keeper.stop()
+
+    const early = byMachine('2026-01-01T01:30:00.000Z')
+    await history.worked(early)
+    t.equal(seen(), active, 'a clock that is set back changes nothing')
+    t.equal(history.lastActivity(early).at, active)
+    const next = await mountVolume(settings)
+    closeSync(next.fd)
+    t.equal(next.history.generation, 1, 'the mount of before goes on')
+    await next.history.worked(early)
+    t.equal(seen(), active, 'nor after a restart of guestd')
+    t.equal(next.history.lastActivity(early).at, active)
   },
 )
