@@ -36,6 +36,7 @@ export function createCommandHooks(options: CommandHooksOptions): RegistryHooks 
     room: workspace.room,
     workspaceFull: workspace.fullSince,
     started(id, user) {
+      tidying.worked()
       ipc.started(user)
       tell({ type: 'command_started', id, user })
     },

@@ -8,7 +8,7 @@ import { checkSessionRequest, type SessionRequest } from '../protocol/schemas.ts
 import type { EventFacts, Events } from '../session/events.ts'
 import { openWorkspace, type Workspace } from '../session/workspace.ts'
 import { readCommandsMemory } from '../sys/commands-memory.ts'
-import { limitYoungGeneration, releaseMemory } from '../sys/memory.ts'
+import { keepYoungGenerationSmall, releaseMemory } from '../sys/memory.ts'
 import type { Notifier } from '../sys/notify.ts'
 import { type Announcer, createAnnouncer } from './announce.ts'
 import { createCommandHooks } from './command-hooks.ts'
@@ -91,7 +91,11 @@ export async function openSession(parts: SessionParts): Promise<Session> {
   undo.add(() => endSession())
   const commandLog = log.child({ component: 'commands' })
   warnOfLimits(config, machine, commandLog)
-  const tidying = createTidying(releaseMemory, limitYoungGeneration)
+  const tidying = createTidying({
+    release: releaseMemory,
+    resume: keepYoungGenerationSmall,
+    isBusy: () => registry.isBusy(true),
+  })
   // The start is work too.
   tidying.worked()
   const ipc = createIpcCleaner(() => registry.isBusy(true), commandLog)

@@ -1,7 +1,7 @@
 /** Gives back what a time of work has left behind, once it is over. */
 
 export interface Tidying {
-  /** To be called at each end of something, such as a command. */
+  /** To be called at the start and at the end of each piece of work, such as a command. */
   worked(): void
   stop(): void
 }
@@ -12,22 +12,32 @@ export interface Tidying {
  */
 const QUIET_MS = 30_000
 
-/**
- * @param release called after 30 s without work
- * @param resume called when there is work again after that, until it returns true
- */
-export function createTidying(release: () => void, resume: () => boolean): Tidying {
+export interface TidyingOptions {
+  /** Called after `quietMs` in which no work began or ended. */
+  release(): void
+  /** Called once after each release, when work begins; at once where something still runs. */
+  resume(): void
+  /** Something still runs, such as a long command without output. */
+  isBusy(): boolean
+  /** In milliseconds. Default: 30,000. */
+  readonly quietMs?: number
+}
+
+export function createTidying(options: TidyingOptions): Tidying {
+  const { release, resume, isBusy, quietMs = QUIET_MS } = options
   let timer: NodeJS.Timeout | undefined
   let isReleased = false
   const quiet = () => {
     timer = undefined
-    isReleased = true
     release()
+    isReleased = !isBusy()
+    if (!isReleased) resume()
   }
   return {
     worked() {
-      if (isReleased) isReleased = !resume()
-      timer ??= setTimeout(quiet, QUIET_MS).unref()
+      if (isReleased) resume()
+      isReleased = false
+      timer ??= setTimeout(quiet, quietMs).unref()
       timer.refresh()
     },
     stop: () => clearTimeout(timer),

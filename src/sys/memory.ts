@@ -19,16 +19,17 @@ export function sizeYoungGeneration(): void {
   setFlagsFromString(`--semi-space-growth-factor=${factor}`)
 }
 
-/** Has V8 keep its young generation at 8 MiB, once it has grown to that. */
+/**
+ * Has V8 keep its young generation at 8 MiB, once it has grown to that: under a load of short commands V8 would let it
+ * grow to 32 MiB. Looks once a second until then, or until {@link releaseMemory}.
+ */
 export function keepYoungGenerationSmall(): void {
+  clearTimeout(growing)
   if (!limitYoungGeneration()) growing = setTimeout(keepYoungGenerationSmall, LOOK_MS).unref()
 }
 
-/**
- * Ends the growth of the young generation at 8 MiB: under a load of short commands V8 would let it grow to 32 MiB.
- * @returns whether it has grown to that; otherwise it has to be called again
- */
-export function limitYoungGeneration(): boolean {
+/** Ends the growth once it has come to 8 MiB. @returns whether it has */
+function limitYoungGeneration(): boolean {
   // One step from any size leads to more than half of the limit, and not above it.
   const isGrown = youngGenerationBytes() > YOUNG_GENERATION_BYTES / 2
   if (isGrown) setFlagsFromString('--semi-space-growth-factor=1')
@@ -38,7 +39,7 @@ export function limitYoungGeneration(): boolean {
 /**
  * Gives memory that is not needed back to the machine: collects all garbage, compacts V8's heap, shrinks its young
  * generation, and trims the heap of the C library. Blocks the event loop for some 50 ms, so that it is for times
- * without work. The work after it calls {@link limitYoungGeneration} until that returns true.
+ * without work. The work after it begins with {@link keepYoungGenerationSmall}.
  */
 export function releaseMemory(): void {
   clearTimeout(growing)

@@ -1,0 +1,36 @@
+import t from 'tap'
+import { createTidying } from '../../src/lifecycle/tidy.ts'
+import { until } from '../helpers/guestd.ts'
+
+type Test = { teardown(undo: () => void): void }
+
+function tidyingFor(t: Test, isBusy: () => boolean) {
+  const calls: string[] = []
+  const tidying = createTidying({
+    release: () => void calls.push('release'),
+    resume: () => void calls.push('resume'),
+    isBusy,
+    quietMs: 1,
+  })
+  t.teardown(() => tidying.stop())
+  return { calls, tidying }
+}
+
+t.test('after a time without work memory is released, and work resumes once', async t => {
+  const { calls, tidying } = tidyingFor(t, () => false)
+  tidying.worked()
+  await until(() => calls.length === 1)
+  tidying.worked()
+  tidying.worked()
+  t.same(calls, ['release', 'resume'])
+  await until(() => calls.length === 3)
+  t.same(calls, ['release', 'resume', 'release'])
+})
+
+t.test('while a command runs the limit is set again at once', async t => {
+  const { calls, tidying } = tidyingFor(t, () => true)
+  tidying.worked()
+  await until(() => calls.length === 2)
+  tidying.worked()
+  t.same(calls, ['release', 'resume'], 'it was resumed already')
+})
