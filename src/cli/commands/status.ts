@@ -12,7 +12,7 @@ export const status: CliCommand = {
   summary: 'Tell how guestd and its session are',
   operands: '',
   options: [
-    { name: 'top', help: 'Also tell who takes the space of the workspace, and memory' },
+    { name: 'top', help: 'Also show who takes the space of the workspace, and memory' },
     { name: 'json', help: 'Print it as JSON' },
   ],
   details: `It succeeds wherever guestd answers, ready or not. With --wait it succeeds only where guestd is ready
