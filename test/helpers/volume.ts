@@ -48,10 +48,18 @@ export function makeImage(
 export function attach(t: Test, image: string, ...options: string[]): string {
   const device = run('losetup', '--find', '--show', ...options, image).trim()
   t.teardown(() => {
+    // When it was detached before, its number may belong to another test by now.
+    if (!loopsOf(image).includes(device)) return
     while (spawnSync('umount', [device]).status === 0);
     spawnSync('losetup', ['--detach', device])
   })
   return device
+}
+
+function loopsOf(image: string): readonly string[] {
+  const args = ['--associated', image, '--output', 'NAME', '--noheadings']
+  const { stdout } = spawnSync('losetup', args, { encoding: 'utf8' })
+  return stdout.split('\n').map(line => line.trim())
 }
 
 /** A folder to mount at, whatever is mounted there taken away with the test. */
