@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { BlockDevice } from '../sys/block-devices.ts'
 import { type HelperCommand, HelperError, runHelper } from '../sys/helper.ts'
-import { type LoopDevice, listLoops } from '../sys/loops.ts'
+import { type LoopDevice, listLoops, staysSetUp } from '../sys/loops.ts'
 import { listMounts, type Mount } from '../sys/mounts.ts'
 import { listSwaps } from '../sys/swaps.ts'
 import { firstOf } from '../util/cut-text.ts'
@@ -24,6 +24,8 @@ export interface Leftover {
 export interface Cleared {
   /** There was something, and it may have written to the volume as it went. */
   readonly changed: boolean
+  /** Loop devices that failed to write to their files, in words. */
+  readonly lost: readonly string[]
   readonly left: readonly Leftover[]
 }
 
@@ -59,16 +61,21 @@ export async function clear(place: Place): Promise<Cleared> {
   const changed = left !== null && sizeOf(left) > 0
   let before = Number.POSITIVE_INFINITY
   let changedAt = performance.now()
+  const lost: string[] = []
   while (left !== null && sizeOf(left) > 0) {
     const now = performance.now()
     if (sizeOf(left) < before) changedAt = now
     if (now > deadline || now > changedAt + BUSY_LIMIT_MS) break
     if (sizeOf(left) === before) await sleep(BUSY_WAIT_MS)
     before = sizeOf(left)
-    await takeAway(left, deadline)
+    lost.push(...(await takeAway(left, deadline)))
     left = await find()
   }
-  return { changed, left: left === null ? [] : leftoversOf(left) }
+  return {
+    changed,
+    lost: lost.slice(0, MAX_WORDS),
+    left: left === null ? [] : leftoversOf(left),
+  }
 }
 
 /**
@@ -83,16 +90,24 @@ export async function uncover({ device, path }: Place): Promise<readonly Leftove
   return over().map(mountLeft)
 }
 
-/** Does not report what fails: the next search finds it again. */
-async function takeAway({ mounts, loops, swaps }: Dependents, deadline: number): Promise<void> {
+/**
+ * A call that fails is not an error: the next search finds again what it did not take away.
+ *
+ * @returns the loop devices whose writes failed, in words
+ */
+async function takeAway(
+  { mounts, loops, swaps }: Dependents,
+  deadline: number,
+): Promise<readonly string[]> {
   const attempt = async (command: HelperCommand, args: readonly string[]) => {
     const limitMs = Math.min(deadline - performance.now(), CALL_LIMIT_MS)
-    if (limitMs <= 0) return 'ETIMEDOUT'
+    if (limitMs <= 0) return new HelperError(command, 'ETIMEDOUT', 'there is no time left')
     return await runHelper(command, args, { limitMs }).then(
       () => null,
-      error => (error instanceof HelperError ? error.errno : 'EUNKNOWN'),
+      error => (error instanceof HelperError ? error : new HelperError(command, 'EUNKNOWN', '')),
     )
   }
+  const lost: string[] = []
   const newest = mounts.slice(-MAX_MOUNTS)
   const shared = newest.length === 0 ? [] : sharedOutside(mounts, listMounts())
   const secluded = new Map(shared.map(({ id, at }) => [id, at]))
@@ -106,10 +121,18 @@ async function takeAway({ mounts, loops, swaps }: Dependents, deadline: number):
   ]
   if (steps.length > 0) await attempt('release', steps)
   // A detach of what is in use would take effect later.
-  for (const { path } of loops.toReversed()) {
+  for (const loop of loops.toReversed()) {
+    const { path } = loop
+    // Its last close takes it apart. Another file may have the device already.
+    if (!staysSetUp(loop)) continue
     const problem = await attempt('claim', [path])
-    if (problem !== 'EBUSY' && problem !== 'ETIMEDOUT') await attempt('detach', [path])
+    if (problem?.errno === 'EBUSY' || problem?.errno === 'ETIMEDOUT') continue
+    // The kernel reports a failed write once. A device that is being taken apart fails, too, with all in its file.
+    if (problem?.call === 'fsync' && staysSetUp(loop))
+      lost.push(`${loopWords(loop)}: ${problem.message}`)
+    await attempt('detach', [path])
   }
+  return lost
 }
 
 const sizeOf = ({ mounts, loops, swaps }: Dependents) => mounts.length + loops.length + swaps.length

@@ -1,25 +1,28 @@
-/** Making what was written durable: when somebody asks, and in the background while there is any. */
+/** Makes what was written durable: at a request, and in the background while the machine has anything to write. */
 import type { Log } from '../log.ts'
 import { HelperError, runHelper } from '../sys/helper.ts'
 import { messageOf } from '../util/message-of.ts'
 import { readDirtyBytes } from './dirty.ts'
+import type { Drained } from './drain.ts'
 import type { Tell } from './events.ts'
 import type { Health } from './health.ts'
 
 export interface Flushed {
   readonly dirtyBytes: number
   readonly flushMs: number
+  /** The flush of the file system itself failed: `errors` of the flusher says why. */
+  readonly failed: boolean
   /** What is on the volume, and may not be written out, in words. Another flush may do it. */
   readonly uncovered: readonly string[]
 }
 
 export interface Flusher {
   /**
-   * Everything that was written before the call is durable when it resolves, or `errors` tells. Calls
-   * while a flush runs share the next one.
+   * Everything that was written before the call is durable when it resolves, or `errors` or `uncovered` says why not.
+   * Calls while a flush runs share the next one.
    */
   flush(): Promise<Flushed>
-  /** Failed flushes since it began, the oldest first: each is data lost, whatever succeeds later. */
+  /** Failed writes and flushes since it began, the oldest first: each is data lost, whatever succeeds later. At most 16. */
   readonly errors: readonly string[]
   /** Ends the background; resolves when no flush runs any more. */
   stop(): Promise<void>
@@ -29,12 +32,12 @@ export interface FlusherOptions {
   /** On the file system, for syncfs(2). */
   readonly fd: number
   readonly limitMs: number
-  /** How often is looked whether the machine has something to write; 0: never. */
+  /** How often the background checks whether the machine has anything to write; 0: never. */
   readonly everyMs: number
   readonly log: Log
   readonly tell: Tell
-  /** Writes out what is on devices that live on the volume: gives what it could not, in words. */
-  readonly drain?: (limitMs: number) => Promise<readonly string[]>
+  /** Writes out what is on devices that live on the volume. Never fails. */
+  readonly drain?: (limitMs: number) => Promise<Drained>
   /** Of a volume: it knows of failures that no call reports. */
   readonly health?: Pick<Health, 'failure' | 'refused'>
 }
@@ -53,11 +56,26 @@ export function createFlusher(options: FlusherOptions): Flusher {
   let running: Promise<unknown> | null = null
   let next: Promise<Flushed> | null = null
 
+  const failed = (reason: string) => {
+    if (errors.length < MAX_ERRORS) errors.push(`${new Date().toISOString()} ${reason}`)
+    log.error({ reason }, 'the flush failed')
+    tell({ type: 'flush_failed', reason })
+  }
+
+  /** A file system that takes no writes fails each flush with the same words. */
+  const lose = (reason: string) => {
+    if (errors.length < MAX_ERRORS && !errors.some(error => error.endsWith(` ${reason}`)))
+      failed(reason)
+  }
+
   const flushNow = async (): Promise<Flushed> => {
     const began = performance.now()
     const dirtyBytes = readDirtyBytes()
-    const uncovered = (await drain?.(Math.min(limitMs, DRAIN_LIMIT_MS))) ?? []
+    const drained = await drain?.(Math.min(limitMs, DRAIN_LIMIT_MS))
+    const { lost, uncovered } = drained ?? { lost: [], uncovered: [] }
+    lost.forEach(lose)
     if (uncovered.length > 0) log.warn({ uncovered }, 'the flush does not cover all')
+    let hasFailed = false
     try {
       await runHelper('sync', [], { limitMs, fd })
       const failure = health?.failure() ?? null
@@ -65,11 +83,11 @@ export function createFlusher(options: FlusherOptions): Flusher {
     } catch (error) {
       const reason = messageOf(error)
       if (error instanceof HelperError && isRefusal(error)) health?.refused(reason)
-      if (errors.length < MAX_ERRORS) errors.push(`${new Date().toISOString()} ${reason}`)
-      log.error({ reason }, 'the flush failed')
-      tell({ type: 'flush_failed', reason })
+      failed(reason)
+      hasFailed = true
     }
-    const flushed = { dirtyBytes, flushMs: Math.round(performance.now() - began), uncovered }
+    const flushMs = Math.round(performance.now() - began)
+    const flushed = { dirtyBytes, flushMs, failed: hasFailed, uncovered }
     log.debug(flushed, 'flushed')
     return flushed
   }
@@ -82,7 +100,7 @@ export function createFlusher(options: FlusherOptions): Flusher {
     return flush
   }
 
-  /** One that runs may have passed what was written since it began. */
+  /** A flush that runs already may miss what was written since it began. */
   const flush = (): Promise<Flushed> => {
     if (running === null) return start()
     next ??= running.then(() => {

@@ -57,6 +57,7 @@ export async function unmountVolume(volume: Volume, options: UnmountOptions): Pr
   const step = <T>(name: Step['name'], work: () => Promise<T>) => doStep(name, report, errors, work)
 
   let left: readonly Leftover[] = []
+  let inner: readonly string[] = []
   const flushed = await step('flush', async () => {
     const before = flusher.errors.length
     await flusher.stop()
@@ -64,10 +65,11 @@ export async function unmountVolume(volume: Volume, options: UnmountOptions): Pr
     const cleared = await clear(volume)
     left = cleared.left
     // What was unmounted wrote to the volume.
-    const again = cleared.changed && flusher.errors.length === before
+    const again = cleared.changed && !result.failed
     const last = again ? await flusher.flush() : result
+    inner = [...cleared.lost, ...last.uncovered]
     if (flusher.errors.length > before) throw new Error(flusher.errors.at(-1))
-    return { ...result, uncovered: last.uncovered }
+    return result
   })
   const flushMs = Math.round(performance.now() - began)
   // No data is lost where it fails.
@@ -78,9 +80,8 @@ export async function unmountVolume(volume: Volume, options: UnmountOptions): Pr
   const { how, heldBy, uncovered } = ended ?? { how: 'none', heldBy: null, uncovered: [] }
   const content = await step('verify', () => verify(volume, how))
   const receipt = (): Receipt => {
-    const inner = [...(flushed?.uncovered ?? []), ...uncovered]
     const failed = errors.filter(error => !error.startsWith('flush'))
-    const all = [...flusher.errors, ...new Set(inner), ...failed]
+    const all = [...flusher.errors, ...new Set([...inner, ...uncovered]), ...failed]
     return {
       at: new Date().toISOString(),
       generation: volume.history.generation,
@@ -107,7 +108,7 @@ export async function unmountVolume(volume: Volume, options: UnmountOptions): Pr
 interface Ended {
   readonly how: 'unmount' | 'shutdown'
   readonly heldBy: string | null
-  /** On devices that live on the volume, in words. */
+  /** What is not written out from devices that live on the volume, in words. */
   readonly uncovered: readonly string[]
 }
 
@@ -130,7 +131,8 @@ async function unmountOrShutDown(
   }
   let uncovered: readonly string[] = []
   const heldBy = await shutDown(device, left, async () => {
-    uncovered = await shutDownInner({ device, path }, INNER_LIMIT_MS)
+    const drained = await shutDownInner({ device, path }, INNER_LIMIT_MS)
+    uncovered = [...drained.lost, ...drained.uncovered]
     await run('shutdown', path)
   })
   return { how: 'shutdown', heldBy, uncovered }
@@ -192,7 +194,7 @@ function problemOf(content: Content): string | null {
 }
 
 /**
- * After a shutdown the device is still held; its superblock tells all the same.
+ * Reads the superblock. After a shutdown the device is still held, and can be read all the same.
  *
  * @throws Error where it is not clean
  */

@@ -48,11 +48,14 @@ export class HelperError extends Error {
   override readonly name = 'HelperError'
   readonly call: string
   readonly errno: string
+  /** What it wrote to its standard output until then. */
+  readonly printed: Buffer
 
-  constructor(call: string, errno: string, text: string) {
+  constructor(call: string, errno: string, text: string, printed: Buffer = Buffer.alloc(0)) {
     super(`${call}: ${text} (${errno})`)
     this.call = call
     this.errno = errno
+    this.printed = printed
   }
 }
 
@@ -98,7 +101,8 @@ export async function runHelper(
     child.stdout?.destroy()
     child.stderr?.destroy()
     child.unref()
-    reject(new HelperError(command, 'ETIMEDOUT', `it did not come back in ${limitMs} ms`))
+    const text = `it did not come back in ${limitMs} ms`
+    reject(new HelperError(command, 'ETIMEDOUT', text, out()))
   }, limitMs)
   try {
     return await promise

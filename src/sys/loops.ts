@@ -49,6 +49,12 @@ export async function listLoops(except: string): Promise<readonly LoopDevice[]> 
   })
 }
 
+/** Whether it still is set up for this file, and its last close does not take it apart. */
+export function staysSetUp({ path, file }: LoopDevice): boolean {
+  const facts = join(BLOCK, path.slice('/dev/'.length), 'loop')
+  return read(join(facts, 'autoclear')) === '0' && read(join(facts, 'backing_file')) === file
+}
+
 function loopNames(): readonly string[] {
   if (!existsSync(BLOCK)) return []
   return readdirSync(BLOCK).filter(

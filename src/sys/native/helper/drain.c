@@ -3,13 +3,14 @@
  * and why: "2 fsync EROFS". No symbolic link of a path is followed. HOW is
  *   sync      syncfs(2) and fsync(2) of the mount with this `mnt_id` at this path
  *   shutdown  FS_IOC_SHUTDOWN with flag 0 of it
- *   device    fsync(2) of a block device; with the ID "leaf" nobody may have it mounted or claimed (EBUSY)
+ *   device    fsync(2) of a block device; with the ID "leaf" it must not be mounted or claimed (open EBUSY)
  */
 #define _GNU_SOURCE
 #include "helper.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/loop.h>
 #include <linux/openat2.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -56,6 +57,13 @@ static struct failure drain_mount(int fd, const char *how, const char *id) {
   return none;
 }
 
+/* Takes errno of fsync(2). A loop device that was taken apart meanwhile has written all to its file, and fails with EIO. */
+static struct failure failed_device(int fd) {
+  struct failure failure = failed("fsync");
+  struct loop_info64 info;
+  return ioctl(fd, LOOP_GET_STATUS64, &info) != 0 && errno == ENXIO ? none : failure;
+}
+
 static struct failure drain(const char *how, const char *id, const char *path) {
   int is_device = strcmp(how, "device") == 0;
   int exclusive = is_device && strcmp(id, "leaf") == 0 ? O_EXCL : 0;
@@ -69,12 +77,14 @@ static struct failure drain(const char *how, const char *id, const char *path) {
   if (fd < 0) return failed("open");
   struct failure failure = none;
   if (!is_device) failure = drain_mount(fd, how, id);
-  else if (fsync(fd) != 0) failure = failed("fsync");
+  else if (fsync(fd) != 0) failure = failed_device(fd);
   close(fd);
   return failure;
 }
 
 int cmd_drain(char **args) {
+  /* The kernel reports a failed write once: each line has to be out before a later call may hang. */
+  setvbuf(stdout, NULL, _IOLBF, 0);
   for (int index = 0; args[0] != NULL && args[1] != NULL && args[2] != NULL; args += 3, index++) {
     struct failure failure = drain(args[0], args[1], args[2]);
     if (failure.error == 0) continue;
