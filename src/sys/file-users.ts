@@ -1,7 +1,8 @@
 /** Who has a file open for writing: /proc of every process (proc(5), fdinfo). */
 import { closeSync, fstatSync, openSync } from 'node:fs'
-import { readdir, readFile, stat } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 import { firstOf } from '../util/cut-text.ts'
+import { O_PATH, statForeignFd } from './foreign-fd.ts'
 import { createMountIds, deviceOf, type MountIds } from './mount-ids.ts'
 
 export interface FileUser {
@@ -15,8 +16,6 @@ export interface FileUser {
 /** More names help nobody. */
 const MAX_USERS = 8
 const MAX_COMMAND_CHARACTERS = 120
-/** open(2): the file is not opened itself. Node has no name for it. */
-export const O_PATH = 0o10000000
 /** The access mode in the flags of open(2), in octal as fdinfo has them. */
 const ACCESS_MODE = 0o3
 
@@ -83,7 +82,7 @@ async function useOf(
   for (const fd of await readdir(`/proc/${pid}/fd`).catch(() => [])) {
     // What is elsewhere is not asked: it may never answer.
     if ((await mountIds.mountOf(pid, fd))?.device !== device) continue
-    const stats = await stat(`/proc/${pid}/fd/${fd}`, { bigint: true }).catch(() => null)
+    const stats = await statForeignFd(pid, fd, mountIds, mount => mount.device === device)
     if (stats?.dev !== dev || stats.ino !== ino) continue
     const info = await readFile(`/proc/${pid}/fdinfo/${fd}`, 'utf8').catch(() => '')
     if (/^lock:/m.test(info)) return 'locks'

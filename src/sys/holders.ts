@@ -1,6 +1,7 @@
 /** Who keeps a device or a file system busy: /proc of every process. */
 import { readdir, readFile, readlink } from 'node:fs/promises'
-import { deviceNumber } from './block-devices.ts'
+import { numberOf } from './block-devices.ts'
+import { statForeignFd } from './foreign-fd.ts'
 import { createMountIds, type MountIds } from './mount-ids.ts'
 import type { Mount } from './mounts.ts'
 
@@ -116,8 +117,20 @@ async function usedFile(
     const mount = await mountIds.mountOf(pid, fd)
     if (mount === null) continue
     const isOnIt = mount.device === number
-    const isIt = HAVE_DEVICES.includes(mount.type) && deviceNumber(path) === number
-    if (isOnIt || isIt) return `fd ${fd} ${target}`
+    if (isOnIt || (hasDevices(mount) && (await isDevice(pid, fd, number, mountIds))))
+      return `fd ${fd} ${target}`
   }
   return null
+}
+
+const hasDevices = ({ type }: Mount) => HAVE_DEVICES.includes(type)
+
+async function isDevice(
+  pid: string,
+  fd: string,
+  number: string,
+  mountIds: MountIds,
+): Promise<boolean> {
+  const stats = await statForeignFd(pid, fd, mountIds, hasDevices)
+  return stats?.isBlockDevice() === true && numberOf(stats.rdev) === number
 }

@@ -6,8 +6,12 @@ import { readFile, readlink } from 'node:fs/promises'
 import { listMounts, type Mount } from './mounts.ts'
 
 export interface MountIds {
-  /** The mount that a descriptor of a process is on; `null`: it cannot be seen, or has gone. */
-  mountOf(pid: string, fd: string): Promise<Mount | null>
+  /**
+   * The mount that a descriptor of a process is on; `null`: it cannot be seen, or has gone.
+   *
+   * @param among whose mounts are searched: a process. Default: `pid`
+   */
+  mountOf(pid: string, fd: string, among?: string): Promise<Mount | null>
   /** The mount that a path leads to, as the process sees it. */
   mountAbove(pid: string, path: string): Promise<Mount | null>
   /** All that the process sees. */
@@ -31,9 +35,9 @@ export function createMountIds(): MountIds {
 
   return {
     mountsOf,
-    async mountOf(pid, fd) {
+    async mountOf(pid, fd, among = pid) {
       const id = await mountIdOf(pid, fd)
-      return (await mountsOf(pid)).find(mount => mount.id === id) ?? null
+      return (await mountsOf(among)).find(mount => mount.id === id) ?? null
     },
     async mountAbove(pid, path) {
       const within = path.startsWith(UNREACHABLE) ? path.slice(UNREACHABLE.length) : path

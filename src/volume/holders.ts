@@ -1,7 +1,8 @@
 /** Who uses a volume: machines, loop devices, mounts, and whoever has it open for writing. */
 import { closeSync, openSync, type Stats, statSync } from 'node:fs'
 import { type BlockDevice, findBlockDevice, listBlockDevices } from '../sys/block-devices.ts'
-import { commandOf, findFileUsers, O_PATH } from '../sys/file-users.ts'
+import { commandOf, findFileUsers } from '../sys/file-users.ts'
+import { O_PATH } from '../sys/foreign-fd.ts'
 import { findHolders } from '../sys/holders.ts'
 import { createMountIds, deviceOf } from '../sys/mount-ids.ts'
 import { listMounts } from '../sys/mounts.ts'

@@ -5,7 +5,7 @@ import { closeSync, mkdirSync, openSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { findDeletedOpen } from '../../src/session/deleted-open.ts'
-import { O_PATH } from '../../src/sys/file-users.ts'
+import { O_PATH } from '../../src/sys/foreign-fd.ts'
 import { holdFuse, mountDeafFuse } from '../helpers/fuse.ts'
 import { makeScratch } from '../helpers/scratch.ts'
 
