@@ -33,7 +33,7 @@ export function watchHealth({ device, fd, path }: Volume, log: Log, tell: Tell):
     return reason
   }
   const failureOf = (mount: Mount | null): string | null => {
-    // The check before the mount leaves none; those from before a takeover count.
+    // The check before the mount clears all errors. After a takeover, earlier errors count too.
     const errors = errorsOf(device.name)
     if (errors > 0) return errorWords(errors, device.name)
     return mount !== null && hasFailed(mount) ? `${FAILED}: it takes no writes` : refusal

@@ -12,12 +12,12 @@ const WAY_ON =
 const CHECK_LIMIT_MS = 600_000
 
 /**
- * Runs `e2fsck -p`, which replays the journal and mends what is safe to mend. With multiple mount
+ * Runs `e2fsck -p`, which replays the journal and repairs what is safe to repair. With multiple mount
  * protection it fails while another host has the volume.
  *
  * @param cancel aborted, the check ends early, and the next start begins it again
  * @returns what was done, for people
- * @throws GuestdError `workspace_unavailable` for what only a person can mend
+ * @throws GuestdError `workspace_unavailable` where it cannot repair the volume
  */
 export async function recoverVolume(device: string, cancel: AbortSignal): Promise<string> {
   const ran = await runTool('e2fsck', ['-p', device], CHECK_LIMIT_MS, cancel)
@@ -27,7 +27,5 @@ export async function recoverVolume(device: string, cancel: AbortSignal): Promis
   if (status === 0 || status === CORRECTED || status === CORRECTED_REBOOT)
     return `e2fsck -p: ${text}`
   const wayOn = (status & ERRORS_LEFT) === 0 ? '' : WAY_ON
-  throw unavailable(
-    `${device} cannot be mended by e2fsck -p (exit code ${status}): ${text}${wayOn}`,
-  )
+  throw unavailable(`e2fsck -p cannot repair ${device} (exit code ${status}): ${text}${wayOn}`)
 }

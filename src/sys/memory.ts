@@ -5,7 +5,7 @@ import { native } from './native.ts'
 
 /** Of both halves, in bytes. Half of it doubles how often V8 collects garbage, and what it promotes too early. */
 const YOUNG_GENERATION_BYTES = 8 * 1024 * 1024
-/** As V8 begins, and after it has shrunk; until it has used all of it, less counts. */
+/** The size at V8's start and after it has shrunk. The figure is smaller until V8 has used all of it. */
 const FIRST_BYTES = 2 * 1024 * 1024
 /** How often the size is looked at while it grows, in milliseconds. */
 const LOOK_MS = 1_000

@@ -1,4 +1,4 @@
-/** Checking a volume that nobody uses, and repairing it. */
+/** Checks and repairs a volume that is not in use. */
 
 import { contentWords } from '../protocol/volume/content.ts'
 import { findBackup } from './backup.ts'
@@ -101,7 +101,7 @@ async function repairFully(from: readonly string[]): Promise<Ran> {
     if (isOver)
       return { status: status === 0 && run > 1 ? REPAIRED : status, text: texts.join('\n') }
   }
-  throw new Error('a run was the last one')
+  throw new Error('e2fsck was never run')
 }
 
 /** What e2fsck -y has answered with yes. A problem may take several lines. */

@@ -1,4 +1,4 @@
-/** The folder `lost+found` of a file system that nobody uses. */
+/** The folder `lost+found` of a file system that is not in use. */
 import { readSync } from 'node:fs'
 import type { Ext4 } from '../protocol/volume/superblock.ts'
 import { runTool } from './tools.ts'

@@ -146,7 +146,7 @@ t.test('a volume that e2fsck cannot mend by itself is not mounted, and its mark 
   await guestd.start()
   const info = await infoOf(guestd)
   t.equal(info.workspace.ok, false)
-  t.match(info.workspace.reason, /cannot be mended by e2fsck -p/)
+  t.match(info.workspace.reason, /e2fsck -p cannot repair/)
   t.same(slotsOf(image).mark, before)
   t.equal(run('losetup', '--associated', image), '', 'no loop device is left of it')
 })

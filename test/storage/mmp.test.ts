@@ -35,7 +35,7 @@ t.test('a volume with multiple mount protection is used, and used again after a 
   })
   const reasonOf = async () => (await session(refused)).workspace.reason ?? ''
   await until(async () => (await reasonOf()) !== 'it is being mounted', WATCH_LIMIT_MS)
-  t.match(await reasonOf(), /cannot be mended by e2fsck .*MMP/)
+  t.match(await reasonOf(), /e2fsck -p cannot repair .*MMP/)
   t.equal((await session(guestd)).workspace.ok, true)
   await refused.stop()
 

@@ -31,11 +31,11 @@ export const SessionInfo = Type.Object(
     recovery: Type.Array(Type.String(), { description: 'What was done to mend it' }),
     reset: nullable(Reset, 'Why the workspace was started empty; null: it was not'),
     expired: Type.Boolean({
-      description: 'When this began, nobody had worked in the workspace for retentionMs',
+      description: 'When this began, the workspace had been unused for retentionMs',
     }),
     expiresAt: nullable(
       Type.String({ format: 'date-time' }),
-      'When the workspace expires if nobody works in it any more, by the last activity in its mark; null: never, or unknown',
+      'When the workspace expires if it stays unused, by the last activity in its mark; null: never, or unknown',
     ),
     workspace: WorkspaceInfo,
     cgroup: Type.Object({

@@ -1,5 +1,5 @@
 /*
- * mount DEVICE TARGET UID GID: mounts the ext4 of a device that nobody else holds, removes the lost+found of mke2fs or
+ * mount DEVICE TARGET UID GID: mounts the ext4 of a device that is not in use, removes the lost+found of mke2fs or
  * e2fsck where it is empty, and gives the root folder of a fresh one (nothing in it but a lost+found of them) to the
  * user; -1 leaves its owner. Prints "fresh" for such a one, else "used", and what lost+found takes (see `own`).
  * rejoin DEVICE TARGET: mounts it once more while another mount namespace has it.
