@@ -64,14 +64,25 @@ static struct failure failed_device(int fd) {
   return ioctl(fd, LOOP_GET_STATUS64, &info) != 0 && errno == ENXIO ? none : failure;
 }
 
-static struct failure drain(const char *how, const char *id, const char *path) {
-  int is_device = strcmp(how, "device") == 0;
-  int exclusive = is_device && strcmp(id, "leaf") == 0 ? O_EXCL : 0;
+static int open_path(const char *path, int flags) {
   struct open_how as = {
-    .flags = (uint64_t)(O_RDONLY | O_CLOEXEC | O_NONBLOCK | exclusive),
+    .flags = (uint64_t)(O_RDONLY | O_CLOEXEC | O_NONBLOCK | flags),
     .resolve = RESOLVE_NO_SYMLINKS,
   };
-  int fd = (int)syscall(SYS_openat2, AT_FDCWD, path, &as, sizeof as);
+  return (int)syscall(SYS_openat2, AT_FDCWD, path, &as, sizeof as);
+}
+
+/* The claim ends at once: while it lasts, mkfs and mount of others fail with EBUSY. */
+static struct failure probe_leaf(const char *path) {
+  int fd = open_path(path, O_EXCL);
+  if (fd < 0) return errno == EBUSY ? failed("open") : none;
+  close(fd);
+  return none;
+}
+
+static struct failure drain(const char *how, const char *id, const char *path) {
+  int is_device = strcmp(how, "device") == 0;
+  int fd = open_path(path, 0);
   /* A loop device that was taken apart meanwhile has written all to its file. */
   if (fd < 0 && is_device && (errno == ENXIO || errno == ENODEV || errno == ENOENT)) return none;
   if (fd < 0) return failed("open");
@@ -79,7 +90,7 @@ static struct failure drain(const char *how, const char *id, const char *path) {
   if (!is_device) failure = drain_mount(fd, how, id);
   else if (fsync(fd) != 0) failure = failed_device(fd);
   close(fd);
-  return failure;
+  return is_device && failure.error == 0 && strcmp(id, "leaf") == 0 ? probe_leaf(path) : failure;
 }
 
 int cmd_drain(char **args) {
