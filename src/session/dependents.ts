@@ -58,7 +58,7 @@ export function dependentsOf(device: string, path: string, found: Found): Depend
       for (const { number } of loop.parts) devices.add(number)
     }
   }
-  const loopPaths = [...loops].map(loop => loop.path)
+  const loopPaths = [...loops].flatMap(({ path, parts }) => [path, ...parts.map(part => part.path)])
   return {
     mounts: mounts.filter(mount => mount !== own && on.has(mount)),
     loops: [...loops],

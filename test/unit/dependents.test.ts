@@ -84,11 +84,11 @@ t.test('loop devices of its files, also within each other, and what they have', 
   const second = mount('/two', '7:2', { parent: root.id })
   const third = mount('/three', '7:3', { parent: root.id })
   const mounts = [...machine, second, first, third]
-  const swaps = ['/dev/loop2', '/ws/swap', '/two/swap', '/swap', '/dev/loop3']
+  const swaps = ['/dev/loop2', '/ws/swap', '/two/swap', '/swap', '/dev/loop3', '/dev/part']
   const found = dependentsOf(VOLUME, '/ws', { mounts, loops: [inner, other, outer], swaps })
   t.same(found.mounts, [second, first])
   t.same(found.loops, [outer, inner])
-  t.same(found.swaps, ['/dev/loop2', '/ws/swap', '/two/swap'])
+  t.same(found.swaps, ['/dev/loop2', '/ws/swap', '/two/swap', '/dev/part'])
   const tmpfs = mount('/ws/t', '0:60', { parent: own.id })
   const inMemory = loop('/dev/loop4', '0:60', '7:4')
   const fourth = mount('/four', '7:4', { parent: root.id })
