@@ -29,7 +29,7 @@ export interface Cleared {
   readonly left: readonly Leftover[]
 }
 
-/** All of it. What is busy for longer stays: its holders are found and named. */
+/** All of it, where the caller gives no longer one. What is busy for longer stays: its holders are found and named. */
 const CLEAR_LIMIT_MS = 5_000
 /** One call: a FUSE or NFS that does not answer may hold it. */
 const CALL_LIMIT_MS = 2_000
@@ -53,22 +53,30 @@ export async function findDependents({ device, path }: Place): Promise<Dependent
  * unmounted lazily or by force. Where there is nothing it takes less than a millisecond.
  *
  * Never fails.
+ *
+ * @param loopLimitMs where loop devices are among them: what is mounted on those is written out by its unmount. 5 s at least
  */
-export async function clear(place: Place): Promise<Cleared> {
-  const deadline = performance.now() + CLEAR_LIMIT_MS
+export async function clear(place: Place, loopLimitMs = CLEAR_LIMIT_MS): Promise<Cleared> {
+  const began = performance.now()
   const find = () => findDependents(place).catch(() => null)
   let left = await find()
   const changed = left !== null && sizeOf(left) > 0
   let before = Number.POSITIVE_INFINITY
   let changedAt = performance.now()
   const lost: string[] = []
+  let goesOn = false
+  const hasLoops = left !== null && left.loops.length > 0
+  const deadline = began + (hasLoops ? Math.max(loopLimitMs, CLEAR_LIMIT_MS) : CLEAR_LIMIT_MS)
   while (left !== null && sizeOf(left) > 0) {
     const now = performance.now()
     if (sizeOf(left) < before) changedAt = now
-    if (now > deadline || now > changedAt + BUSY_LIMIT_MS) break
+    if (now > deadline || (!goesOn && now > changedAt + BUSY_LIMIT_MS)) break
     if (sizeOf(left) === before) await sleep(BUSY_WAIT_MS)
     before = sizeOf(left)
-    lost.push(...(await takeAway(left, deadline)))
+    const taken = await takeAway(left, deadline)
+    lost.push(...taken.lost)
+    // The kernel goes on with it, as with the unmount of a file system that has much to write.
+    goesOn ||= taken.timedOut
     left = await find()
   }
   return {
@@ -93,18 +101,22 @@ export async function uncover({ device, path }: Place): Promise<readonly Leftove
 /**
  * A call that fails is not an error: the next search finds again what it did not take away.
  *
- * @returns the loop devices whose writes failed, in words
+ * @returns the loop devices whose writes failed, in words, and whether a call took too long
  */
 async function takeAway(
   { mounts, loops, swaps }: Dependents,
   deadline: number,
-): Promise<readonly string[]> {
+): Promise<{ readonly lost: readonly string[]; readonly timedOut: boolean }> {
+  let timedOut = false
   const attempt = async (command: HelperCommand, args: readonly string[]) => {
     const limitMs = Math.min(deadline - performance.now(), CALL_LIMIT_MS)
     if (limitMs <= 0) return new HelperError(command, 'ETIMEDOUT', 'there is no time left')
     return await runHelper(command, args, { limitMs }).then(
       () => null,
-      error => (error instanceof HelperError ? error : new HelperError(command, 'EUNKNOWN', '')),
+      error => {
+        timedOut ||= error instanceof HelperError && error.errno === 'ETIMEDOUT'
+        return error instanceof HelperError ? error : new HelperError(command, 'EUNKNOWN', '')
+      },
     )
   }
   const lost: string[] = []
@@ -132,7 +144,7 @@ async function takeAway(
       lost.push(`${loopWords(loop)}: ${problem.message}`)
     await attempt('detach', [path])
   }
-  return lost
+  return { lost, timedOut }
 }
 
 const sizeOf = ({ mounts, loops, swaps }: Dependents) => mounts.length + loops.length + swaps.length

@@ -19,9 +19,11 @@ export interface Flushed {
 export interface Flusher {
   /**
    * Everything that was written before the call is durable when it resolves, or `errors` or `uncovered` says why not.
-   * Calls while a flush runs share the next one.
+   * Calls while a flush runs share the next one, with the limit of the first of them.
+   *
+   * @param limitMs in place of that of the options
    */
-  flush(): Promise<Flushed>
+  flush(limitMs?: number): Promise<Flushed>
   /** Failed writes and flushes since it began, the oldest first: each is data lost, whatever succeeds later. At most 16. */
   readonly errors: readonly string[]
   /** Ends the background; resolves when no flush runs any more. */
@@ -68,7 +70,7 @@ export function createFlusher(options: FlusherOptions): Flusher {
       failed(reason)
   }
 
-  const flushNow = async (): Promise<Flushed> => {
+  const flushNow = async (limitMs: number): Promise<Flushed> => {
     const began = performance.now()
     const dirtyBytes = readDirtyBytes()
     const drained = await drain?.(Math.min(limitMs, DRAIN_LIMIT_MS))
@@ -92,8 +94,8 @@ export function createFlusher(options: FlusherOptions): Flusher {
     return flushed
   }
 
-  const start = (): Promise<Flushed> => {
-    const flush = flushNow().finally(() => {
+  const start = (within: number): Promise<Flushed> => {
+    const flush = flushNow(within).finally(() => {
       running = null
     })
     running = flush
@@ -101,11 +103,11 @@ export function createFlusher(options: FlusherOptions): Flusher {
   }
 
   /** A flush that runs already may miss what was written since it began. */
-  const flush = (): Promise<Flushed> => {
-    if (running === null) return start()
+  const flush = (within = limitMs): Promise<Flushed> => {
+    if (running === null) return start(within)
     next ??= running.then(() => {
       next = null
-      return start()
+      return start(within)
     })
     return next
   }

@@ -62,11 +62,12 @@ export async function unmountVolume(volume: Volume, options: UnmountOptions): Pr
     const before = flusher.errors.length
     await flusher.stop()
     const result = await flusher.flush()
-    const cleared = await clear(volume)
+    const remainingMs = () => Math.max(began + limitMs - performance.now(), LEAST_LIMIT_MS)
+    const cleared = await clear(volume, began + limitMs - performance.now())
     left = cleared.left
     // What was unmounted wrote to the volume.
     const again = cleared.changed && !result.failed
-    const last = again ? await flusher.flush() : result
+    const last = again ? await flusher.flush(remainingMs()) : result
     inner = [...cleared.lost, ...last.uncovered]
     if (flusher.errors.length > before) throw new Error(flusher.errors.at(-1))
     return result
