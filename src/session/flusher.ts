@@ -44,8 +44,10 @@ export interface FlusherOptions {
   readonly health?: Pick<Health, 'failure' | 'refused'>
 }
 
-/** Beside the limit of the flush, and only where loop devices are on the volume. */
+/** Of the limit of the flush, and only where loop devices are on the volume. */
 const DRAIN_LIMIT_MS = 10_000
+/** What the flush itself has at least after a long drain, within its limit. */
+const LEAST_SYNC_MS = 10_000
 /** A dying disk fails every flush: the first errors say enough. */
 const MAX_ERRORS = 16
 
@@ -79,7 +81,11 @@ export function createFlusher(options: FlusherOptions): Flusher {
     if (uncovered.length > 0) log.warn({ uncovered }, 'the flush does not cover all')
     let hasFailed = false
     try {
-      await runHelper('sync', [], { limitMs, fd })
+      const leftMs = limitMs - Math.round(performance.now() - began)
+      await runHelper('sync', [], {
+        limitMs: Math.max(leftMs, Math.min(limitMs, LEAST_SYNC_MS)),
+        fd,
+      })
       const failure = health?.failure() ?? null
       if (failure !== null) throw new Error(failure)
     } catch (error) {
