@@ -15,7 +15,7 @@ const QUIET_MS = 30_000
 export interface TidyingOptions {
   /** Called after `quietMs` in which no work began or ended. */
   release(): void
-  /** Called once after each release, when work begins; at once where something still runs. */
+  /** Called with each piece of work, and after a release while something still runs. */
   resume(): void
   /** Something still runs, such as a long command without output. */
   isBusy(): boolean
@@ -26,17 +26,14 @@ export interface TidyingOptions {
 export function createTidying(options: TidyingOptions): Tidying {
   const { release, resume, isBusy, quietMs = QUIET_MS } = options
   let timer: NodeJS.Timeout | undefined
-  let isReleased = false
   const quiet = () => {
     timer = undefined
     release()
-    isReleased = !isBusy()
-    if (!isReleased) resume()
+    if (isBusy()) resume()
   }
   return {
     worked() {
-      if (isReleased) resume()
-      isReleased = false
+      resume()
       timer ??= setTimeout(quiet, quietMs).unref()
       timer.refresh()
     },

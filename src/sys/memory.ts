@@ -10,6 +10,7 @@ const FIRST_BYTES = 2 * 1024 * 1024
 /** How often the size is looked at while it grows, in milliseconds. */
 const LOOK_MS = 1_000
 
+let isGrowing = true
 let growing: NodeJS.Timeout | undefined
 
 /** Has V8 grow its young generation to 8 MiB in one step, while guestd's code is evaluated. Called before that. */
@@ -21,11 +22,13 @@ export function sizeYoungGeneration(): void {
 
 /**
  * Has V8 keep its young generation at 8 MiB, once it has grown to that: under a load of short commands V8 would let it
- * grow to 32 MiB. Looks once a second until then, or until {@link releaseMemory}.
+ * grow to 32 MiB. Looks now, and once a second until then, or until {@link releaseMemory}. Afterwards it does nothing.
  */
 export function keepYoungGenerationSmall(): void {
+  if (!isGrowing) return
   clearTimeout(growing)
-  if (!limitYoungGeneration()) growing = setTimeout(keepYoungGenerationSmall, LOOK_MS).unref()
+  isGrowing = !limitYoungGeneration()
+  if (isGrowing) growing = setTimeout(keepYoungGenerationSmall, LOOK_MS).unref()
 }
 
 /** Ends the growth once it has come to 8 MiB. @returns whether it has */
@@ -39,13 +42,14 @@ function limitYoungGeneration(): boolean {
 /**
  * Gives memory that is not needed back to the machine: collects all garbage, compacts V8's heap, shrinks its young
  * generation, and trims the heap of the C library. Blocks the event loop for some 50 ms, so that it is for times
- * without work. The work after it begins with {@link keepYoungGenerationSmall}.
+ * without work. The work after it calls {@link keepYoungGenerationSmall} again and again.
  */
 export function releaseMemory(): void {
   clearTimeout(growing)
   collectGarbage()
   native.trimMemory()
   sizeYoungGeneration()
+  isGrowing = true
 }
 
 /** V8 compacts its heap by itself only when memory is short. Its `gc` exists in contexts made after the flag is set. */
