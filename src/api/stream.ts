@@ -54,6 +54,8 @@ export function streamFrames(options: StreamOptions): void {
 
   const pump = () => {
     if (response.writableNeedDrain || response.destroyed || response.writableEnded) return
+    // Until the response is closed, Node discards what is written to it.
+    if (response.socket?.destroyed) return
     keepalive.refresh()
     // The socket has taken all: none of the frames is used any more.
     if (response.writableLength === 0) reader.release()

@@ -132,11 +132,12 @@ t.test('a reader that is not the starter gets a gap when it falls behind', async
 })
 
 t.test('a command whose stream was cut is held for the grace, and then runs on', async t => {
-  const ringBytes = MIB
+  // Much more than what is on its way to a client that is cut, on a busy host too.
+  const ringBytes = 8 * MIB
   const reattachGraceMs = 6_000
   const config = { reattachGraceMs, output: { ringBytes } }
   const guestd = await startGuestd(t, { config })
-  const bytes = randomBytes(12 * MIB)
+  const bytes = randomBytes(24 * MIB)
   writeFileSync(join(guestd.workspace, 'bytes'), bytes)
   const stream = await openRun(guestd, { id: 'grace', command: 'cat bytes' })
   await stream.upTo('output')
@@ -144,7 +145,7 @@ t.test('a command whose stream was cut is held for the grace, and then runs on',
   const cutAt = performance.now()
   stream.cut()
   const place = await stoppedAt(guestd, 'grace')
-  t.ok(place < 4 * MIB, `held at ${place}`)
+  t.ok(place < 10 * MIB, `held at ${place}`)
   const held = await inspect(guestd, 'grace')
   t.equal(held.state, 'running')
   t.ok(Number(held.firstCursor) <= cursor, 'what the reader has not seen is still there')

@@ -73,6 +73,9 @@ t.test('as PID 1 guestd reaps the orphans of all', async t => {
   t.ok(pid1 > 0)
   await noneLeft(pid1)
   t.match((await run(guestd, { command: 'exit 9' })).exit, { exitCode: 9 })
+  // A lock whose holder is in another PID namespace counts for a while, also for a later folder with this inode.
+  process.kill(pid1, 'SIGTERM')
+  await until(() => childrenOf(guestd.pid).length === 0)
 })
 
 t.test('a command that makes children without end stops none of the others', async t => {
@@ -81,7 +84,8 @@ t.test('a command that makes children without end stops none of the others', asy
   // Of this user, which no other test has, there are no more than so many: zombies are among them.
   const command = `ulimit -u 500; exec perl -e '${endless}'`
   const stream = await openRun(guestd, { id: 'endless', command, user: 48_177 })
-  await until(() => childrenOf(guestd.pid).length > 10)
+  // More than itself: on a busy host they are reaped as fast as they come.
+  await until(() => childrenOf(guestd.pid).length > 1)
   for (let code = 1; code < 10; code++)
     t.match((await run(guestd, { command: `exit ${code}` })).exit, { exitCode: code })
   await guestd.request('DELETE', '/v1/commands/endless')
