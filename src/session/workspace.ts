@@ -42,7 +42,7 @@ export interface WorkspaceSettings extends RetentionSettings {
 export interface Around {
   readonly log: Log
   readonly tell: Tell
-  /** When somebody last worked, now while somebody does. */
+  /** When work last ended, or now while any goes on. */
   lastActivity(): ActivityTime
   now(): ActivityTime
   /** Never later than the host's time where that is known: for decisions that delete data. */
