@@ -54,7 +54,7 @@ t.test('at the time limit comes SIGTERM, and what its handler says is kept', asy
     command: 'trap "echo caught; exit 3" TERM; echo before; while :; do sleep 0.02; done',
     timeoutMs: 300,
   })
-  t.match(exit, { cause: 'timeout', exitCode: 3, signal: null })
+  sameFields(t, exit, { cause: 'timeout', exitCode: 3, signal: null })
   t.equal(stdout, 'before\ncaught\n')
   t.ok(Number(exit.durationMs) >= 300)
   t.equal(end.descendants, 0)
@@ -67,7 +67,7 @@ t.test('who ignores SIGTERM is killed after the grace, with all of its tree', as
     timeoutMs: 200,
     env,
   })
-  t.match(exit, { cause: 'timeout', exitCode: null, signal: 'SIGKILL' })
+  sameFields(t, exit, { cause: 'timeout', exitCode: null, signal: 'SIGKILL' })
   t.ok(Number(exit.durationMs) >= 200 + KILL_GRACE_MS, `${exit.durationMs}`)
   t.ok(Number(exit.durationMs) < AT_ONCE_MS)
   t.equal(stdout, 'partial\n')
