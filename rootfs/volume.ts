@@ -1,7 +1,7 @@
 /** A fresh workspace volume, as `guestctl volume create` makes it. */
 
 import path from 'node:path'
-import { createVolume } from '../src/volume/create.ts'
+import { createVolume } from '../src/volume/create-volume.ts'
 import { cached } from './cache.ts'
 import { contentKey } from './content-key.ts'
 
@@ -16,10 +16,8 @@ export async function makeVolume(file: string): Promise<void> {
 
 /** One for machines whose workspace is forgotten at their end; to be opened with `snapshot=on`. */
 export async function ensureEmptyVolume(): Promise<string> {
-  const code = ['volume', 'protocol/volume'].map(name =>
-    path.join(import.meta.dirname, '../src', name),
-  )
-  const key = await contentKey([], [import.meta.filename, ...code])
+  const code = path.join(import.meta.dirname, '../src/volume')
+  const key = await contentKey([], [import.meta.filename, code])
   const name = 'workspace.ext4'
   const folder = await cached({
     kind: 'volume',

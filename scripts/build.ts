@@ -39,7 +39,7 @@ const SHELL = `#!/bin/sh
 ':' //; while read -r k v; do case $k in SigIgn:) GUESTCTL_IGNORED_SIGNALS=$v; export GUESTCTL_IGNORED_SIGNALS;; esac; done </proc/self/status; exec node "$0" "$@"
 `
 
-/** The daemon is a script, of which V8 can keep compiled code. What it evaluates to is called by `src/launcher/daemon.ts`. */
+/** The daemon is a script, of which V8 can keep compiled code. What it evaluates to is called by `src/launcher/daemon-bundle.ts`. */
 const DAEMON = 'guestd-daemon.cjs'
 const SCRIPT = {
   format: 'cjs',
@@ -199,7 +199,7 @@ async function buildBundles(version: string): Promise<void> {
   const inputs = await Promise.all([
     bundle('src/launcher/main.ts', 'guestd.js', version),
     bundle('src/main.ts', DAEMON, version),
-    ...PACKAGES.map(name => bundle(`src/session/${name}.ts`, packageBundle(name), version)),
+    ...PACKAGES.map(name => bundle(`src/workspace/${name}.ts`, packageBundle(name), version)),
     bundle('src/cli/main.ts', 'guestctl.js', version),
     bundle('src/client/index.ts', 'client.js', version),
   ])

@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { setFlagsFromString } from 'node:v8'
 import { toCacheFile } from '../src/launcher/cache-file.ts'
-import { compileDaemon, runDaemon } from '../src/launcher/daemon.ts'
+import { compileDaemon, runDaemon } from '../src/launcher/daemon-bundle.ts'
 import { NODE_FOLDER, root } from './package/inputs.ts'
 
 /**

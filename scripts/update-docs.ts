@@ -1,9 +1,9 @@
 /** Writes the tables that are made from the code into the documents. A unit test compares them. */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { settingsMarkdown } from '../src/config.ts'
+import { settingsMarkdown } from '../src/config/config.ts'
 import { errorTable } from '../src/errors.ts'
-import { reasonTable } from '../src/protocol/schemas/readiness.ts'
+import { reasonTable } from '../src/protocol/schemas/readiness-schema.ts'
 
 const root = join(import.meta.dirname, '..')
 

@@ -4,15 +4,21 @@ import './sys/young-generation.ts'
 
 import { readFileSync } from 'node:fs'
 import { codeCache } from './code-cache.ts'
-import { type Config, ConfigError, type Loaded, loadConfig, renderSettings } from './config.ts'
+import {
+  type Config,
+  ConfigError,
+  type Loaded,
+  loadConfig,
+  renderSettings,
+} from './config/config.ts'
+import { type Daemon, startDaemon } from './daemon/daemon.ts'
+import { startMisconfigured } from './daemon/misconfigured.ts'
+import { openStopSignals, type StopSignals } from './daemon/stop-signals.ts'
+import { createSupervision, type Supervision } from './daemon/supervision.ts'
 import { StartError } from './errors.ts'
-import { type Daemon, startDaemon } from './lifecycle/daemon.ts'
-import { startMisconfigured } from './lifecycle/misconfigured.ts'
-import { addresses } from './lifecycle/serve.ts'
-import { openStopSignals, type StopSignals } from './lifecycle/stop-signals.ts'
-import { createSupervision, type Supervision } from './lifecycle/supervision.ts'
 import { createLog, type RootLog } from './log.ts'
 import { createLogRing } from './log-ring.ts'
+import { addresses } from './server/serve.ts'
 import { exitNow } from './sys/exit.ts'
 import { closeInspector } from './sys/inspector.ts'
 import { keepYoungGenerationSmall } from './sys/memory.ts'

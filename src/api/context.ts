@@ -4,18 +4,12 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import type { Commands } from '../commands/types.ts'
-import type { Config } from '../config.ts'
+import type { Config } from '../config/config.ts'
 import type { GuestdError } from '../errors.ts'
+import type { Events } from '../events/event-log.ts'
 import type { Log } from '../log.ts'
-import type {
-  ReadinessReason,
-  Receipt,
-  SessionInfo,
-  SessionRequest,
-  StopFrame,
-  WorkspaceTop,
-} from '../protocol/schemas.ts'
-import type { Events } from '../session/events.ts'
+import type { ReadinessReason, SessionInfo } from '../protocol/schemas.ts'
+import type { SessionControl } from '../session/control.ts'
 
 export interface ApiOptions {
   readonly commands: Commands
@@ -25,33 +19,12 @@ export interface ApiOptions {
   readonly health: Health
   /** Why every call but those for health, the session and its events is refused now; null: it is not. */
   readonly refusal?: () => GuestdError | null
-  readonly config: Pick<
-    Config,
-    'bodyTimeoutMs' | 'headersTimeoutMs' | 'keepaliveMs' | 'maxConnections' | 'tcpHosts' | 'token'
-  >
+  readonly config: Pick<Config, 'bodyTimeoutMs' | 'keepaliveMs' | 'tcpHosts' | 'token'>
   /** Memory that the output of all commands takes, in bytes. */
   readonly outputBytes: number
   readonly log: Log
   /** Version of guestd. */
   readonly version: string
-}
-
-export interface SessionControl {
-  /** @throws GuestdError `session_set`, `session_mismatch`, `stopping` */
-  handOver(request: SessionRequest): Promise<void>
-  /** @throws GuestdError `workspace_unavailable`, `stopping` */
-  flush(): Promise<Receipt>
-  /** @throws GuestdError `workspace_unavailable` */
-  top(count: number): Promise<WorkspaceTop>
-  /** Starts the stop, or joins it: all of its steps, and the receipt. */
-  stop(): AsyncIterable<StopFrame>
-  /**
-   * Forgets a stop that is over, and ends guestd, which its service manager starts again.
-   *
-   * @returns false where the session is not stopped: nothing was done
-   * @throws GuestdError `stopping`
-   */
-  start(): boolean
 }
 
 export interface Health {

@@ -1,6 +1,6 @@
 /** What each pattern of the schemas asks for, in words. */
 
-import { EVENT_CURSOR_PATTERN } from '../protocol/schemas/events.ts'
+import { EVENT_CURSOR_PATTERN } from '../protocol/schemas/event-schema.ts'
 import {
   ID_PATTERN,
   NO_NUL_PATTERN,

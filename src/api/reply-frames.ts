@@ -6,7 +6,7 @@ import { GuestdError } from '../errors.ts'
 import type { MediaType } from '../protocol/negotiate.ts'
 import type { ApiOptions } from './context.ts'
 import type { MemoryBudget } from './memory-budget.ts'
-import { streamFrames } from './stream.ts'
+import { streamFrames } from './stream-frames.ts'
 import { sendSummary } from './summarize.ts'
 
 export interface ReplyOptions extends Pick<ApiOptions, 'config' | 'log'> {

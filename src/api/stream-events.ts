@@ -1,8 +1,8 @@
 /** Streams events into a response, as fast as the client takes them. */
 
 import type { ServerResponse } from 'node:http'
+import type { EventReader } from '../events/event-log.ts'
 import type { SessionEvent } from '../protocol/schemas.ts'
-import type { EventReader } from '../session/events.ts'
 import { createKeepalive, NO_PROXY_BUFFER } from './keepalive.ts'
 
 export interface EventStreamOptions {

@@ -1,7 +1,7 @@
 /** Reads command lines by tables of options. */
 
 import { type ParseArgsOptionsConfig, parseArgs } from 'node:util'
-import { type Arguments, type OptionRow, UsageError } from './command.ts'
+import { type Arguments, type OptionRow, UsageError } from './command-spec.ts'
 
 export interface ParseOptions {
   readonly rows: readonly OptionRow[]

@@ -3,7 +3,7 @@
 import type { RunRequest } from '../client/index.ts'
 import type { ExitFacts } from '../protocol/frames.ts'
 import { exitCodeOf, exitCodes } from './exit-code.ts'
-import { printable } from './table.ts'
+import { printable } from './text-table.ts'
 
 /** What of the request an explanation names. */
 export type Asked = Pick<RunRequest, 'argv' | 'cwd' | 'user'>

@@ -1,9 +1,9 @@
 /** Ctrl-C and its kin go to the command in the guest. */
 
 import { GuestdError, type RunningCommand } from '../client/index.ts'
-import type { Context } from './command.ts'
-import { complaintOf } from './complain.ts'
+import type { Context } from './command-spec.ts'
 import { bySignal } from './exit-code.ts'
+import { complaintOf } from './report-error.ts'
 
 /** What a terminal, a shell or a service manager ends a program with: sent to the command. */
 export const forwarded = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const

@@ -1,6 +1,6 @@
 /** How many operands a command takes. */
 
-import { type Arguments, UsageError } from './command.ts'
+import { type Arguments, UsageError } from './command-spec.ts'
 
 export function noOperands({ operands }: Arguments): void {
   if (operands.length > 0) throw new UsageError(`'${operands[0]}' is one argument too many`)

@@ -5,7 +5,7 @@
 
 import { isUtf8 } from 'node:buffer'
 import { readFileSync } from 'node:fs'
-import { UsageError } from './command.ts'
+import { UsageError } from './command-spec.ts'
 
 const REPLACEMENT = '\uFFFD'
 const NUL = 0

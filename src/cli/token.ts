@@ -2,7 +2,7 @@
 
 import { messageOf } from '../util/message-of.ts'
 import { readSecretFile } from '../util/secret-file.ts'
-import { UsageError } from './command.ts'
+import { UsageError } from './command-spec.ts'
 
 /**
  * `--token-file` goes over `GUESTCTL_TOKEN`, which goes over `GUESTCTL_TOKEN_FILE`. There is no option

@@ -1,7 +1,7 @@
 /** Values on the command line: durations, sizes, numbers, signals, variables. */
 
 import { constants } from 'node:os'
-import { UsageError } from './command.ts'
+import { UsageError } from './command-spec.ts'
 import { ownVariable } from './raw-text.ts'
 
 const MS_PER_UNIT: Readonly<Record<string, number>> = {

@@ -1,6 +1,6 @@
 /** The check of a volume for people. */
-import type { Checked } from '../volume/check.ts'
-import { printableLines } from './table.ts'
+import type { Checked } from '../volume/check-volume.ts'
+import { printableLines } from './text-table.ts'
 
 /** What e2fsck said, of a full repair the list of its changes, and the verdict. */
 export function renderCheck(checked: Checked): string {

@@ -1,6 +1,6 @@
 /** What `guestctl volume create` is asked for. */
-import { BLOCK_BYTES, type CreateOptions, MAX_BYTES, MIN_BYTES } from '../volume/create.ts'
-import { type Arguments, UsageError } from './command.ts'
+import { BLOCK_BYTES, type CreateOptions, MAX_BYTES, MIN_BYTES } from '../volume/create-volume.ts'
+import { type Arguments, UsageError } from './command-spec.ts'
 import { parseCount, parseSize } from './values.ts'
 
 export const DEFAULT_SIZE = '1GiB'

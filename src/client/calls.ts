@@ -12,10 +12,10 @@ import type {
 } from '../protocol/schemas.ts'
 import type { GuestdClient } from './client.ts'
 import { ConnectError } from './connect-error.ts'
-import { waitUntilReady } from './ready.ts'
-import { commandPath } from './request.ts'
+import { commandPath } from './http-request.ts'
 import { stopSession } from './stop.ts'
 import { CLIENT_API_VERSION, type Transport } from './transport.ts'
+import { waitUntilReady } from './wait-ready.ts'
 
 export type Calls = Pick<
   GuestdClient,

@@ -16,7 +16,7 @@ import type {
 } from '../protocol/schemas.ts'
 import { type Address, parseAddress } from './address.ts'
 import { createCalls } from './calls.ts'
-import { createCommands } from './commands.ts'
+import { createCommands } from './commands-client.ts'
 import type { ConnectError } from './connect-error.ts'
 import { createTransport } from './transport.ts'
 import type { RunningCommand, RunRequest, SessionStop, StartRequest, StdinWriter } from './types.ts'

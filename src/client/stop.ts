@@ -2,8 +2,8 @@
 
 import type { StopFrame, StopReceipt } from '../protocol/schemas.ts'
 import { ConnectError, fromConnection } from './connect-error.ts'
+import { awakeChunks } from './idle-timeout.ts'
 import { linesOf } from './lines.ts'
-import { awakeChunks } from './silence.ts'
 import type { Transport } from './transport.ts'
 import type { SessionStop } from './types.ts'
 

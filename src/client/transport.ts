@@ -7,9 +7,9 @@ import type { GuestdError } from '../errors.ts'
 import { type Address, formatAddress } from './address.ts'
 import { ConnectError, fromConnect, fromConnection, IMAGE_PORT } from './connect-error.ts'
 import { dial } from './dial.ts'
+import { awakeChunks } from './idle-timeout.ts'
 import { createIdleTimer } from './idle-timer.ts'
 import { toGuestdError } from './problem.ts'
-import { awakeChunks } from './silence.ts'
 
 /** Connections kept open between requests. */
 const MAX_IDLE_SOCKETS = 16

@@ -12,14 +12,14 @@ import {
 } from '../sys/launch.ts'
 import { closeFd, inputPipe } from '../sys/pipes.ts'
 import { signalGroup } from '../sys/process-group.ts'
+import { commandLine, describe } from './command-info.ts'
+import { createOutput } from './command-output.ts'
 import { timeoutOf } from './effective.ts'
 import { exitFacts } from './exit-facts.ts'
-import { commandLine, describe } from './info.ts'
 import type { Life } from './life.ts'
 import type { CommandOptions, ManagedCommand } from './managed-command.ts'
-import { createOutput } from './output.ts'
 import type { Plan } from './plan.ts'
-import { createStdin } from './stdin.ts'
+import { createStdin } from './stdin-pipe.ts'
 import { killUntilEmpty, terminate } from './terminate.ts'
 
 /** A kill's answer waits so long for the command to free its place; a pipe may be held from outside. */

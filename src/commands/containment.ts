@@ -16,10 +16,10 @@ import {
 } from '../sys/cgroup.ts'
 import { signalGroup } from '../sys/process-group.ts'
 import { isGroupGone, newProcessTable, processTable } from '../sys/process-table.ts'
-import { type SignalResult, worstOf } from '../sys/signal.ts'
 import { signalCgroup } from '../sys/signal-cgroup.ts'
+import { type SignalResult, worstOf } from '../sys/signal-result.ts'
 import type { Leader } from './leader.ts'
-import { findMoved, type Moved } from './moved.ts'
+import { findMoved, type Moved } from './moved-processes.ts'
 
 const SIGKILL = 9
 

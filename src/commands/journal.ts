@@ -32,7 +32,7 @@ import {
   type StartRecord,
   VERSION,
 } from './journal-lines.ts'
-import { createSpare } from './spare.ts'
+import { createSpare } from './journal-spare.ts'
 
 export type { EndRecord, Entry, PidRecord, StartRecord } from './journal-lines.ts'
 

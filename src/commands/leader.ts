@@ -1,4 +1,4 @@
-import type { SignalResult } from '../sys/signal.ts'
+import type { SignalResult } from '../sys/signal-result.ts'
 
 /** The first process of a command. */
 export interface Leader {

@@ -2,9 +2,9 @@
 import type { Cause, EndFacts, ExitFacts } from '../protocol/frames.ts'
 import type { RunRequest } from '../protocol/schemas.ts'
 import type { Budget } from './budget.ts'
+import type { OutputSettings } from './command-output.ts'
 import type { Containment } from './containment.ts'
-import type { Ended } from './ended.ts'
-import type { OutputSettings } from './output.ts'
+import type { Ended } from './ended-command.ts'
 import type { Plan } from './plan.ts'
 import type { Command } from './types.ts'
 

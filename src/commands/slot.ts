@@ -1,5 +1,5 @@
 /** A command's place in the registry, while it lives and when it is over. */
-import { type Ended, viewOf } from './ended.ts'
+import { type Ended, viewOf } from './ended-command.ts'
 import type { ManagedCommand } from './managed-command.ts'
 import type { Command } from './types.ts'
 

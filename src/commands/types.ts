@@ -3,7 +3,7 @@
 import type { Frame } from '../protocol/frames.ts'
 import type { CommandInfo, KillReply, RunRequest, SignalTarget } from '../protocol/schemas.ts'
 import type { Trace } from '../protocol/trace-context.ts'
-import type { Turn, TurnRequest } from './turns.ts'
+import type { Turn, TurnRequest } from './writer-queue.ts'
 
 export interface Commands {
   /**

@@ -2,8 +2,8 @@
 
 import { parseArgs } from 'node:util'
 import { messageOf } from '../util/message-of.ts'
-import type { Complain } from './error.ts'
-import { type NamedKey, rows } from './table.ts'
+import type { Complain } from './config-error.ts'
+import { type NamedKey, rows } from './settings.ts'
 
 /** The file that is read when `--config` names none; it may be absent. */
 export const DEFAULT_FILE = '/etc/guestd/config.json'

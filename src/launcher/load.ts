@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { pathToFileURL } from 'node:url'
 import type { Script } from 'node:vm'
 import { codeOf } from './cache-file.ts'
-import { type CodeCache, compileDaemon, runDaemon } from './daemon.ts'
+import { type CodeCache, compileDaemon, runDaemon } from './daemon-bundle.ts'
 
 /**
  * Compiles and starts the daemon. Without a code cache that fits, V8 compiles all of it again, and the

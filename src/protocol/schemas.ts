@@ -12,9 +12,8 @@ export {
   KillReply,
   RunAccepted,
   StdinReply,
-} from './schemas/commands.ts'
-export { EventsQuery, SessionEvent, type StateProblem } from './schemas/events.ts'
-export { SessionRequest } from './schemas/hand-over.ts'
+} from './schemas/command-schema.ts'
+export { EventsQuery, SessionEvent, type StateProblem } from './schemas/event-schema.ts'
 export {
   COMMAND_LINE_CHARACTERS,
   ID_PATTERN,
@@ -29,7 +28,7 @@ export {
   MAX_VARIABLES,
   SUMMARY_STREAM_BYTES,
 } from './schemas/parts.ts'
-export { Readiness, ReadinessReason, type ReasonCode } from './schemas/readiness.ts'
+export { Readiness, ReadinessReason, type ReasonCode } from './schemas/readiness-schema.ts'
 export {
   Receipt,
   SessionStart,
@@ -37,7 +36,7 @@ export {
   StopReason,
   StopReceipt,
   StopStep,
-} from './schemas/receipt.ts'
+} from './schemas/receipt-schema.ts'
 export {
   CommandLimits,
   CommandParams,
@@ -48,6 +47,7 @@ export {
   SignalRequest,
   SignalTarget,
   StdinQuery,
-} from './schemas/requests.ts'
-export { API_VERSION, Problem, SessionInfo } from './schemas/session.ts'
-export { TopQuery, WorkspaceInfo, WorkspaceTop } from './schemas/workspace.ts'
+} from './schemas/request-schemas.ts'
+export { SessionRequest } from './schemas/session-request.ts'
+export { API_VERSION, Problem, SessionInfo } from './schemas/session-schema.ts'
+export { TopQuery, WorkspaceInfo, WorkspaceTop } from './schemas/workspace-schema.ts'

@@ -3,7 +3,7 @@ import { closeSync } from 'node:fs'
 import { constants } from 'node:os'
 import { GuestdError } from '../errors.ts'
 import { type LaunchSpec, native } from './native.ts'
-import { failureOf, type SignalResult, signalResult } from './signal.ts'
+import { failureOf, type SignalResult, signalResult } from './signal-result.ts'
 
 /**
  * A launch that has not reached exec by then is killed. A same-uid process may stop the child on

@@ -3,7 +3,7 @@
  * that leaves the session with setsid(2) escapes it, so the proof is `group`, never `cgroup`.
  */
 import { readFileSync } from 'node:fs'
-import { type SignalResult, signalResult } from './signal.ts'
+import { type SignalResult, signalResult } from './signal-result.ts'
 
 /** Sends a signal to every process of the group that may be signalled. */
 export function signalGroup(pgid: number, signal: number): SignalResult {

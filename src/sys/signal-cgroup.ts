@@ -1,7 +1,7 @@
 /** A signal to every process of a cgroup, however many they are and however few descriptors are free. */
 import { cgroupMembers } from './cgroup.ts'
 import { closePidfd, openPidfd, sendSignal } from './launch.ts'
-import { type SignalResult, worstOf } from './signal.ts'
+import { type SignalResult, worstOf } from './signal-result.ts'
 
 /** Processes that are held by a pidfd at once. */
 const BATCH = 32

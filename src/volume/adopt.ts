@@ -1,9 +1,9 @@
 /** Giving a volume without a readable mark to a session. */
 import { closeSync, fsyncSync, openSync, statSync, truncateSync, writeSync } from 'node:fs'
-import { encodeMark, MARK_AREA_BYTES, SLOT_BYTES, SLOTS } from '../protocol/volume/mark.ts'
-import { VolumeError } from './error.ts'
-import { withVolume } from './lock.ts'
-import { type LookedAt, lookAtVolume } from './look.ts'
+import { withVolume } from './image-lock.ts'
+import { type LookedAt, lookAtVolume } from './look-at-volume.ts'
+import { encodeMark, MARK_AREA_BYTES, SLOT_BYTES, SLOTS } from './mark.ts'
+import { VolumeError } from './volume-error.ts'
 
 /**
  * Writes a mark for the session, and makes the place for it where the file is too short. What is in the file system

@@ -1,6 +1,6 @@
 /** The folder `lost+found` of a file system that is not in use. */
 import { readSync } from 'node:fs'
-import type { Ext4 } from '../protocol/volume/superblock.ts'
+import type { Ext4 } from './superblock.ts'
 import { runTool } from './tools.ts'
 
 /** Where the superblock is, and what of it is needed (Documentation/filesystems/ext4/super.rst). */

@@ -1,6 +1,6 @@
 /** The programs of e2fsprogs. */
 import { type Ran, runProgram } from '../sys/program.ts'
-import { VolumeError } from './error.ts'
+import { VolumeError } from './volume-error.ts'
 
 export type { Ran } from '../sys/program.ts'
 

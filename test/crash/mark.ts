@@ -1,6 +1,6 @@
 /** What the mark of a volume says after a power cut, and whether it is true. */
 import { closeSync, openSync } from 'node:fs'
-import { type Mark, readSlots, SLOT_BYTES, SLOTS } from '../../src/protocol/volume/mark.ts'
+import { type Mark, readSlots, SLOT_BYTES, SLOTS } from '../../src/volume/mark.ts'
 import type { Point } from './points.ts'
 import type { Piece } from './rebuild.ts'
 import type { Recording } from './recording.ts'

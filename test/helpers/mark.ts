@@ -8,7 +8,7 @@ import {
   SLOT_BYTES,
   SLOTS,
   type Slots,
-} from '../../src/protocol/volume/mark.ts'
+} from '../../src/volume/mark.ts'
 
 export const markOffset = (image: string) => statSync(image).size - MARK_AREA_BYTES
 

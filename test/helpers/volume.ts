@@ -2,7 +2,7 @@
 import { execFileSync, spawnSync } from 'node:child_process'
 import { chmodSync, mkdirSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { MARK_AREA_BYTES } from '../../src/protocol/volume/mark.ts'
+import { MARK_AREA_BYTES } from '../../src/volume/mark.ts'
 import { makeScratch } from './scratch.ts'
 
 const MIB = 1024 * 1024

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import t from 'tap'
 import { createClient, type SessionEvent } from '../../src/client/index.ts'
-import { createEvents } from '../../src/session/events.ts'
+import { createEvents } from '../../src/events/event-log.ts'
 import { BOOT, cursorOf, eventsOf, typesOf } from '../helpers/events.ts'
 import { guestctl, startGuestctl } from '../helpers/guestctl.ts'
 import { run, startGuestd, until } from '../helpers/guestd.ts'

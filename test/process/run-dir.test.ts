@@ -10,7 +10,7 @@ import {
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import t from 'tap'
-import { openRunDir } from '../../src/lifecycle/run-dir.ts'
+import { openRunDir } from '../../src/daemon/run-dir.ts'
 import { stateProblems } from '../helpers/events.ts'
 import { run, startGuestd, until } from '../helpers/guestd.ts'
 import { spawnGuestd } from '../helpers/raw-guestd.ts'

@@ -2,7 +2,7 @@
 
 import { join } from 'node:path'
 import t from 'tap'
-import { createVolume } from '../../src/volume/create.ts'
+import { createVolume } from '../../src/volume/create-volume.ts'
 import { type Guestd, run as runCommand, startGuestd } from '../helpers/guestd.ts'
 import { makeScratch } from '../helpers/scratch.ts'
 import { attach, makeMountPoint } from '../helpers/volume.ts'

@@ -1,7 +1,7 @@
 import { closeSync, openSync, readFileSync, statSync, writeSync } from 'node:fs'
 import t from 'tap'
 import type { SessionInfo } from '../../src/protocol/schemas.ts'
-import { MARK_AREA_BYTES } from '../../src/protocol/volume/mark.ts'
+import { MARK_AREA_BYTES } from '../../src/volume/mark.ts'
 import { type Guestd, run as runCommand, startGuestd } from '../helpers/guestd.ts'
 import { attach, fsck, makeBlank, makeMountPoint, run } from '../helpers/volume.ts'
 import { unavailable } from './support.ts'

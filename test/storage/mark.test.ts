@@ -1,7 +1,7 @@
 import { closeSync, copyFileSync, openSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs'
 import t from 'tap'
 import type { SessionInfo } from '../../src/protocol/schemas.ts'
-import { SLOT_BYTES } from '../../src/protocol/volume/mark.ts'
+import { SLOT_BYTES } from '../../src/volume/mark.ts'
 import { type Guestd, run as runCommand, startGuestd } from '../helpers/guestd.ts'
 import { slotsOf, writeAfter } from '../helpers/mark.ts'
 import { attach, fsck, makeBlank, makeImage, makeMountPoint, run } from '../helpers/volume.ts'

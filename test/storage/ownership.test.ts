@@ -10,7 +10,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { MARK_AREA_BYTES, SLOT_BYTES } from '../../src/protocol/volume/mark.ts'
+import { MARK_AREA_BYTES, SLOT_BYTES } from '../../src/volume/mark.ts'
 import { guestctl } from '../helpers/guestctl.ts'
 import { type Guestd, run as runCommand, startGuestd, until } from '../helpers/guestd.ts'
 import { markOffset, readMark } from '../helpers/mark.ts'

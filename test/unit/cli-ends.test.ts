@@ -1,8 +1,8 @@
 import t from 'tap'
-import { complaintOf } from '../../src/cli/complain.ts'
-import { describeState } from '../../src/cli/describe.ts'
 import { exitCodeOf } from '../../src/cli/exit-code.ts'
 import { type Asked, explainEnd } from '../../src/cli/explain.ts'
+import { describeState } from '../../src/cli/one-line.ts'
+import { complaintOf } from '../../src/cli/report-error.ts'
 import {
   formatBytes,
   formatDuration,
@@ -10,7 +10,7 @@ import {
   printableLines,
   renderFacts,
   renderTable,
-} from '../../src/cli/table.ts'
+} from '../../src/cli/text-table.ts'
 import { type CommandInfo, GuestdError } from '../../src/client/index.ts'
 import { causes, type ExitFacts } from '../../src/protocol/frames.ts'
 import { exitFrame } from '../helpers/fake-guest.ts'

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { createPlace } from '../../src/client/place.ts'
+import { createPlace } from '../../src/client/frame-resumer.ts'
 import type { Frame } from '../../src/protocol/frames.ts'
 import { endFrame, exitFrame, startFrame } from '../helpers/fake-guest.ts'
 

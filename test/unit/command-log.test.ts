@@ -1,8 +1,8 @@
 import t from 'tap'
+import { describe } from '../../src/commands/command-info.ts'
 import { exitFacts } from '../../src/commands/exit-facts.ts'
-import { describe } from '../../src/commands/info.ts'
 import { createOutputLog } from '../../src/commands/output-log.ts'
-import { endLine } from '../../src/lifecycle/command-log.ts'
+import { endLine } from '../../src/daemon/command-log.ts'
 import type { Cause } from '../../src/protocol/frames.ts'
 import type { StopReason } from '../../src/protocol/schemas.ts'
 

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { rows } from '../../src/config/table.ts'
-import { helpText, settingsMarkdown } from '../../src/config.ts'
+import { helpText, settingsMarkdown } from '../../src/config/config.ts'
+import { rows } from '../../src/config/settings.ts'
 
 t.test('every key is in the help and in the table for the README, with its default', async t => {
   const help = helpText()

@@ -1,6 +1,11 @@
 import { readFileSync } from 'node:fs'
 import t from 'tap'
-import { ConfigError, type ConfigSources, loadConfig, renderSettings } from '../../src/config.ts'
+import {
+  ConfigError,
+  type ConfigSources,
+  loadConfig,
+  renderSettings,
+} from '../../src/config/config.ts'
 
 const ABSENT = Object.assign(new Error('ENOENT: no such file'), { code: 'ENOENT' })
 

@@ -3,11 +3,12 @@ import { dirname, join } from 'node:path'
 import t from 'tap'
 
 /**
- * What each part of src/ may import: the order main -> lifecycle -> api -> commands ->
- * {protocol, sys} -> {errors, util}, with the host's side, cli -> client, beside it. `config` and
- * `log` are read by main alone; the others know their types.
+ * What each room of src/ may import, from the top to the bottom; docs/architecture.md shows the same order. `config`
+ * and `log` are read by main alone; the others know their types.
  */
 const base = ['errors', 'util']
+const low = ['protocol', 'sys', ...base]
+const rooms = ['workspace', 'commands', 'events', 'volume', ...low]
 const mayImport: Readonly<Record<string, readonly string[]>> = {
   errors: [],
   util: ['errors'],
@@ -16,17 +17,19 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'code-cache': [],
   protocol: base,
   sys: base,
-  commands: ['protocol', 'sys', ...base],
-  session: ['protocol', 'sys', ...base],
-  agent: ['protocol', 'sys', ...base],
-  api: ['commands', 'session', 'agent', 'protocol', 'sys', ...base],
-  lifecycle: ['api', 'commands', 'session', 'agent', 'protocol', 'sys', ...base],
+  events: low,
+  volume: low,
+  commands: low,
+  workspace: ['events', 'volume', ...low],
+  session: rooms,
+  api: ['session', ...rooms],
+  server: ['api', 'sys', ...base],
+  daemon: ['server', 'api', 'session', ...rooms],
   config: base,
   log: ['log-ring', ...base],
   'log-ring': base,
-  main: ['lifecycle', 'config', 'log', 'log-ring', 'version', 'code-cache', 'sys', ...base],
-  volume: ['protocol', 'sys', ...base],
-  client: ['protocol', 'sys', ...base],
+  main: ['daemon', 'server', 'config', 'log', 'log-ring', 'version', 'code-cache', 'sys', ...base],
+  client: low,
   cli: ['client', 'volume', 'protocol', 'version', ...base],
 }
 
@@ -58,7 +61,7 @@ function importsOf(source: string): Import[] {
   return found
 }
 
-/** `api/v1/stdin.ts` belongs to `api`, `log.ts` to `log`. */
+/** `api/v1/commands/stdin.ts` belongs to `api`, `log.ts` to `log`. */
 function partOf(path: string): string {
   return path.split('/', 1)[0]?.replace(/\.ts$/, '') ?? ''
 }
@@ -102,10 +105,10 @@ t.test('an edge against the order is told', async t => {
     ['api/x.ts', "import { createRegistry } from '../commands/registry.ts'", false],
     ['commands/x.ts', "import { createApi } from '../api/api.ts'", true],
     ['commands/x.ts', "import type { App } from '../api/context.ts'", true],
-    ['commands/x.ts', "import type { Config } from '../config.ts'", false],
-    ['commands/x.ts', "import { loadConfig } from '../config.ts'", true],
-    ['commands/x.ts', "import { type Config } from '../config.ts'", true],
-    ['api/v1/x.ts', "import {\n  a,\n  b,\n} from '../../lifecycle/daemon.ts'", true],
+    ['commands/x.ts', "import type { Config } from '../config/config.ts'", false],
+    ['commands/x.ts', "import { loadConfig } from '../config/config.ts'", true],
+    ['commands/x.ts', "import { type Config } from '../config/config.ts'", true],
+    ['api/v1/x.ts', "import {\n  a,\n  b,\n} from '../../daemon/daemon.ts'", true],
     ['api/v1/x.ts', "const x = await import('../../main.ts')", true],
     ['sys/x.ts', "export { a } from '../protocol/frames.ts'", true],
     ['util/x.ts', "import '../sys/native.ts'", true],

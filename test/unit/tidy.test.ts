@@ -1,5 +1,5 @@
 import t from 'tap'
-import { createTidying } from '../../src/lifecycle/tidy.ts'
+import { createTidying } from '../../src/daemon/idle-trim.ts'
 import { until } from '../helpers/guestd.ts'
 
 type Test = { teardown(undo: () => void): void }

@@ -3,7 +3,7 @@
 import * as Type from 'typebox'
 import { Readiness } from '../../protocol/schemas.ts'
 import type { ApiOptions, App } from '../context.ts'
-import { NoQuery, problems } from '../v1/schemas.ts'
+import { NoQuery, problems } from '../v1/reply-schemas.ts'
 
 const Alive = Type.Object(
   { alive: Type.Literal(true) },

@@ -3,7 +3,7 @@
 import * as Type from 'typebox'
 import type { App } from '../context.ts'
 import type { Route } from '../routes.ts'
-import { NoQuery, problems } from '../v1/schemas.ts'
+import { NoQuery, problems } from '../v1/reply-schemas.ts'
 
 /** @param routes those there are when the document is asked for */
 export function serveOpenApi(app: App, routes: readonly Route[], version: string): void {

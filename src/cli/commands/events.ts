@@ -1,10 +1,10 @@
 /** guestctl events */
 
 import type { SessionEvent } from '../../client/index.ts'
-import type { CliCommand } from '../command.ts'
+import type { CliCommand } from '../command-spec.ts'
 import { exitCodes } from '../exit-code.ts'
 import { noOperands } from '../operands.ts'
-import { printable } from '../table.ts'
+import { printable } from '../text-table.ts'
 
 export const events: CliCommand = {
   name: 'events',

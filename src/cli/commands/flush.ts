@@ -1,9 +1,9 @@
 /** guestctl flush */
 
-import type { CliCommand } from '../command.ts'
+import type { CliCommand } from '../command-spec.ts'
 import { exitCodes } from '../exit-code.ts'
 import { noOperands } from '../operands.ts'
-import { describeReceipt } from '../receipt.ts'
+import { describeReceipt } from '../receipt-text.ts'
 
 export const flush: CliCommand = {
   name: 'flush',

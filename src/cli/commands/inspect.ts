@@ -1,11 +1,11 @@
 /** guestctl inspect */
 
 import type { CommandInfo } from '../../client/index.ts'
-import type { CliCommand } from '../command.ts'
-import { describeState } from '../describe.ts'
+import type { CliCommand } from '../command-spec.ts'
 import { exitCodes } from '../exit-code.ts'
+import { describeState } from '../one-line.ts'
 import { oneId } from '../operands.ts'
-import { formatBytes, formatDuration, renderFacts } from '../table.ts'
+import { formatBytes, formatDuration, renderFacts } from '../text-table.ts'
 
 export const inspect: CliCommand = {
   name: 'inspect',

@@ -1,11 +1,11 @@
 /** guestctl kill */
 
 import type { CommandInfo, KillReply } from '../../client/index.ts'
-import type { CliCommand } from '../command.ts'
-import { describeState } from '../describe.ts'
+import type { CliCommand } from '../command-spec.ts'
 import { exitCodes } from '../exit-code.ts'
+import { describeState } from '../one-line.ts'
 import { oneId } from '../operands.ts'
-import { printable } from '../table.ts'
+import { printable } from '../text-table.ts'
 import { parseChoice, parseSignal } from '../values.ts'
 
 const targets = ['process', 'group', 'cgroup'] as const

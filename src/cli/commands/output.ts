@@ -1,10 +1,10 @@
 /** guestctl output */
 
-import type { CliCommand } from '../command.ts'
+import type { CliCommand } from '../command-spec.ts'
 import { exitCodeOf, exitCodes } from '../exit-code.ts'
 import { explainEnd } from '../explain.ts'
 import { oneId } from '../operands.ts'
-import { playFrames } from '../play.ts'
+import { playFrames } from '../print-frames.ts'
 import { parseCount } from '../values.ts'
 
 export const output: CliCommand = {

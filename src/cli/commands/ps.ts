@@ -2,11 +2,11 @@
 
 import type { CommandInfo } from '../../client/index.ts'
 import { firstOf } from '../../util/cut-text.ts'
-import type { CliCommand } from '../command.ts'
-import { describeState } from '../describe.ts'
+import type { CliCommand } from '../command-spec.ts'
 import { exitCodes } from '../exit-code.ts'
+import { describeState } from '../one-line.ts'
 import { noOperands } from '../operands.ts'
-import { formatBytes, formatDuration, renderTable } from '../table.ts'
+import { formatBytes, formatDuration, renderTable } from '../text-table.ts'
 
 /** Characters of a command's text in the list. */
 const SHOWN_CHARACTERS = 60

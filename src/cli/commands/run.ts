@@ -6,14 +6,14 @@ import {
   type RunningCommand,
   type RunRequest,
 } from '../../client/index.ts'
-import { type Arguments, type CliCommand, type Context, UsageError } from '../command.ts'
-import { complaintOf } from '../complain.ts'
+import { type Arguments, type CliCommand, type Context, UsageError } from '../command-spec.ts'
 import { exitCodeOf, exitCodes } from '../exit-code.ts'
 import { explainEnd } from '../explain.ts'
 import { forwardSignals } from '../forward-signals.ts'
 import { forwardStdin, UnreadableInput } from '../forward-stdin.ts'
-import { playFrames } from '../play.ts'
-import { readRequest, requestOptions } from '../request.ts'
+import { playFrames } from '../print-frames.ts'
+import { complaintOf } from '../report-error.ts'
+import { readRequest, requestOptions } from '../run-options.ts'
 
 /** Longest that the news of an output that failed may take to reach the guest, in milliseconds. */
 const FAREWELL_LIMIT_MS = 1_000

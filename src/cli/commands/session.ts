@@ -1,9 +1,9 @@
 /** guestctl session */
 
 import type { SessionRequest } from '../../client/index.ts'
-import { type Arguments, type CliCommand, UsageError } from '../command.ts'
+import { type Arguments, type CliCommand, UsageError } from '../command-spec.ts'
 import { exitCodes } from '../exit-code.ts'
-import { limitOptions, readLimits } from '../limits.ts'
+import { limitOptions, readLimits } from '../limit-options.ts'
 import { parseDuration, parseEnv } from '../values.ts'
 
 export const session: CliCommand = {

@@ -1,6 +1,6 @@
 /** guestctl start */
 
-import type { CliCommand } from '../command.ts'
+import type { CliCommand } from '../command-spec.ts'
 import { exitCodes } from '../exit-code.ts'
 import { noOperands } from '../operands.ts'
 

@@ -1,11 +1,11 @@
 /** guestctl status */
 
 import type { Health, SessionInfo } from '../../client/index.ts'
-import type { CliCommand } from '../command.ts'
+import type { CliCommand } from '../command-spec.ts'
 import { exitCodes } from '../exit-code.ts'
 import { noOperands } from '../operands.ts'
-import { type Fact, formatBytes, formatDuration, renderFacts } from '../table.ts'
-import { renderTop, workspaceFacts } from '../workspace.ts'
+import { type Fact, formatBytes, formatDuration, renderFacts } from '../text-table.ts'
+import { renderTop, workspaceFacts } from '../workspace-text.ts'
 
 export const status: CliCommand = {
   name: 'status',

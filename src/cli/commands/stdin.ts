@@ -1,10 +1,10 @@
 /** guestctl stdin */
 
-import type { CliCommand } from '../command.ts'
-import { complaintOf } from '../complain.ts'
+import type { CliCommand } from '../command-spec.ts'
 import { exitCodes } from '../exit-code.ts'
 import { forwardStdin } from '../forward-stdin.ts'
 import { oneId } from '../operands.ts'
+import { complaintOf } from '../report-error.ts'
 
 export const stdin: CliCommand = {
   name: 'stdin',

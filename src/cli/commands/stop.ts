@@ -1,11 +1,11 @@
 /** guestctl stop */
 
 import type { StopStep } from '../../client/index.ts'
-import type { CliCommand } from '../command.ts'
+import type { CliCommand } from '../command-spec.ts'
 import { exitCodes } from '../exit-code.ts'
 import { noOperands } from '../operands.ts'
-import { describeReceipt } from '../receipt.ts'
-import { formatDuration, printable } from '../table.ts'
+import { describeReceipt } from '../receipt-text.ts'
+import { formatDuration, printable } from '../text-table.ts'
 
 export const stop: CliCommand = {
   name: 'stop',

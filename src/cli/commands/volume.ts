@@ -1,17 +1,17 @@
 /** guestctl volume */
 
 import { adoptVolume } from '../../volume/adopt.ts'
-import { checkVolume, type Repair } from '../../volume/check.ts'
-import { createVolume } from '../../volume/create.ts'
-import { listVolumes, sweepVolumes } from '../../volume/folder.ts'
-import { InUseError } from '../../volume/holders.ts'
-import { inspectNew, inspectVolume } from '../../volume/inspect.ts'
-import { type Arguments, type CliCommand, type Context, UsageError } from '../command.ts'
+import { checkVolume, type Repair } from '../../volume/check-volume.ts'
+import { createVolume } from '../../volume/create-volume.ts'
+import { InUseError } from '../../volume/image-users.ts'
+import { inspectNew, inspectVolume } from '../../volume/inspect-volume.ts'
+import { listVolumes, sweepVolumes } from '../../volume/volume-folder.ts'
+import { type Arguments, type CliCommand, type Context, UsageError } from '../command-spec.ts'
 import { exitCodes } from '../exit-code.ts'
 import { parseDuration } from '../values.ts'
-import { describeVolume, renderSwept, renderVolumes } from '../volume.ts'
 import { renderCheck } from '../volume-check.ts'
 import { DEFAULT_LABEL, DEFAULT_SIZE, readCreateOptions, sessionOf } from '../volume-options.ts'
+import { describeVolume, renderSwept, renderVolumes } from '../volume-text.ts'
 
 const DEFAULT_IDLE = '14d'
 

@@ -2,7 +2,7 @@
 
 import type { GuestdClient } from '../../client/index.ts'
 import type { ExitFacts } from '../../protocol/frames.ts'
-import type { CliCommand } from '../command.ts'
+import type { CliCommand } from '../command-spec.ts'
 import { exitCodeOf } from '../exit-code.ts'
 import { explainEnd } from '../explain.ts'
 import { oneId } from '../operands.ts'

@@ -1,7 +1,6 @@
 /** The rules of a run request that JSON Schema cannot say. */
 
 import { GuestdError } from '../../errors.ts'
-import type { SessionRequest } from './hand-over.ts'
 import {
   MAX_ARG_BYTES,
   MAX_COMMAND_BYTES,
@@ -9,7 +8,8 @@ import {
   MAX_PATH_BYTES,
   MAX_USER_BYTES,
 } from './parts.ts'
-import type { RunRequest } from './requests.ts'
+import type { RunRequest } from './request-schemas.ts'
+import type { SessionRequest } from './session-request.ts'
 
 /**
  * Checks a body that already has the shape of {@link RunRequest}.

@@ -1,6 +1,6 @@
 /** Making a workspace durable, by a flush and by the stop, against `sync -f` of the same data. */
 import { execa } from 'execa'
-import { readDirtyBytes } from '../../../src/session/dirty.ts'
+import { readDirtyBytes } from '../../../src/workspace/dirty-bytes.ts'
 import { type Bench, figures, interleave, type Row } from '../bench.ts'
 import { type Line, toLine } from '../line.ts'
 import { BASH } from '../programs.ts'

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { encodeMark, type Mark } from '../../../src/protocol/volume/mark.ts'
+import { encodeMark, type Mark } from '../../../src/volume/mark.ts'
 import { checkMark } from '../../crash/mark.ts'
 import type { Point } from '../../crash/points.ts'
 import { createRebuilder } from '../../crash/rebuild.ts'

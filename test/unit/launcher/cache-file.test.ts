@@ -1,6 +1,6 @@
 import t from 'tap'
 import { codeOf, toCacheFile } from '../../../src/launcher/cache-file.ts'
-import { compileDaemon } from '../../../src/launcher/daemon.ts'
+import { compileDaemon } from '../../../src/launcher/daemon-bundle.ts'
 
 const source = Buffer.from('(() => new Error("here").stack)')
 const code = compileDaemon(source, 'recorded.cjs', null).createCachedData()

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { crc32c } from '../../../src/protocol/volume/crc32c.ts'
-import { encodeMark, type Mark, readSlots, SLOT_BYTES } from '../../../src/protocol/volume/mark.ts'
+import { crc32c } from '../../../src/volume/crc32c.ts'
+import { encodeMark, type Mark, readSlots, SLOT_BYTES } from '../../../src/volume/mark.ts'
 
 function mark(sequence: number, more: Partial<Mark> = {}): Mark {
   return {

@@ -1,12 +1,7 @@
 import t from 'tap'
-import {
-  contentWords,
-  identify,
-  needsTail,
-  TAIL_BYTES,
-} from '../../../src/protocol/volume/content.ts'
-import { crc32c } from '../../../src/protocol/volume/crc32c.ts'
-import { encodeMark } from '../../../src/protocol/volume/mark.ts'
+import { contentWords, identify, needsTail, TAIL_BYTES } from '../../../src/volume/content.ts'
+import { crc32c } from '../../../src/volume/crc32c.ts'
+import { encodeMark } from '../../../src/volume/mark.ts'
 
 const HEAD_BYTES = 68 * 1024
 

@@ -1,0 +1,44 @@
+/** POST /v1/commands */
+
+import { negotiate } from '../../../protocol/negotiate.ts'
+import { checkRunRequest, RunAccepted, RunQuery, RunRequest } from '../../../protocol/schemas.ts'
+import { parseTrace } from '../../../protocol/trace-context.ts'
+import type { ApiOptions, App } from '../../context.ts'
+import { checkOutputLimit, type ReplyOptions, replyWithFrames } from '../../reply-frames.ts'
+import { framesReply, problems } from '../reply-schemas.ts'
+
+export function serveRun(app: App, options: ApiOptions & ReplyOptions): void {
+  const { commands } = options
+  app.route({
+    method: 'POST',
+    url: '/v1/commands',
+    schema: {
+      summary: 'Run a command',
+      description:
+        'Answers with the frames of the command until its end, or with `detach` as soon as it runs. A request that names an `id` can be repeated: it attaches to the command that it started before.',
+      querystring: RunQuery,
+      body: RunRequest,
+      response: { 200: framesReply, 202: RunAccepted, ...problems },
+    },
+    handler: async (request, reply) => {
+      // All that may be refused is looked at before anything is started.
+      const mediaType = negotiate(request.headers.accept)
+      const { outputLimitBytes } = request.query
+      checkOutputLimit(outputLimitBytes, request.body.detach === true ? null : mediaType)
+      checkRunRequest(request.body)
+      const { command } = await commands.run(request.body, parseTrace(request.headers))
+      if (command.request.detach) {
+        return reply
+          .code(202)
+          .headers({
+            Location: `/v1/commands/${command.id}`,
+            'Guestd-Command-Id': command.id,
+            'Cache-Control': 'no-store',
+          })
+          .send({ id: command.id })
+      }
+      const reader = command.attach({ cursor: 0, follow: true, hold: true })
+      return replyWithFrames({ reply, command, reader, mediaType, outputLimitBytes }, options)
+    },
+  })
+}

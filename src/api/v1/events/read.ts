@@ -1,0 +1,55 @@
+/** GET /v1/events */
+
+import type { FastifyRequest } from 'fastify'
+import { negotiate } from '../../../protocol/negotiate.ts'
+import { EventsQuery, SessionEvent } from '../../../protocol/schemas.ts'
+import type { ApiOptions, App } from '../../context.ts'
+import { streamEvents } from '../../stream-events.ts'
+import { Nothing, problems } from '../reply-schemas.ts'
+
+const offered = ['application/x-ndjson', 'text/event-stream'] as const
+
+const reply = {
+  description: 'The events, the oldest first',
+  content: {
+    'application/x-ndjson': { schema: SessionEvent },
+    'text/event-stream': { schema: { type: 'string' } },
+  },
+} as const
+
+export function serveEvents(app: App, { events, config, log }: ApiOptions): void {
+  app.route({
+    method: 'GET',
+    url: '/v1/events',
+    exposeHeadRoute: false,
+    schema: {
+      summary: 'Read what happens to the session',
+      description:
+        'Begins after `cursor`. What is not held any more, or was told by a guestd before this one, is a `gap`. A stream that follows ends after `stopped`. For `text/event-stream` the Last-Event-ID header goes over `cursor`, and at the end the answer is 204, which tells an EventSource to stop.',
+      querystring: EventsQuery,
+      response: { 200: reply, 204: Nothing, ...problems },
+    },
+    handler: async (request, reply) => {
+      const mediaType = negotiate(request.headers.accept, offered)
+      const lastEvent = mediaType === 'text/event-stream' ? lastEventId(request) : null
+      if (lastEvent !== null && events.isOver(lastEvent)) return reply.code(204).send(null)
+      const { cursor = null, follow = false } = request.query
+      const reader = events.attach(lastEvent ?? cursor, follow)
+      reply.hijack()
+      streamEvents({
+        response: reply.raw,
+        reader,
+        mediaType,
+        keepaliveMs: config.keepaliveMs,
+        onError: err => log.error({ err }, 'a stream of events failed'),
+      })
+      return reply
+    },
+  })
+}
+
+/** Where an EventSource was when it lost its connection. */
+function lastEventId({ headers }: FastifyRequest): string | null {
+  const text = headers['last-event-id']
+  return typeof text !== 'string' || text === '' ? null : text
+}

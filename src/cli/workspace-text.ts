@@ -1,0 +1,73 @@
+/** The workspace for people. */
+
+import type { WorkspaceInfo, WorkspaceTop } from '../client/index.ts'
+import { type Fact, formatBytes, renderTable } from './text-table.ts'
+
+/** @param told reasons that are told elsewhere, and not again */
+export function workspaceFacts(
+  { path, ok, reason, device, usage, rung, enforcedFor }: WorkspaceInfo,
+  told: readonly string[],
+): Fact[] {
+  const where = device === null ? path : `${path} on ${device}`
+  const isTold = reason === null || told.some(one => one.endsWith(reason))
+  const facts: Fact[] = [['Workspace', isTold ? where : `${path}: ${reason}`]]
+  const cap: Fact = ['Cap', capText(rung, enforcedFor)]
+  if (usage === null && !ok) return facts
+  // Without a cap nobody measures it.
+  if (usage === null) return [...facts, ...(rung === 'none' ? [] : [NOT_YET]), cap]
+  const { usedBytes, capBytes, usedInodes, availableInodes, full } = usage
+  const percent = Math.round((usedBytes / Math.max(capBytes, 1)) * 100)
+  const bytes = `${formatBytes(usedBytes)} of ${formatBytes(capBytes)} (${percent} %)`
+  const most = availableInodes === null ? '' : ` of ${usedInodes + availableInodes}`
+  const one = usedInodes === 1 && most === ''
+  const files = `${usedInodes} ${one ? 'file' : 'files'}${most}`
+  const fullText = full === null ? '' : `; FULL: no ${full} are left`
+  return [...facts, ['Used', `${bytes}, ${files}${fullText}`], cap]
+}
+
+const NOT_YET: Fact = ['Used', 'not measured yet']
+
+function capText(rung: WorkspaceInfo['rung'], enforcedFor: WorkspaceInfo['enforcedFor']): string {
+  switch (rung) {
+    case 'device':
+      return `enforced by the kernel, for ${enforcedFor}`
+    case 'watch':
+      return 'watched by guestd, which starts no commands past it'
+    case 'none':
+      return 'none'
+  }
+}
+
+/** The largest entries, and deleted files that are still open. */
+export function renderTop({
+  complete,
+  entries,
+  deletedOpen,
+  deletedOpenBytes,
+  memory,
+}: WorkspaceTop): string {
+  const parts = [
+    renderTable(
+      [
+        'SIZE',
+        'FILES',
+        complete ? 'PATH' : 'PATH (incomplete: not all of it could be read in time)',
+      ],
+      entries.map(({ bytes, files, path }) => [formatBytes(bytes), String(files), path]),
+    ),
+  ]
+  if (deletedOpen.length > 0) {
+    const title = `DELETED BUT OPEN (${formatBytes(deletedOpenBytes)} in all)`
+    const rows = deletedOpen.map(({ bytes, pid, name, path }) => [
+      formatBytes(bytes),
+      `${name} (pid ${pid})`,
+      path,
+    ])
+    parts.push(renderTable(['SIZE', 'HELD BY', title], rows))
+  }
+  if (memory.length > 0) {
+    const rows = memory.map(({ bytes, place }) => [formatBytes(bytes), place])
+    parts.push(renderTable(['MEMORY', 'HELD BY'], rows))
+  }
+  return parts.map(part => `\n${part}`).join('')
+}

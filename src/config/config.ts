@@ -1,0 +1,188 @@
+/**
+ * The settings of guestd: the only reader of the environment, the command line and the settings
+ * file. What it returns is frozen.
+ */
+
+import { messageOf } from '../util/message-of.ts'
+import { type BadSetting, type Complain, ConfigError } from './config-error.ts'
+import { isToken } from './keys.ts'
+import { type FromManager, readManager } from './service-manager.ts'
+import { type NamedKey, rows, type TableSettings, table } from './settings.ts'
+import { helpText } from './settings-text.ts'
+import {
+  type Flags,
+  type Found,
+  type ReadFile,
+  readEnvironment,
+  readFlags,
+  readSettingsFile,
+} from './sources.ts'
+
+export type { ListenAddress } from '../util/listen-uri.ts'
+export { parseListenUri } from '../util/listen-uri.ts'
+export { type BadSetting, ConfigError } from './config-error.ts'
+export type { LogLevel } from './settings.ts'
+export { helpText, settingsMarkdown } from './settings-text.ts'
+
+export interface Config extends TableSettings, FromManager {
+  /** The value of `authToken` or the content of `authTokenFile`; null: no token is asked for. */
+  readonly token: string | null
+}
+
+export interface ConfigSources {
+  /** Without the interpreter and the script. */
+  readonly argv: readonly string[]
+  readonly env: Readonly<Record<string, string | undefined>>
+  readonly readFile: ReadFile
+  /** Reads a file that has a secret. It throws where others may read or write that file. */
+  readonly readSecret: ReadFile
+  /** Id of this process: descriptors are ours only where LISTEN_PID names it. */
+  readonly pid: number
+  /** Where relative paths begin. */
+  readonly cwd: string
+}
+
+export type Loaded =
+  | { readonly action: 'run' | 'check'; readonly config: Config }
+  | { readonly action: 'help'; readonly text: string }
+  | { readonly action: 'version' }
+
+/**
+ * Reads the settings: flags over environment over file over defaults, key by key.
+ *
+ * That there is something to listen on is for the caller to check, as only a daemon that starts
+ * needs it.
+ *
+ * @throws ConfigError for unknown keys, bad values and unreadable sources: all that there are
+ */
+export function loadConfig(sources: ConfigSources): Loaded {
+  const bad: BadSetting[] = []
+  const complain: Complain = (key, message) => bad.push({ key, message })
+  const flags = readFlags(sources.argv, complain)
+  if (flags.action === 'help') return { action: 'help', text: helpText() }
+  if (flags.action === 'version') return { action: 'version' }
+
+  // Which file was meant is not known where the flags cannot be read.
+  const found = bad.length > 0 ? new Map<string, Found>() : readSources(sources, flags, complain)
+  const settings = mapTable(table, '', row => {
+    const one = found.get(row.name)
+    return one === undefined ? row.key.fallback : readValue(row, one, sources.cwd, complain)
+  }) as TableSettings
+  checkTogether(settings, complain)
+  const token = readToken(settings, sources.readSecret, complain)
+  const manager = readManager(sources.env, sources.pid, complain)
+  const config: Config = deepFreeze({ ...settings, ...manager, token })
+  if (bad.length > 0) throw new ConfigError(bad, flags.action, config)
+  return { action: flags.action, config }
+}
+
+/** The settings in force as JSON text that is a settings file again, with its newline. */
+export function renderSettings(config: Config): string {
+  const settings = mapTable(table, '', row => {
+    const value = row.name.split('.').reduce<unknown>(memberOf, config)
+    return row.key.toJson(value)
+  })
+  return `${JSON.stringify(settings, null, 2)}\n`
+}
+
+/** An object in the table's shape, with what `map` makes of each row. */
+function mapTable(branch: object, prefix: string, map: (row: NamedKey) => unknown): object {
+  const entries = Object.entries(branch).map(([part, entry]) => {
+    const name = `${prefix}${part}`
+    const row = rows.find(one => one.name === name)
+    return [part, row === undefined ? mapTable(entry, `${name}.`, map) : map(row)]
+  })
+  return Object.fromEntries(entries)
+}
+
+function readSources(
+  { env, readFile }: ConfigSources,
+  flags: Flags,
+  complain: Complain,
+): Map<string, Found> {
+  return new Map([
+    ...readSettingsFile(flags.file, readFile, complain),
+    ...readEnvironment(env, complain),
+    ...flags.found,
+  ])
+}
+
+/** The default in the place of a bad value, which is complained of. */
+function readValue(
+  { name, key }: NamedKey,
+  { value, from }: Found,
+  cwd: string,
+  complain: Complain,
+): unknown {
+  const read = key.read(value, cwd)
+  if (typeof read !== 'string') return read.value
+  const shown = key.hidden ? 'the value' : (JSON.stringify(value) ?? String(value))
+  const reason = read === '' ? '' : `: ${read}`
+  complain(
+    name,
+    `${name}: ${shown} (from ${from}) is not allowed${reason}; it takes ${key.allowed}`,
+  )
+  return key.fallback
+}
+
+function readToken(
+  { authToken, authTokenFile }: TableSettings,
+  readSecret: ReadFile,
+  complain: Complain,
+): string | null {
+  if (authTokenFile === null) return authToken
+  if (authToken !== null) {
+    complain('authTokenFile', 'authTokenFile: authToken is set too; give one of them')
+    return authToken
+  }
+  try {
+    const token = readSecret(authTokenFile).trim()
+    if (isToken(token)) return token
+    const { allowed } = table.authToken
+    complain('authTokenFile', `authTokenFile: ${authTokenFile} has no token; one is ${allowed}`)
+  } catch (error) {
+    complain('authTokenFile', `authTokenFile: ${authTokenFile}: ${messageOf(error)}`)
+  }
+  return null
+}
+
+function checkTogether(settings: TableSettings, complain: Complain): void {
+  const { output, onExpired, onVersionChange, requireSession } = settings
+  const { authToken, authTokenFile, allowUnauthenticated } = settings
+  const tcp = settings.listen.find(one => one.scheme === 'tcp')
+  if (tcp !== undefined && authToken === null && authTokenFile === null && !allowUnauthenticated)
+    complain(
+      'authToken',
+      `authToken: ${tcp.uri} takes a token, as every process of the machine can connect. Set authToken or authTokenFile, or allowUnauthenticated: true`,
+    )
+  if (onExpired === 'reset' && !requireSession) {
+    complain(
+      'onExpired',
+      'onExpired: reset takes requireSession: true, as nobody knows before whose volume it is',
+    )
+  }
+  if (onVersionChange === 'reset' && !requireSession) {
+    complain(
+      'onVersionChange',
+      'onVersionChange: reset takes requireSession: true, as the version has to be known before the workspace is mounted',
+    )
+  }
+  if (output.ringBytes > output.totalBytes) {
+    complain(
+      'output.ringBytes',
+      `output.ringBytes: ${output.ringBytes} is more than output.totalBytes, ${output.totalBytes}: one command cannot hold more than all`,
+    )
+  }
+}
+
+function memberOf(value: unknown, name: string): unknown {
+  return (value as Record<string, unknown>)[name]
+}
+
+function deepFreeze<T>(value: T): T {
+  if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
+    Object.freeze(value)
+    for (const part of Object.values(value)) deepFreeze(part)
+  }
+  return value
+}

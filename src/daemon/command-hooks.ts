@@ -1,0 +1,58 @@
+/** What the session does when a command is asked for, starts and ends. */
+import type { RegistryHooks } from '../commands/registry.ts'
+import type { Config } from '../config/config.ts'
+import { GuestdError } from '../errors.ts'
+import type { Tell } from '../events/event-log.ts'
+import type { Log } from '../log.ts'
+import type { Expiry } from '../session/session-limits.ts'
+import type { Stop } from '../session/stop.ts'
+import type { Workspace } from '../workspace/workspace.ts'
+import { endLine } from './command-log.ts'
+import type { Tidying } from './idle-trim.ts'
+import type { IpcCleaner } from './ipc-cleaner.ts'
+
+export interface CommandHooksOptions {
+  readonly config: Pick<Config, 'busyDescendants' | 'logCommands'>
+  readonly workspace: Workspace
+  readonly expiry: Expiry
+  readonly tidying: Tidying
+  readonly ipc: Pick<IpcCleaner, 'started' | 'settled'>
+  /** Of the component `commands`. */
+  readonly log: Log
+  readonly tell: Tell
+  /** Why no command is started before the host has done something; `null`: nothing is missing. */
+  readonly waitsFor: () => string | null
+  readonly stopReason: () => Stop['reason']
+}
+
+export function createCommandHooks(options: CommandHooksOptions): RegistryHooks {
+  const { config, workspace, expiry, tidying, ipc, log, tell, waitsFor, stopReason } = options
+  return {
+    admit(cwd) {
+      const missing = waitsFor()
+      if (missing !== null) throw new GuestdError('starting', missing)
+      workspace.admit(cwd)
+    },
+    room: workspace.room,
+    workspaceFull: workspace.fullSince,
+    started(id, user) {
+      tidying.worked()
+      ipc.started(user)
+      tell({ type: 'command_started', id, user })
+    },
+    ended(command, details) {
+      expiry.touch()
+      const info = command.info()
+      const { id, cause, exitCode, signal } = info
+      if (cause !== null) tell({ type: 'command_ended', id, cause, exitCode, signal })
+      const { lifetimeMs } = expiry.facts()
+      const context = { logCommands: config.logCommands, stopReason: stopReason(), lifetimeMs }
+      log.info(endLine(info, details, context), 'command ended')
+      tidying.worked()
+    },
+    settled() {
+      ipc.settled()
+      if (config.busyDescendants) expiry.touch()
+    },
+  }
+}

@@ -1,0 +1,64 @@
+/** All that guestd keeps in `runDir`, so that a restarted one goes on from it. */
+import { join } from 'node:path'
+import { type Journal, openJournal } from '../commands/journal.ts'
+import type { Config } from '../config/config.ts'
+import type { Tell } from '../events/event-log.ts'
+import type { Log } from '../log.ts'
+import { type HandOver, openHandOver } from '../session/assign-session.ts'
+import { type Boot, openBoot } from '../session/boot.ts'
+import { type HostClock, openHostClock } from '../session/host-clock.ts'
+import { openStopMemory, type StopMemory } from '../session/remembered-stop.ts'
+import { type Binding, openBinding } from '../session/workspace-binding.ts'
+import { bootId } from '../sys/boot-id.ts'
+import { messageOf } from '../util/message-of.ts'
+import { openRunDir, type RunDir } from './run-dir.ts'
+import { createReport, type Report } from './state-watch.ts'
+import type { Undo } from './undo.ts'
+
+export interface Kept {
+  readonly runDir: RunDir
+  readonly binding: Binding
+  readonly journal: Journal
+  readonly boot: Boot
+  readonly handOver: HandOver
+  readonly clock: HostClock
+  readonly memory: StopMemory
+  readonly report: Report
+  /** Writes all but the journal once more, as after the folder was lost. @throws where it cannot be written */
+  save(): void
+}
+
+const OTHER_SESSION =
+  'runDir holds the state of a session with another workspace: its commands and its settings do not count'
+
+/** @throws StartError where another guestd has the folder, or it cannot be used */
+export async function openKept(
+  { runDir: path, workspace }: Pick<Config, 'runDir' | 'workspace'>,
+  log: Log,
+  tell: Tell,
+  undo: Undo,
+): Promise<Kept> {
+  const runDir = openRunDir(path)
+  undo.add(() => runDir.release())
+  const report = createReport(log, tell)
+  const binding = await openBinding(path, bootId(), workspace)
+  if (binding.isForeign) report('other_session', OTHER_SESSION)
+  const journal = openJournal({
+    path: join(path, 'commands.ndjson'),
+    bootId: bootId(),
+    isForeign: binding.isForeign,
+    failed: error => report('journal_full', `a line could not be written: ${messageOf(error)}`),
+  })
+  undo.add(() => journal.close())
+  for (const { code, reason } of journal.problems) report(code, reason)
+  const boot = openBoot(path, err =>
+    log.warn({ component: 'lifecycle', err }, 'a restart of guestd would begin the lifetime anew'),
+  )
+  const handOver = openHandOver(path, boot.id)
+  const clock = openHostClock(path, boot.id)
+  const memory = openStopMemory(path, boot.id)
+  const save = () => {
+    for (const one of [boot, binding, handOver, clock, memory]) one.save()
+  }
+  return { runDir, binding, journal, boot, handOver, clock, memory, report, save }
+}

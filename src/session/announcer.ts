@@ -1,0 +1,60 @@
+/** Log lines and events of the session as a whole. */
+
+import type { Tell } from '../events/event-log.ts'
+import type { Log } from '../log.ts'
+import type { Receipt, SessionRequest, StopReason } from '../protocol/schemas.ts'
+import type { Accepted } from './assign-session.ts'
+
+/** A request may take a while, and clocks that are set drift by less. */
+const CLOCK_TOLERANCE_MS = 60_000
+
+export interface Announcer {
+  limitReached(
+    limit: 'idle' | 'lifetime',
+    limits: { readonly idleMs: number; readonly lifetimeMs: number },
+  ): void
+  handedOver(request: SessionRequest, accepted: NonNullable<Accepted>): void
+  /** @param aheadMs how far the clock of this machine is ahead of the host's */
+  hostTime(aheadMs: number): void
+  stopping(reason: StopReason): void
+  stopped(receipt: Receipt, reason: StopReason): void
+  /** It was stopped before this guestd was started. */
+  stoppedBefore(receipt: Receipt, reason: StopReason): void
+}
+
+export function createAnnouncer(rootLog: Log, tell: Tell): Announcer {
+  const log = rootLog.child({ component: 'session' })
+  return {
+    limitReached(limit, { idleMs, lifetimeMs }) {
+      log.info({ limit, idleMs, lifetimeMs }, 'a limit of the session is reached')
+      if (limit === 'idle') tell({ type: 'idle_limit', idleMs })
+      else tell({ type: 'lifetime_limit', lifetimeMs })
+    },
+    handedOver({ id, runtimeVersion = null }, accepted) {
+      if (accepted.kind === 'renewed') {
+        const { changed, more } = accepted
+        log.info({ session: id, changed, more }, 'the session is renewed')
+        tell({ type: 'session_renewed', id, changed: [...changed], more })
+        return
+      }
+      log.info({ session: id, runtimeVersion }, 'the session is set')
+      tell({ type: 'session_set', id, runtimeVersion })
+    },
+    hostTime(aheadMs) {
+      if (Math.abs(aheadMs) < CLOCK_TOLERANCE_MS) return
+      log.warn({ aheadMs }, 'the clock of this machine differs from the time of the host')
+    },
+    stopping(reason) {
+      rootLog.info({ component: 'lifecycle', reason }, 'stopping')
+      tell({ type: 'stopping', reason })
+    },
+    stopped(receipt, reason) {
+      log[receipt.clean ? 'info' : 'error']({ ...receipt }, 'the session is stopped')
+      tell({ type: 'stopped', ...receipt, reason })
+    },
+    stoppedBefore(receipt, reason) {
+      log.warn({ ...receipt }, 'the session was stopped before guestd was started')
+      tell({ type: 'stopped', ...receipt, reason })
+    },
+  }
+}

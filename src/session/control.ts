@@ -1,0 +1,74 @@
+/** What the API may do with the session. */
+import { GuestdError } from '../errors.ts'
+import type { Receipt, SessionRequest, StopFrame, WorkspaceTop } from '../protocol/schemas.ts'
+import { memoryPlaces } from '../sys/commands-memory.ts'
+import type { Workspace } from '../workspace/workspace.ts'
+import type { Accepted, HandOver } from './assign-session.ts'
+import type { Stop } from './stop.ts'
+
+export interface SessionControl {
+  /** @throws GuestdError `session_set`, `session_mismatch`, `stopping` */
+  handOver(request: SessionRequest): Promise<void>
+  /** @throws GuestdError `workspace_unavailable`, `stopping` */
+  flush(): Promise<Receipt>
+  /** @throws GuestdError `workspace_unavailable` */
+  top(count: number): Promise<WorkspaceTop>
+  /** Starts the stop, or joins it: all of its steps, and the receipt. */
+  stop(): AsyncIterable<StopFrame>
+  /**
+   * Forgets a stop that is over, and ends guestd, which its service manager starts again.
+   *
+   * @returns false where the session is not stopped: nothing was done
+   * @throws GuestdError `stopping`
+   */
+  start(): boolean
+}
+
+export interface ControlOptions {
+  readonly stop: Stop
+  readonly workspace: Workspace
+  readonly handOver: HandOver
+  /** Throws a GuestdError where the session cannot be as it is asked for. */
+  readonly check: (request: SessionRequest) => void
+  /** Called with the host's time, before the workspace is mounted for it. */
+  readonly hostTime: (text: string) => void
+  /** Called when the session has been set or renewed. */
+  readonly handedOver: (request: SessionRequest, accepted: NonNullable<Accepted>) => void
+  /** Called once, after a stop that the API asked for first. */
+  readonly stopped: () => Promise<void>
+  /** Forgets the stop and ends guestd, to be started again. */
+  readonly restart: () => void
+}
+
+export function createControl(options: ControlOptions): SessionControl {
+  const { stop, workspace, handOver, check, handedOver, stopped, restart } = options
+  return {
+    async flush() {
+      if (stop.state === 'stopping')
+        throw new GuestdError(
+          'stopping',
+          'guestd is stopping, and flushes the workspace as it does',
+        )
+      return await workspace.flush()
+    },
+    async handOver(request) {
+      if (stop.state !== 'ready') throw new GuestdError(stop.state, `guestd is ${stop.state}`)
+      check(request)
+      const { hostTime, ...session } = request
+      if (hostTime !== undefined) options.hostTime(hostTime)
+      const accepted = await handOver.accept(session, workspace.bind)
+      if (accepted !== null) handedOver(session, accepted)
+    },
+    top: async count => ({ ...(await workspace.top(count)), memory: memoryPlaces() }),
+    stop() {
+      if (stop.state === 'ready') void stop.run('request').then(stopped)
+      return stop.follow()
+    },
+    start() {
+      if (stop.state === 'stopping') throw new GuestdError('stopping', 'guestd is stopping')
+      if (stop.state === 'ready') return false
+      restart()
+      return true
+    },
+  }
+}

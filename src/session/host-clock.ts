@@ -1,0 +1,68 @@
+/** The time of the host, as `PUT /v1/session` brings it; kept over a restart of guestd. */
+import type { ActivityTime } from '../volume/activity-time.ts'
+import { monotonicMs } from './boot.ts'
+import { bootFile } from './boot-file.ts'
+import { isHostClock } from './kept-shapes.ts'
+
+export interface HostClock {
+  /** The host's time where it is known, otherwise that of this machine. */
+  now(agoMs?: number): ActivityTime
+  /** The same, but never later than the host's time where that is known: for decisions that delete data. */
+  earliest(): ActivityTime
+  /**
+   * @param hostTime ISO 8601, UTC
+   * @returns how far the clock of this machine is ahead of it, in milliseconds
+   */
+  set(hostTime: string): number
+  /** Writes it once more, as after `runDir` was lost. @throws where it cannot be written */
+  save(): void
+}
+
+/** All three of the same moment. */
+interface Kept {
+  readonly hostMs: number
+  readonly monotonicMs: number
+  readonly wallMs: number
+}
+
+export const CLOCK_FILE = 'clock.json'
+
+export function openHostClock(runDir: string, bootId: string): HostClock {
+  const file = bootFile<Kept>(runDir, CLOCK_FILE, bootId, isHostClock)
+  let kept = file.read()
+
+  /**
+   * The monotonic clock stands still in a machine that is suspended, and the other one may be set at any time. The
+   * later result counts for what is written to the mark: a time that is too early would make a volume look older than
+   * it is.
+   */
+  const hostMs = () => {
+    if (kept === null) return null
+    const passedMs = Math.max(monotonicMs() - kept.monotonicMs, Date.now() - kept.wallMs)
+    return kept.hostMs + passedMs
+  }
+
+  return {
+    now(agoMs = 0) {
+      const byHostMs = hostMs()
+      const at = new Date((byHostMs ?? Date.now()) - agoMs).toISOString()
+      return { at, byHost: byHostMs !== null }
+    },
+    earliest() {
+      if (kept === null) return { at: new Date().toISOString(), byHost: false }
+      // Root and NTP set the wall clock, so it does not count here.
+      const at = new Date(kept.hostMs + monotonicMs() - kept.monotonicMs)
+      return { at: at.toISOString(), byHost: true }
+    },
+    set(hostTime) {
+      kept = { hostMs: Date.parse(hostTime), monotonicMs: monotonicMs(), wallMs: Date.now() }
+      try {
+        file.write(kept)
+      } catch {
+        // A restart of guestd then forgets it, and the clock of the machine starts no volume empty.
+      }
+      return kept.wallMs - kept.hostMs
+    },
+    save: file.save,
+  }
+}

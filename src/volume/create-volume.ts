@@ -1,0 +1,164 @@
+/** Making a volume of an exact size. */
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  linkSync,
+  openSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeSync,
+} from 'node:fs'
+import { dirname } from 'node:path'
+import { type LookedAt, lookAtVolume } from './look-at-volume.ts'
+import { removeLostAndFound } from './lost-and-found.ts'
+import { encodeMark, MARK_AREA_BYTES } from './mark.ts'
+import { availableBytes } from './superblock.ts'
+import { runTool } from './tools.ts'
+import { asVolumeError, VolumeError } from './volume-error.ts'
+
+export interface CreateOptions {
+  /** What users may write there, to the byte; a multiple of 4 KiB. */
+  readonly bytes: number
+  readonly label: string
+  /** How many files there may be, folders included; default: one for every block of 4 KiB. */
+  readonly files?: number | null
+  /** ext4's multiple mount protection: for a device that several hosts see. */
+  readonly mmp?: boolean
+  /** Whose it is; `null`: the first session's. */
+  readonly sessionId: string | null
+}
+
+export const BLOCK_BYTES = 4096
+/** With less there is no journal. */
+export const MIN_BYTES = 16 * 1024 * 1024
+/** What a sparse file on ext4 can hold with its tables: 16 TiB are the end (Documentation/filesystems/ext4). */
+export const MAX_BYTES = 8 * 1024 ** 4
+/** 256 for each inode, and one inode a block: blocks run out before inodes do. */
+const INODE_BYTES = 256
+/** A first guess at journal, bitmaps and what the kernel keeps back. */
+const GUESSED_OVERHEAD_BLOCKS = 12_800
+/** EXT4_GOOD_OLD_FIRST_INO: 10 reserved ones, and the lost+found that e2fsck may make. */
+const OWN_INODES = 11
+/** Of 4 KiB, by their 256 bytes. */
+const INODES_PER_BLOCK = 16
+/** mke2fs makes lost+found as large; it is removed at the end. */
+const LOST_AND_FOUND_BYTES = 16 * 1024
+/** A gap is as wide as the tables of a group: 2,048 blocks and some. */
+const GAP_STEP_BLOCKS = 512
+/** Each comes closer; the sizes of the tables move in steps, so two or three are usual, and twelve at a gap. */
+const MAX_ATTEMPTS = 40
+
+/**
+ * An image file with an ext4 on which users, and root, get exactly so many bytes, and the place for
+ * the mark after it. What exists is never touched, and what fails leaves nothing.
+ *
+ * @throws VolumeError
+ */
+export async function createVolume(path: string, options: CreateOptions): Promise<LookedAt> {
+  if (statSync(path, { throwIfNoEntry: false })?.isBlockDevice())
+    throw new VolumeError(`${path} is a block device: create makes image files`)
+  const folder = dirname(path)
+  if (!existsSync(folder)) throw new VolumeError(`there is no folder ${folder}`)
+  const draft = `${path}.${process.pid}.draft`
+  try {
+    closeSync(openSync(draft, 'wx', 0o600))
+    await formatExactly(draft, options)
+    await makeExact(draft, options.bytes)
+    finish(draft, options.sessionId)
+    linkSync(draft, path)
+  } catch (error) {
+    const exists = error instanceof Error && 'code' in error && error.code === 'EEXIST'
+    throw exists ? new VolumeError(`${path} exists already`) : asVolumeError(error)
+  } finally {
+    rmSync(draft, { force: true })
+  }
+  return lookAtVolume(path)
+}
+
+/**
+ * What users get grows with the blocks, but for one gap before each group: mke2fs leaves out a last group
+ * that is hardly larger than its tables. What is too much behind such a gap goes into more inodes.
+ */
+async function formatExactly(
+  path: string,
+  { bytes, label, files = null, mmp = false }: CreateOptions,
+): Promise<void> {
+  const wanted = bytes / BLOCK_BYTES
+  let inodes = files === null ? wanted : files + OWN_INODES
+  let blocks = wanted + Math.ceil((inodes * INODE_BYTES) / BLOCK_BYTES) + GUESSED_OVERHEAD_BLOCKS
+  /** The one that gave the least too much, since the inodes are so many. */
+  let over: { readonly blocks: number; readonly surplus: number } | null = null
+  for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+    const { available, isCut } = await format(path, { blocks, inodes, label, mmp })
+    const surplus = available - wanted
+    if (surplus === 0) return
+    if (surplus > 0 && (over === null || surplus < over.surplus)) over = { blocks, surplus }
+    if (surplus > 0 || !isCut) blocks -= surplus
+    else if (over === null) blocks += GAP_STEP_BLOCKS
+    else {
+      inodes += over.surplus * INODES_PER_BLOCK
+      blocks = over.blocks
+      over = null
+    }
+  }
+  throw new VolumeError(`no file system gives exactly ${bytes} bytes: try a size a little off`)
+}
+
+interface Geometry {
+  readonly blocks: number
+  readonly inodes: number
+  readonly label: string
+  readonly mmp: boolean
+}
+
+interface Made {
+  /** What users get, in blocks. */
+  readonly available: number
+  /** The last group was left out. */
+  readonly isCut: boolean
+}
+
+async function format(path: string, { blocks, inodes, label, mmp }: Geometry): Promise<Made> {
+  truncateSync(path, 0)
+  truncateSync(path, blocks * BLOCK_BYTES)
+  const geometry = ['-t', 'ext4', '-b', String(BLOCK_BYTES), '-m', '0', '-N', String(inodes)]
+  // The file is new: its inode tables are zeros already, and stay holes.
+  const options = 'lazy_itable_init=0,nodiscard,assume_storage_prezeroed=1'
+  const extended = ['-E', options, '-L', label, ...(mmp ? ['-O', 'mmp'] : [])]
+  const args = ['-q', '-F', ...geometry, ...extended, path, String(blocks)]
+  const made = await runTool('mke2fs', args)
+  if (made.status !== 0) throw new VolumeError(`mke2fs failed: ${made.text}`)
+  const { content } = lookAtVolume(path)
+  if (content.kind !== 'ext4') throw new VolumeError('mke2fs made no ext4')
+  const available = (availableBytes(content) + LOST_AND_FOUND_BYTES) / BLOCK_BYTES
+  return { available, isCut: content.bytes < blocks * BLOCK_BYTES }
+}
+
+async function makeExact(path: string, bytes: number): Promise<void> {
+  await removeLostAndFound(path)
+  const { content } = lookAtVolume(path)
+  const available = content.kind === 'ext4' ? availableBytes(content) : 0
+  if (available !== bytes)
+    throw new VolumeError(
+      `the file system gives ${available} bytes without lost+found, not ${bytes}`,
+    )
+}
+
+function finish(path: string, sessionId: string | null): void {
+  const { content } = lookAtVolume(path)
+  const end = content.kind === 'ext4' ? content.bytes : 0
+  truncateSync(path, end + MARK_AREA_BYTES)
+  const fd = openSync(path, 'r+')
+  try {
+    if (sessionId !== null) {
+      const at = new Date().toISOString()
+      const fields = { runtimeVersion: null, generation: 0, state: 'clean', receipt: null } as const
+      writeSync(fd, encodeMark({ sequence: 1, sessionId, at, ...fields }), 0, undefined, end)
+    }
+    fsyncSync(fd)
+  } finally {
+    closeSync(fd)
+  }
+}

@@ -1,0 +1,92 @@
+/** What an image file or a device is, as a volume; read without mounting it. */
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
+import { findBlockDevice } from '../sys/block-devices.ts'
+import { type Content, HEAD_BYTES, identify, needsTail, TAIL_BYTES } from './content.ts'
+import { lostAndFoundBytes } from './lost-and-found.ts'
+import { lastActivityOf, MARK_AREA_BYTES, type Mark, readSlots, SLOT_BYTES, SLOTS } from './mark.ts'
+import { usageOf, type VolumeUsage } from './superblock-usage.ts'
+import { asVolumeError, VolumeError } from './volume-error.ts'
+
+export interface LookedAt {
+  readonly path: string
+  /** Of the file or the device. */
+  readonly bytes: number
+  readonly content: Content
+  /**
+   * What is in the mark's place: nothing yet; a mark; that of a newer guestd; something else. `none`:
+   * there is no such place.
+   */
+  readonly markPlace: 'none' | 'empty' | 'mark' | 'newer' | 'foreign'
+  readonly mark: Mark | null
+  /** How full the file system is; `null` where there is none that is whole. */
+  readonly usage: VolumeUsage | null
+  /** When somebody last worked there, by the mark; ISO 8601. `null`: never, or nobody knows. */
+  readonly lastActivityAt: string | null
+  /** When the file was last written to; `null` for a device. */
+  readonly changedAt: string | null
+}
+
+/** @throws VolumeError where it cannot be read */
+export function lookAtVolume(path: string): LookedAt {
+  try {
+    // A FIFO would wait for its writer.
+    const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
+    try {
+      return look(path, fd)
+    } finally {
+      closeSync(fd)
+    }
+  } catch (error) {
+    throw asVolumeError(error)
+  }
+}
+
+/** It is a volume that guestd uses: others are none of its business. */
+export function isVolume({ content, markPlace }: LookedAt): boolean {
+  if (content.kind === 'damaged') return content.mark !== null
+  return content.kind === 'ext4' && markPlace !== 'none'
+}
+
+/** The mark follows a file system, and that mostly has blocks of this size. */
+const ALIGNMENT = 4096
+
+function look(path: string, fd: number): LookedAt {
+  const stats = fstatSync(fd)
+  if (!stats.isFile() && !stats.isBlockDevice())
+    throw new VolumeError(`${path} is neither a file nor a block device`)
+  const bytes = stats.isFile() ? stats.size : (findBlockDevice(path)?.bytes ?? 0)
+  const content = contentOf(fd, bytes)
+  const { markPlace, mark } = markOf(fd, bytes, content)
+  return {
+    path,
+    bytes,
+    content,
+    markPlace,
+    mark,
+    usage: content.kind === 'ext4' ? usageOf(content, mark, lostAndFoundBytes(fd, content)) : null,
+    lastActivityAt: mark === null || mark.generation === 0 ? null : lastActivityOf(mark),
+    changedAt: stats.isFile() ? stats.mtime.toISOString() : null,
+  }
+}
+
+function contentOf(fd: number, bytes: number): Content {
+  const head = readAt(fd, 0, HEAD_BYTES)
+  const content = identify(head)
+  if (!needsTail(content)) return content
+  const offset = Math.max(0, bytes - TAIL_BYTES - (bytes % ALIGNMENT))
+  return identify(head, { bytes: readAt(fd, offset, bytes - offset), offset })
+}
+
+function markOf(fd: number, bytes: number, content: Content): Pick<LookedAt, 'markPlace' | 'mark'> {
+  if (content.kind === 'damaged')
+    return { markPlace: content.mark === null ? 'none' : 'mark', mark: content.mark }
+  if (content.kind !== 'ext4' || bytes - content.bytes < MARK_AREA_BYTES)
+    return { markPlace: 'none', mark: null }
+  const { mark, refusal } = readSlots(readAt(fd, content.bytes, SLOTS * SLOT_BYTES))
+  return { markPlace: refusal ?? (mark === null ? 'empty' : 'mark'), mark }
+}
+
+function readAt(fd: number, offset: number, length: number): Buffer {
+  const bytes = Buffer.alloc(length)
+  return bytes.subarray(0, readSync(fd, bytes, 0, length, offset))
+}

@@ -1,0 +1,78 @@
+/** Whether the file system of a mounted volume still is as it was mounted, and takes writes. */
+
+import type { Tell } from '../events/event-log.ts'
+import type { Log } from '../log.ts'
+import { listMounts, type Mount } from '../sys/mounts.ts'
+import { errorsOf, errorWords, FAILED } from './ext4-errors.ts'
+import type { Volume } from './mount-volume.ts'
+import { resizedWords } from './unmount.ts'
+import { sizeOf } from './usage.ts'
+
+export interface Health {
+  /** What is wrong now; `null`: nothing. Never fails. */
+  look(): string | null
+  /** Why what was flushed may not be on the device; `null`: nothing is known against it. Never fails. */
+  failure(): string | null
+  /** A flush found that the file system takes no writes. That stays until it is mounted anew. */
+  refused(reason: string): void
+  /** Compares the size alone, which takes some microseconds. @throws Error of statfs(2) */
+  lookAtSize(): void
+}
+
+export function watchHealth({ device, fd, path }: Volume, log: Log, tell: Tell): Health {
+  const size = sizeOf(fd)
+  let refusal: string | null = null
+  let resized: string | null = null
+  let reported: string | null = null
+
+  const report = (reason: string | null) => {
+    if (reason !== null && reason !== reported) {
+      log.error({ path, reason }, 'the file system of the workspace has a problem')
+      tell({ type: 'workspace_unavailable', reason })
+    }
+    reported = reason
+    return reason
+  }
+  const failureOf = (mount: Mount | null): string | null => {
+    // The check before the mount clears all errors. After a takeover, earlier errors count too.
+    const errors = errorsOf(device.name)
+    if (errors > 0) return errorWords(errors, device.name)
+    return mount !== null && hasFailed(mount) ? `${FAILED}: it takes no writes` : refusal
+  }
+  const look = () => {
+    const mount = mountOf(device.number)
+    const readOnly = mount?.readOnly ? 'its file system is mounted read-only' : null
+    return report(failureOf(mount) ?? resized ?? readOnly)
+  }
+
+  return {
+    look,
+    failure: () => failureOf(mountOf(device.number)),
+    refused(reason) {
+      refusal ??= `${FAILED}: ${reason}`
+      look()
+    },
+    lookAtSize() {
+      const now = sizeOf(fd)
+      if (now === size || resized !== null) return
+      resized = `${resizedWords(size, now)}: the stop will not be clean`
+      look()
+    },
+  }
+}
+
+/** Names in the super options for what Linux 6.12 and later do in place of turning it read-only. */
+const FAILED_OPTIONS = ['emergency_ro', 'shutdown']
+
+/** It was shut down, or the kernel stopped writing after an error. */
+export function hasFailed({ superOptions }: Mount): boolean {
+  return FAILED_OPTIONS.some(option => superOptions.includes(option))
+}
+
+function mountOf(device: string): Mount | null {
+  try {
+    return listMounts().find(mount => mount.device === device) ?? null
+  } catch {
+    return null
+  }
+}

@@ -1,0 +1,80 @@
+/** Which folder or volume the workspace is, so that what is known of another one does not count for it. */
+import { statSync } from 'node:fs'
+import type { BlockDevice } from '../sys/block-devices.ts'
+import { findBlockDevice } from '../sys/block-devices.ts'
+import type { Content } from '../volume/content.ts'
+import { lookAt, lookAtAll } from '../volume/identify-devices.ts'
+import { openMark } from '../volume/mark-io.ts'
+import { sourceOf } from './source.ts'
+
+export type Identity =
+  /** The numbers are decimal texts: they may be larger than a double holds. */
+  | {
+      readonly kind: 'folder'
+      readonly device: string
+      readonly inode: string
+      /** When it was made; "0" where the file system does not know. */
+      readonly bornNs: string
+    }
+  /** `uuid` null: a blank device. A copy of a volume has the same uuid, and its own count of starts. */
+  | { readonly kind: 'volume'; readonly uuid: string | null; readonly generation: number | null }
+
+/**
+ * @param setting `workspace`
+ * @returns `null` where that cannot be known now, as of a device that is not there. Never fails
+ */
+export async function identityOf(setting: string): Promise<Identity | null> {
+  try {
+    const source = sourceOf(setting)
+    if (source.kind === 'folder') return folderIdentity(source.path)
+    if (source.kind === 'label') {
+      const [only, ...more] = (await lookAtAll()).filter(
+        ({ content }) => content?.kind === 'ext4' && content.label === source.label,
+      )
+      const found = more.length === 0 ? only : undefined
+      return found?.content ? await volumeIdentity(found.device, found.content) : null
+    }
+    const place =
+      source.kind === 'image'
+        ? { path: source.path, bytes: statSync(source.path).size }
+        : findBlockDevice(source.path)
+    return place === null
+      ? null
+      : await volumeIdentity(place, await lookAt(place.path, place.bytes))
+  } catch {
+    return null
+  }
+}
+
+/**
+ * A guestd that died between the start of a volume and the note of it finds a count that is one higher.
+ *
+ * @param kept as it was noted last
+ */
+export function isSameWorkspace(kept: Identity, now: Identity): boolean {
+  if (kept.kind === 'folder' && now.kind === 'folder') {
+    const isKnown = kept.bornNs !== '0' && now.bornNs !== '0'
+    const isPlace = isKnown ? kept.bornNs === now.bornNs : kept.device === now.device
+    return isPlace && kept.inode === now.inode
+  }
+  if (kept.kind !== 'volume' || now.kind !== 'volume' || kept.uuid !== now.uuid) return false
+  if (kept.generation === null || now.generation === null) return true
+  return now.generation === kept.generation || now.generation === kept.generation + 1
+}
+
+function folderIdentity(path: string): Identity {
+  const { dev, ino, birthtimeNs } = statSync(path, { bigint: true })
+  return { kind: 'folder', device: `${dev}`, inode: `${ino}`, bornNs: `${birthtimeNs}` }
+}
+
+async function volumeIdentity(
+  place: Pick<BlockDevice, 'path' | 'bytes'>,
+  content: Content,
+): Promise<Identity | null> {
+  if (content.kind === 'blank') return { kind: 'volume', uuid: null, generation: null }
+  if (content.kind !== 'ext4') return null
+  const mark = await openMark(place, content.bytes)
+  // Without a place for a mark nothing counts; with an empty place it was never started.
+  const generation = mark === null ? null : (mark.mark?.generation ?? 0)
+  return { kind: 'volume', uuid: content.uuid, generation }
+}
