@@ -16,7 +16,7 @@ run: build
 
 # VOLUME=FILE MEM=MIB CPUS=N KERNEL=FILE NET=1, and those of `image`
 vm: build vm-tools
-	@node rootfs/run-vm.ts
+	@node vm/run-vm.ts
 
 # INCLUDE="PACKAGES" AGENT=DIR OUT=DIR (build/image)
 image: build vm-tools

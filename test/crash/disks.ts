@@ -2,10 +2,10 @@
 import { execFileSync } from 'node:child_process'
 import { closeSync, openSync, truncateSync, writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
-import { VOLUME_LABEL } from '../../rootfs/volume.ts'
 import { createVolume } from '../../src/volume/create-volume.ts'
 import { lookAtVolume } from '../../src/volume/look-at-volume.ts'
 import { encodeMark, MARK_AREA_BYTES } from '../../src/volume/mark.ts'
+import { VOLUME_LABEL } from '../../vm/workspace-volume.ts'
 import { NOTE_AREA_BYTES } from './notes.ts'
 
 const MIB = 1024 * 1024

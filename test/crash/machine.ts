@@ -1,6 +1,7 @@
 /** A machine at work on disks whose every write is logged: the workloads in it, and how far they are. */
-import type { Vm } from '../../rootfs/vm.ts'
+
 import type { GuestdClient } from '../../src/client/index.ts'
+import type { Vm } from '../../vm/vm.ts'
 import type { Kind } from './content.ts'
 import type { DiskFiles, DiskName } from './disks.ts'
 import { NOTE_BYTES, type Note, readNotes } from './notes.ts'

@@ -22,7 +22,7 @@ const cannotRun: ReadonlyMap<string, string> = new Map([
   ['README.md: npm install ./guestd-0.1.0.tgz', MACHINE],
   ['README.md: make image && cd build/image', MACHINE],
   [
-    'README.md: firecracker --api-sock fc.sock --config-file ../../rootfs/vmm/firecracker.json >console.log &',
+    'README.md: firecracker --api-sock fc.sock --config-file ../../vm/vmm/firecracker.json >console.log &',
     VMM,
   ],
   ['README.md: cloud-hypervisor --api-socket ch.sock &', VMM],

@@ -2,8 +2,8 @@
 
 import type { Socket } from 'node:net'
 import t, { type Test } from 'tap'
-import { describePhases, measureBoot } from '../../rootfs/boot-phases.ts'
 import type { GuestdClient } from '../../src/client/index.ts'
+import { describePhases, measureBoot } from '../../vm/boot-phases.ts'
 import { until } from '../helpers/guestd.ts'
 import { asRoot, openClient } from './ask.ts'
 import { bootGuest, type Guest } from './harness.ts'

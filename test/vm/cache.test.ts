@@ -2,10 +2,10 @@ import { readdir, readFile, utimes, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
-import { acceleratorKey, chooseAccelerator } from '../../rootfs/accel.ts'
 import { type CacheEntry, cached, cacheFolder } from '../../rootfs/cache.ts'
 import { contentKey } from '../../rootfs/content-key.ts'
 import { prune } from '../../rootfs/prune.ts'
+import { acceleratorKey, chooseAccelerator } from '../../vm/accel.ts'
 
 /** Every test has a cache folder of its own. */
 t.beforeEach(t => {

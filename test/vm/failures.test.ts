@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { promisify } from 'node:util'
 import t from 'tap'
-import { startVm } from '../../rootfs/vm.ts'
+import { startVm } from '../../vm/vm.ts'
 import { until } from '../helpers/guestd.ts'
 
 /** A host that is busy takes its time to end a process. */

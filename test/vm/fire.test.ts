@@ -3,7 +3,7 @@
 import { closeSync, openSync, readdirSync, readFileSync, readSync, statSync } from 'node:fs'
 import path from 'node:path'
 import t from 'tap'
-import { makeVolume } from '../../rootfs/volume.ts'
+import { makeVolume } from '../../vm/workspace-volume.ts'
 import { guestctl } from '../helpers/guestctl.ts'
 import { makeScratch } from '../helpers/scratch.ts'
 import { attach, fsck, makeMountPoint, run as runTool } from '../helpers/volume.ts'

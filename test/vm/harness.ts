@@ -1,7 +1,7 @@
 /** A booted guest for a test, and guestctl as the host's way into it. */
 
-import { type RestoreOptions, restoreVm } from '../../rootfs/restore.ts'
-import { startVm, type Vm, type VmOptions } from '../../rootfs/vm.ts'
+import { type RestoreOptions, restoreVm } from '../../vm/restore.ts'
+import { startVm, type Vm, type VmOptions } from '../../vm/vm.ts'
 import { type Ended, type GuestctlOptions, guestctl } from '../helpers/guestctl.ts'
 import type { Teardown } from '../helpers/guestd.ts'
 

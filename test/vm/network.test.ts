@@ -1,8 +1,8 @@
 /** Machines with a network card, and one without. */
 
 import t, { type Test } from 'tap'
-import type { VmOptions } from '../../rootfs/vm.ts'
 import type { GuestdClient } from '../../src/client/index.ts'
+import type { VmOptions } from '../../vm/vm.ts'
 import { asRoot, openClient } from './ask.ts'
 import { bootGuest, restoreGuest } from './harness.ts'
 

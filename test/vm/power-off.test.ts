@@ -3,7 +3,7 @@
 import { execFileSync } from 'node:child_process'
 import path from 'node:path'
 import t, { type Test } from 'tap'
-import { makeVolume } from '../../rootfs/volume.ts'
+import { makeVolume } from '../../vm/workspace-volume.ts'
 import { makeScratch } from '../helpers/scratch.ts'
 import { openClient, run } from './ask.ts'
 import { bootGuest, type Guest } from './harness.ts'

@@ -2,8 +2,8 @@
 
 import path from 'node:path'
 import t, { type Test } from 'tap'
-import { makeVolume } from '../../rootfs/volume.ts'
 import { lookAtVolume } from '../../src/volume/look-at-volume.ts'
+import { makeVolume } from '../../vm/workspace-volume.ts'
 import { guestctl } from '../helpers/guestctl.ts'
 import { makeScratch } from '../helpers/scratch.ts'
 import { fsck } from '../helpers/volume.ts'

@@ -1,8 +1,8 @@
 /** How long a machine takes to come up with guestd in it, and what guestd weighs there. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { describePhases, measureBoot } from '../../../rootfs/boot-phases.ts'
-import { startVm, type VmOptions } from '../../../rootfs/vm.ts'
 import { createClient } from '../../../src/client/index.ts'
+import { describePhases, measureBoot } from '../../../vm/boot-phases.ts'
+import { startVm, type VmOptions } from '../../../vm/vm.ts'
 import { type Bench, figures, interleave, type Row } from '../bench.ts'
 import { type Round, toLine } from '../line.ts'
 

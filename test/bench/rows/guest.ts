@@ -4,8 +4,8 @@
  */
 import { open } from 'node:fs/promises'
 import { setTimeout } from 'node:timers/promises'
-import { startVm } from '../../../rootfs/vm.ts'
 import { createClient, type GuestdClient } from '../../../src/client/index.ts'
+import { startVm } from '../../../vm/vm.ts'
 import { type Bench, interleave, type Row } from '../bench.ts'
 import { percentile, toLine } from '../line.ts'
 import { BASH, runByGuestd } from '../programs.ts'

@@ -1,7 +1,7 @@
 import { existsSync, statSync } from 'node:fs'
 import path from 'node:path'
 import t from 'tap'
-import { readVmSettings } from '../../../rootfs/vm-settings.ts'
+import { readVmSettings } from '../../../vm/vm-settings.ts'
 
 t.test('nothing given is nothing set, also as an empty variable of make', async t => {
   const nothing = { machine: {}, image: {} }

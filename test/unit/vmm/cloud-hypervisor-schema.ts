@@ -1,6 +1,6 @@
 /**
  * What Cloud Hypervisor asks of the body of PUT /vm.create, for the objects that
- * rootfs/vmm/cloud-hypervisor.json uses and the network card that the walk-through adds. What is not
+ * vm/vmm/cloud-hypervisor.json uses and the network card that the walk-through adds. What is not
  * here is refused.
  *
  * The facts are those of its API definition, vmm/src/api/openapi/cloud-hypervisor.yaml (0.3.0, with

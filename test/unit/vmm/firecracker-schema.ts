@@ -1,5 +1,5 @@
 /**
- * What Firecracker asks of its configuration file, for the objects that rootfs/vmm/firecracker.json
+ * What Firecracker asks of its configuration file, for the objects that vm/vmm/firecracker.json
  * uses and the network card that the walk-through adds. What is not here is refused.
  *
  * The facts are those of its API definition, src/firecracker/swagger/firecracker.yaml of version

@@ -31,10 +31,10 @@ export function faults(schema: TSchema, value: unknown): string[] {
 
 // Of the types that a test of their own shows them to have.
 export const firecracker = firecrackerMachine(
-  readJson('rootfs/vmm/firecracker.json') as FirecrackerConfig,
+  readJson('vm/vmm/firecracker.json') as FirecrackerConfig,
 )
 export const cloudHypervisor = cloudHypervisorMachine(
-  readJson('rootfs/vmm/cloud-hypervisor.json') as CloudHypervisorConfig,
+  readJson('vm/vmm/cloud-hypervisor.json') as CloudHypervisorConfig,
 )
 
 function firecrackerMachine(config: FirecrackerConfig): Vmm {

@@ -3,7 +3,7 @@
 import { constants } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import path from 'node:path'
-import { type CpioEntry, cpioArchive, padded } from './cpio.ts'
+import { type CpioEntry, cpioArchive, padded } from '../rootfs/cpio.ts'
 
 /** The folder that the initramfs copies over the root. */
 const TARGET = 'overlay'

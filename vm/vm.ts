@@ -4,15 +4,15 @@
  */
 
 import { writeFile } from 'node:fs/promises'
+import type { Child } from '../rootfs/child.ts'
+import { ensureImage, type Image } from '../rootfs/image.ts'
 import { chooseAccelerator } from './accel.ts'
-import type { Child } from './child.ts'
 import { isHealthy } from './healthy.ts'
-import { ensureImage, type Image } from './image.ts'
 import { type MachineParts, withParts } from './machine-parts.ts'
 import { type OverlayFiles, withOverlay } from './overlay.ts'
 import { type Disk, qemuArgs, type Transport } from './qemu-args.ts'
-import { ensureEmptyVolume } from './volume.ts'
 import { until } from './wait.ts'
+import { ensureEmptyVolume } from './workspace-volume.ts'
 
 /** Where guestd listens in the guest; only root can bind a port up to this one. */
 export const GUESTD_PORT = 1023

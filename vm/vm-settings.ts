@@ -3,11 +3,11 @@
 import { existsSync, statSync } from 'node:fs'
 import { access } from 'node:fs/promises'
 import path from 'node:path'
+import type { ImageOptions } from '../rootfs/image.ts'
+import { VmError } from '../rootfs/vm-error.ts'
 import { messageOf } from '../src/util/message-of.ts'
-import type { ImageOptions } from './image.ts'
 import type { VmOptions } from './vm.ts'
-import { VmError } from './vm-error.ts'
-import { makeVolume } from './volume.ts'
+import { makeVolume } from './workspace-volume.ts'
 
 /** Less does not boot Debian; more than QEMU's address space is a typing error. */
 const MEMORY_MIB = { min: 128, max: 1024 * 1024 }

@@ -3,7 +3,7 @@
 import { existsSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { createTempFolder } from './temp-folder.ts'
+import { createTempFolder } from '../rootfs/temp-folder.ts'
 
 /**
  * A Unix socket's path has at most 107 bytes (`sun_path` in unix(7)), and the vsock device makes

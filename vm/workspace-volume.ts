@@ -1,9 +1,9 @@
 /** A fresh workspace volume, as `guestctl volume create` makes it. */
 
 import path from 'node:path'
+import { cached } from '../rootfs/cache.ts'
+import { contentKey } from '../rootfs/content-key.ts'
 import { createVolume } from '../src/volume/create-volume.ts'
-import { cached } from './cache.ts'
-import { contentKey } from './content-key.ts'
 
 /** By this the guest finds it. */
 export const VOLUME_LABEL = 'guestd-workspace'

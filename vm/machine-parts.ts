@@ -2,12 +2,12 @@
 
 import { randomInt } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
+import { type Child, startChild } from '../rootfs/child.ts'
+import { findTool, findVhostDevice } from '../rootfs/tools.ts'
+import { VmError } from '../rootfs/vm-error.ts'
 import { messageOf } from '../src/util/message-of.ts'
-import { type Child, startChild } from './child.ts'
 import { qmp } from './qmp.ts'
 import { createRunFolder, type RunFolder } from './run-folder.ts'
-import { findTool, findVhostDevice } from './tools.ts'
-import { VmError } from './vm-error.ts'
 import { until } from './wait.ts'
 
 /** vhost-device-vsock makes its socket within some 10 ms. */

@@ -6,7 +6,7 @@
 import { once } from 'node:events'
 import net from 'node:net'
 import { createInterface } from 'node:readline'
-import { VmError } from './vm-error.ts'
+import { VmError } from '../rootfs/vm-error.ts'
 
 /** QEMU answers within milliseconds; a translated guest can hold its big lock for seconds. */
 const ANSWER_LIMIT_MS = 30_000

@@ -7,13 +7,13 @@
 import { mkdir } from 'node:fs/promises'
 import path from 'node:path'
 import { execa } from 'execa'
+import { ensureImage } from '../rootfs/image.ts'
+import { VmError } from '../rootfs/vm-error.ts'
 import { lineOf, steps, VERDICT } from '../scripts/demo-steps.ts'
 import { createClient } from '../src/client/index.ts'
 import { messageOf } from '../src/util/message-of.ts'
 import { describePhases, measureBoot } from './boot-phases.ts'
-import { ensureImage } from './image.ts'
 import { startVm, type Vm } from './vm.ts'
-import { VmError } from './vm-error.ts'
 import { readVmSettings } from './vm-settings.ts'
 
 const REPOSITORY = path.dirname(import.meta.dirname)

@@ -1,10 +1,10 @@
 /** A machine that goes on from a saved one, within seconds where a boot takes many. */
 
 import { setTimeout as sleep } from 'node:timers/promises'
+import { ensureImage } from '../rootfs/image.ts'
 import { messageOf } from '../src/util/message-of.ts'
 import { chooseAccelerator } from './accel.ts'
 import { isHealthy } from './healthy.ts'
-import { ensureImage } from './image.ts'
 import { type MachineParts, withParts } from './machine-parts.ts'
 import { type Disk, PORTS } from './qemu-args.ts'
 import {
