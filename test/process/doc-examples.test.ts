@@ -18,8 +18,8 @@ const cannotRun: ReadonlyMap<string, string> = new Map([
     'README.md: make run      # installs what is missing, builds, and runs a real job through guestd',
     MACHINE,
   ],
-  ['README.md: apt install ./guestd_0.1.0_amd64.deb', MACHINE],
-  ['README.md: npm install ./guestd-0.1.0.tgz', MACHINE],
+  ['README.md: apt install ./guestd_0.2.0_amd64.deb', MACHINE],
+  ['README.md: npm install ./guestd-0.2.0.tgz', MACHINE],
   ['README.md: make image && cd build/image', MACHINE],
   [
     'README.md: firecracker --api-sock fc.sock --config-file ../../vm/vmm/firecracker.json >console.log &',
