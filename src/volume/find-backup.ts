@@ -18,7 +18,7 @@ export async function hasBackup(path: string, bytes: number): Promise<boolean> {
     const at = block * blockBytes
     const from = at - (at % ALIGNMENT)
     if (from + LOOK_BYTES > bytes) continue
-    const look = await runHelper('slots', [path, String(from)], { limitMs: READ_LIMIT_MS })
+    const look = await runHelper('read-mark', [path, String(from)], { limitMs: READ_LIMIT_MS })
     const superblock = look.subarray(at - from, at - from + SUPERBLOCK_BYTES)
     if (readSuperblock(superblock) !== null) return true
   }

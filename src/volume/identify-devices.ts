@@ -12,10 +12,10 @@ const READ_LIMIT_MS = 10_000
  * @throws HelperError
  */
 export async function lookAt(path: string, bytes: number): Promise<Content> {
-  const head = await runHelper('read', [path], { limitMs: READ_LIMIT_MS })
+  const head = await runHelper('read-head', [path], { limitMs: READ_LIMIT_MS })
   const content = identify(head)
   if (!needsTail(content)) return content
-  const tail = await runHelper('tail', [path], { limitMs: READ_LIMIT_MS })
+  const tail = await runHelper('read-tail', [path], { limitMs: READ_LIMIT_MS })
   return identify(head, { bytes: tail, offset: bytes - tail.length })
 }
 

@@ -43,8 +43,8 @@ function isFile(path: string): boolean {
 
 async function isLocked(path: string): Promise<boolean> {
   try {
-    const answer = await runHelper('held', [resolve(path)], { limitMs: ASK_LIMIT_MS })
-    return answer.toString() === 'held\n'
+    const answer = await runHelper('is-locked', [resolve(path)], { limitMs: ASK_LIMIT_MS })
+    return answer.toString() === 'locked\n'
   } catch (error) {
     throw error instanceof HelperError ? new VolumeError(`${path}: ${error.message}`) : error
   }

@@ -31,7 +31,7 @@ export async function openMark(
   end: number,
 ): Promise<MarkPlace | null> {
   if (device.bytes - end < MARK_AREA_BYTES) return null
-  const read = () => runHelper('slots', [device.path, String(end)], { limitMs: MARK_LIMIT_MS })
+  const read = () => runHelper('read-mark', [device.path, String(end)], { limitMs: MARK_LIMIT_MS })
   let slots = readSlots(await read())
   if (slots.refusal !== null) throw unavailable(refusalWords(slots.refusal, device, end))
   return {
@@ -43,10 +43,10 @@ export async function openMark(
       const input = encodeMark({ ...mark, sequence, at: new Date().toISOString() })
       const offset = end + slots.nextOffset
       const args = [device.path, String(end), String(offset)]
-      await runHelper('put', args, { limitMs: MARK_LIMIT_MS, input })
+      await runHelper('write-mark', args, { limitMs: MARK_LIMIT_MS, input })
       slots = readSlots(await read())
       if (slots.mark?.sequence !== sequence)
-        throw new HelperError('put', 'EIO', 'the mark is not there after it was written')
+        throw new HelperError('write-mark', 'EIO', 'the mark is not there after it was written')
     },
   }
 }

@@ -137,7 +137,7 @@ async function takeAway(
     const { path } = loop
     // Its last close takes it apart. Another file may have the device already.
     if (!staysSetUp(loop)) continue
-    const problem = await attempt('claim', [path])
+    const problem = await attempt('open-exclusive', [path])
     if (problem?.errno === 'EBUSY' || problem?.errno === 'ETIMEDOUT') continue
     // The kernel reports a failed write once. A device that is being taken apart fails, too, with all in its file.
     if (problem?.call === 'fsync' && staysSetUp(loop))

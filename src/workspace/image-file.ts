@@ -76,7 +76,7 @@ function imageOf(device: BlockDevice, lock: Lock): Image {
 /** In any mount namespace. A detach of what is in use would take effect later, at its last close. */
 async function isUnused({ path, number }: BlockDevice): Promise<boolean> {
   if (listMounts().some(mount => mount.device === number)) return false
-  await runHelper('claim', [path], { limitMs: LOOP_LIMIT_MS })
+  await runHelper('open-exclusive', [path], { limitMs: LOOP_LIMIT_MS })
   return true
 }
 

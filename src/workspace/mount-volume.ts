@@ -294,7 +294,7 @@ async function mountDevice(found: Found, settings: VolumeSettings): Promise<Begu
 
 async function claim(device: BlockDevice): Promise<void> {
   try {
-    await runHelper('claim', [device.path], { limitMs: PROBE_LIMIT_MS })
+    await runHelper('open-exclusive', [device.path], { limitMs: PROBE_LIMIT_MS })
   } catch (error) {
     if (!(error instanceof HelperError && error.errno === 'EBUSY')) throw error
     const holders = await whoHolds(device)

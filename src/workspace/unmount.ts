@@ -125,7 +125,7 @@ async function unmountOrShutDown(
   if (left.length === 0 && (await isUnmounted(() => run('unmount', path)))) {
     if (await isFree(device.path)) return { how: 'unmount', heldBy: null, uncovered: [] }
     // Another mount namespace has it: a mount of ours is the same file system again.
-    await run('rejoin', device.path, path)
+    await run('remount', device.path, path)
     const heldBy = await shutDown(device, left, () => run('shutdown', path))
     await run('unmount', path)
     return { how: 'shutdown', heldBy, uncovered: [] }
@@ -174,7 +174,7 @@ async function isUnmounted(unmount: () => Promise<unknown>): Promise<boolean> {
 /** What else is wrong with a device is for the verification to find. */
 async function isFree(device: string): Promise<boolean> {
   try {
-    await runHelper('claim', [device], { limitMs: DEVICE_LIMIT_MS })
+    await runHelper('open-exclusive', [device], { limitMs: DEVICE_LIMIT_MS })
     return true
   } catch (error) {
     if (!(error instanceof HelperError) || error.errno === 'ETIMEDOUT') throw error
@@ -200,7 +200,7 @@ function problemOf(content: Content): string | null {
  * @throws Error where it is not clean
  */
 async function verify({ device, bytes }: Volume, how: Receipt['how']): Promise<Content> {
-  const command = how === 'unmount' ? 'claim' : 'read'
+  const command = how === 'unmount' ? 'open-exclusive' : 'read-head'
   try {
     const content = identify(await runHelper(command, [device.path], { limitMs: DEVICE_LIMIT_MS }))
     if (content.kind === 'ext4' && content.bytes !== bytes)

@@ -1,9 +1,9 @@
 /*
- * read PATH: the first 68 KiB of a device or file to stdout, past the page cache where that is
- * possible (O_DIRECT, open(2)).
- * tail PATH: the last 1 MiB from a multiple of 4 KiB on, and what follows after the last one.
- * claim PATH: the same as read after an exclusive open, which the kernel refuses with EBUSY while anything
- * holds the device (open(2), O_EXCL without O_CREAT), and an fsync that tells of failed writes.
+ * read-head PATH: writes the first 68 KiB of a device or file to stdout. It reads past the page cache where the file
+ * system allows it (O_DIRECT, open(2)).
+ * read-tail PATH: the same for the last 1 MiB, from a multiple of 4 KiB on, and the bytes after the last such multiple.
+ * open-exclusive PATH: like read-head, after an exclusive open and an fsync. The kernel refuses the open with EBUSY while
+ * anything holds the device (open(2), O_EXCL without O_CREAT). The fsync reports failed writes.
  */
 #define _GNU_SOURCE
 #include "helper.h"
@@ -45,12 +45,12 @@ static int open_head(const char *path, int flags) {
   return fd < 0 && errno == EINVAL ? open(path, flags | O_CLOEXEC) : fd;
 }
 
-int cmd_read(char **args) {
+int cmd_read_head(char **args) {
   int fd = open_head(args[0], O_RDONLY | O_NONBLOCK);
   return fd < 0 ? fail("open", errno) : dump_head(fd);
 }
 
-int cmd_tail(char **args) {
+int cmd_read_tail(char **args) {
   static _Alignas(ALIGNMENT) char tail[TAIL_BYTES + ALIGNMENT];
   int fd = open_head(args[0], O_RDONLY | O_NONBLOCK);
   if (fd < 0) return fail("open", errno);
@@ -70,7 +70,7 @@ int cmd_tail(char **args) {
   return put(tail, length);
 }
 
-int cmd_claim(char **args) {
+int cmd_open_exclusive(char **args) {
   int fd = open_head(args[0], O_RDWR | O_EXCL);
   if (fd < 0) return fail("open", errno);
   if (fsync(fd) != 0) return fail("fsync", errno);

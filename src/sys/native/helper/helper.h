@@ -3,24 +3,24 @@
 #define GUESTD_HELPER_H
 
 /* Each takes the arguments after its name and returns 0, or fails with `fail`. */
-int cmd_read(char **args);
-int cmd_tail(char **args);
-int cmd_claim(char **args);
+int cmd_read_head(char **args);
+int cmd_read_tail(char **args);
+int cmd_open_exclusive(char **args);
 int cmd_mount(char **args);
-int cmd_rejoin(char **args);
+int cmd_remount(char **args);
 int cmd_probe(char **args);
 int cmd_unmount(char **args);
 int cmd_sync(char **args);
 int cmd_shutdown(char **args);
 int cmd_trim(char **args);
-int cmd_slots(char **args);
-int cmd_put(char **args);
+int cmd_read_mark(char **args);
+int cmd_write_mark(char **args);
 int cmd_lock(char **args);
 int cmd_usage(char **args);
 int cmd_largest(char **args);
 int cmd_stats(char **args);
 int cmd_own(char **args);
-int cmd_held(char **args);
+int cmd_is_locked(char **args);
 int cmd_power(char **args);
 int cmd_attach(char **args);
 int cmd_detach(char **args);

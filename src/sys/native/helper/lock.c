@@ -2,13 +2,14 @@
  * lock FILE: holds open file description locks (fcntl(2)) on the bytes that QEMU uses for its own,
  * so that neither opens an image that the other has. Prints "locked" once it has them, and lets go when
  * its standard input ends. EAGAIN: another has them.
- * held FILE: whether another has them, "held" or "free"; takes none.
+ * is-locked FILE: prints "locked" when another process has them, else "free". Takes none.
  */
 #define _GNU_SOURCE
 #include "helper.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <unistd.h>
 
 /* RAW_LOCK_PERM_BASE and RAW_LOCK_SHARED_BASE of QEMU's block/file-posix.c: 100 and 200, up to 64 each. */
@@ -22,13 +23,13 @@ int lock_file(int fd) {
   return fcntl(fd, F_OFD_SETLK, &range);
 }
 
-int cmd_held(char **args) {
+int cmd_is_locked(char **args) {
   struct flock range = all;
   int fd = open(args[0], O_RDONLY | O_CLOEXEC);
   if (fd < 0) return fail("open", errno);
   if (fcntl(fd, F_OFD_GETLK, &range) != 0) return fail("fcntl", errno);
-  const char *answer = range.l_type == F_UNLCK ? "free\n" : "held\n";
-  return write(STDOUT_FILENO, answer, 5) == 5 ? 0 : fail("write", EIO);
+  const char *answer = range.l_type == F_UNLCK ? "free\n" : "locked\n";
+  return printf("%s", answer) < 0 || fflush(stdout) != 0 ? fail("write", EIO) : 0;
 }
 
 int cmd_lock(char **args) {

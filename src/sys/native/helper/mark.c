@@ -1,8 +1,8 @@
 /*
- * slots PATH OFFSET: 8 KiB from there to stdout: both slots of the mark.
- * put PATH END OFFSET: 4 KiB from stdin to there, durable when it ends. Past the page cache (O_DIRECT), as
- * the slot shall be written as a whole; what has no O_DIRECT is written and synced. ESTALE: the ext4 there does not end
- * at END by now, as after a resize, and nothing was written: the place may belong to a file.
+ * read-mark PATH OFFSET: writes the 8 KiB at OFFSET to stdout: both slots of the mark.
+ * write-mark PATH END OFFSET: writes 4 KiB from stdin to OFFSET. They are durable when it exits. The write bypasses the
+ * page cache (O_DIRECT), so that the slot is written as a whole; a file without O_DIRECT is written and synced.
+ * ESTALE: the ext4 no longer ends at END, as after a resize. Nothing is written then: the bytes may belong to a file.
  */
 #define _GNU_SOURCE
 #include "helper.h"
@@ -23,7 +23,7 @@ static int open_direct(const char *path, int flags) {
   return fd < 0 && errno == EINVAL ? open(path, flags | O_CLOEXEC) : fd;
 }
 
-int cmd_slots(char **args) {
+int cmd_read_mark(char **args) {
   long offset = number(args[1]);
   int fd = open_direct(args[0], O_RDONLY);
   if (fd < 0) return fail("open", errno);
@@ -56,7 +56,7 @@ static int ends_at(const char *path, uint64_t end) {
   return log <= MAX_LOG_BLOCK && blocks << (10 + log) != end ? fail("resize", ESTALE) : 0;
 }
 
-int cmd_put(char **args) {
+int cmd_write_mark(char **args) {
   long end = number(args[1]), offset = number(args[2]);
   if (end < 0 || offset < end) return fail("usage", EINVAL);
   for (size_t held = 0; held < SLOT_BYTES;) {
@@ -68,8 +68,8 @@ int cmd_put(char **args) {
   if (ends_at(args[0], (uint64_t)end) != 0) return 1;
   int fd = open_direct(args[0], O_RDWR);
   if (fd < 0) return fail("open", errno);
-  ssize_t put = pwrite(fd, slots, SLOT_BYTES, offset);
-  if (put < 0) return fail("write", errno);
-  if (put != SLOT_BYTES) return fail("write", EIO);
+  ssize_t written = pwrite(fd, slots, SLOT_BYTES, offset);
+  if (written < 0) return fail("write", errno);
+  if (written != SLOT_BYTES) return fail("write", EIO);
   return fsync(fd) != 0 ? fail("fsync", errno) : 0;
 }

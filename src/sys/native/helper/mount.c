@@ -2,7 +2,7 @@
  * mount DEVICE TARGET UID GID: mounts the ext4 of a device that is not in use, removes the lost+found of mke2fs or
  * e2fsck where it is empty, and gives the root folder of a fresh one (nothing in it but a lost+found of them) to the
  * user; -1 leaves its owner. Prints "fresh" for such a one, else "used", and what lost+found takes (see `own`).
- * rejoin DEVICE TARGET: mounts it once more while another mount namespace has it.
+ * remount DEVICE TARGET: mounts it once more while another mount namespace has it.
  * probe TARGET: whether files can be made: a file system that was shut down says EIO. Leaves nothing. A mount
  * without the flags below gets them, as of a guestd before an upgrade.
  * unmount TARGET: umount2(2), without following a symbolic link.
@@ -80,7 +80,7 @@ int cmd_mount(char **args) {
   return failed;
 }
 
-int cmd_rejoin(char **args) {
+int cmd_remount(char **args) {
   return mount(args[0], args[1], "ext4", FLAGS, NULL) != 0 ? fail("mount", errno) : 0;
 }
 
