@@ -34,8 +34,8 @@ const head = git('rev-parse', 'HEAD').toString()
 const tests = git('ls-tree', '-r', '--name-only', 'HEAD', 'test/unit')
   .toString()
   .split('\n')
-  // The image builder's need programs that a guest does not have.
-  .filter(name => name.endsWith('.test.ts') && !name.startsWith('test/unit/rootfs/'))
+  // Those of the image and of the machine need programs that a guest does not have.
+  .filter(name => name.endsWith('.test.ts') && !/^test\/unit\/(rootfs|vm)\//.test(name))
 
 /**
  * All in one process: what takes long under translation is the start of Node and of tap. One file
@@ -91,7 +91,7 @@ t.test('all of its unit tests pass there, and are seen to while they run', async
 })
 
 t.test('a broken test turns the exit code, and says what is wrong', async t => {
-  const file = 'test/unit/client-address.test.ts'
+  const file = 'test/unit/client/address.test.ts'
   const breakIt = `cd clone && sed -i '0,/t\\.equal(/s//t.not(/' ${file} && git diff --stat`
   t.match((await guest.run(breakIt)).out, `${file} `)
   const { code, out } = await guest.guestctl(runTests('broken', [file]))

@@ -5,7 +5,7 @@ import { MAX_JSON_BYTES, parseJson, readBody } from '../../../src/api/json-body.
 import { MAX_JSON_DEPTH, MAX_JSON_MEMBERS } from '../../../src/api/json-bounds.ts'
 import { createMemoryBudget, FREE_BYTES } from '../../../src/api/memory-budget.ts'
 import { GuestdError } from '../../../src/errors.ts'
-import { thrownBy } from '../protocol/thrown-by.ts'
+import { thrownBy } from '../../helpers/thrown-by.ts'
 
 const codeOf = (text: string) => {
   const thrown = thrownBy(() => parseJson(Buffer.from(text)))

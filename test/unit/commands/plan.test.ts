@@ -1,6 +1,6 @@
 import t from 'tap'
 import { planLaunch } from '../../../src/commands/plan.ts'
-import { thrownBy } from '../protocol/thrown-by.ts'
+import { thrownBy } from '../../helpers/thrown-by.ts'
 
 const self = { name: '48000', uid: 48_000, gid: 48_001, home: '/', shell: '/bin/sh', groups: [] }
 const machine = { self, cgroups: null, nofileHard: 1024, oomScoreAdj: 0 }

@@ -9,7 +9,7 @@ import {
   MAX_USER_BYTES,
   type RunRequest,
 } from '../../../src/protocol/schemas.ts'
-import { thrownBy } from './thrown-by.ts'
+import { thrownBy } from '../../helpers/thrown-by.ts'
 
 function refusal(body: RunRequest): { code: string; field: string | undefined } | null {
   const thrown = thrownBy(() => checkRunRequest(body))

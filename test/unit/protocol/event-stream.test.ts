@@ -7,8 +7,8 @@ import { createEncoder } from '../../../src/protocol/encoder.ts'
 import { createEventStreamDecoder } from '../../../src/protocol/event-stream.ts'
 import { frameToJson } from '../../../src/protocol/frame-to-json.ts'
 import type { Frame } from '../../../src/protocol/frames.ts'
+import { thrownBy } from '../../helpers/thrown-by.ts'
 import { anyCuts, anyFrame, areSame, cut, holds, sampleFrames } from './sample-frames.ts'
-import { thrownBy } from './thrown-by.ts'
 
 const codec = new EventStreamCodec(
   bytes => Buffer.from(bytes).toString('utf8'),

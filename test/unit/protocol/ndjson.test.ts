@@ -6,8 +6,8 @@ import { frameToJson } from '../../../src/protocol/frame-to-json.ts'
 import type { Frame } from '../../../src/protocol/frames.ts'
 import { ESCAPE_SLICE_BYTES } from '../../../src/protocol/json-text.ts'
 import { createNdjsonDecoder } from '../../../src/protocol/ndjson.ts'
+import { thrownBy } from '../../helpers/thrown-by.ts'
 import { anyBytes, anyCuts, anyFrame, areSame, cut, holds, sampleFrames } from './sample-frames.ts'
-import { thrownBy } from './thrown-by.ts'
 
 const encoder = createEncoder('application/x-ndjson')
 const encode = (frame: Frame) => Buffer.concat(encoder.encode(frame))

@@ -5,8 +5,8 @@ import type { EndFrame, ExitFrame, Frame, StartFrame } from '../../../src/protoc
 import { CommandSummary, SUMMARY_STREAM_BYTES } from '../../../src/protocol/schemas.ts'
 import { createSummary } from '../../../src/protocol/summary.ts'
 import { createTail, FIRST_BYTES } from '../../../src/protocol/tail.ts'
+import { thrownBy } from '../../helpers/thrown-by.ts'
 import { anyBytes, holds } from './sample-frames.ts'
-import { thrownBy } from './thrown-by.ts'
 
 const start: StartFrame = {
   type: 'start',

@@ -1,7 +1,7 @@
 import t from 'tap'
-import { ConnectError } from '../../src/client/connect-error.ts'
-import { createPatience } from '../../src/client/reconnect-policy.ts'
-import { GuestdError } from '../../src/errors.ts'
+import { ConnectError } from '../../../src/client/connect-error.ts'
+import { createPatience } from '../../../src/client/reconnect-policy.ts'
+import { GuestdError } from '../../../src/errors.ts'
 
 /** A limit that nothing here comes near, on a slow machine either. */
 const LONG_MS = 120_000

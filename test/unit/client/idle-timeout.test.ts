@@ -1,8 +1,8 @@
 import { IncomingMessage } from 'node:http'
 import { Socket } from 'node:net'
 import t from 'tap'
-import { silenceLimitOf } from '../../src/client/idle-timeout.ts'
-import { createIdleTimer } from '../../src/client/idle-timer.ts'
+import { silenceLimitOf } from '../../../src/client/idle-timeout.ts'
+import { createIdleTimer } from '../../../src/client/idle-timer.ts'
 
 function limitFor(header: string | undefined): number {
   const reply = new IncomingMessage(new Socket())

@@ -1,6 +1,6 @@
 import t from 'tap'
-import type { EventFacts } from '../../src/events/event-log.ts'
-import { createMemoryWatch } from '../../src/session/memory-watch.ts'
+import type { EventFacts } from '../../../src/events/event-log.ts'
+import { createMemoryWatch } from '../../../src/session/memory-watch.ts'
 
 const MIB = 1024 * 1024
 const LIMIT = 800 * MIB

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { planMemory } from '../../src/daemon/memory-plan.ts'
+import { planMemory } from '../../../src/daemon/memory-plan.ts'
 
 const MIB = 1024 * 1024
 

@@ -1,7 +1,7 @@
 import t from 'tap'
-import { createPlace } from '../../src/client/frame-resumer.ts'
-import type { Frame } from '../../src/protocol/frames.ts'
-import { endFrame, exitFrame, startFrame } from '../helpers/fake-guest.ts'
+import { createPlace } from '../../../src/client/frame-resumer.ts'
+import type { Frame } from '../../../src/protocol/frames.ts'
+import { endFrame, exitFrame, startFrame } from '../../helpers/fake-guest.ts'
 
 const output = (text: string, cursor: number): Frame => ({
   type: 'output',

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { activityOf, laterActivity } from '../../src/volume/activity-time.ts'
+import { activityOf, laterActivity } from '../../../src/volume/activity-time.ts'
 
 const EARLY = '2026-01-01T00:00:00.000Z'
 const LATE = '2026-02-01T00:00:00.000Z'

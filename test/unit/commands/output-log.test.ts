@@ -1,7 +1,7 @@
 import t from 'tap'
-import { type Block, createBlockPool } from '../../src/commands/blocks.ts'
-import { createBudget } from '../../src/commands/budget.ts'
-import { createOutputLog } from '../../src/commands/output-log.ts'
+import { type Block, createBlockPool } from '../../../src/commands/blocks.ts'
+import { createBudget } from '../../../src/commands/budget.ts'
+import { createOutputLog } from '../../../src/commands/output-log.ts'
 
 const KIB = 1024
 

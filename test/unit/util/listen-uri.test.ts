@@ -1,5 +1,5 @@
 import t from 'tap'
-import { parseListenUri } from '../../src/util/listen-uri.ts'
+import { parseListenUri } from '../../../src/util/listen-uri.ts'
 
 t.test('each form of address is read into its parts', async t => {
   t.same(parseListenUri('vsock:1023'), { scheme: 'vsock', uri: 'vsock:1023', port: 1023 })

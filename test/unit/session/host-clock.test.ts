@@ -1,8 +1,8 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { CLOCK_FILE, openHostClock } from '../../src/session/host-clock.ts'
-import { makeScratch } from '../helpers/scratch.ts'
+import { CLOCK_FILE, openHostClock } from '../../../src/session/host-clock.ts'
+import { makeScratch } from '../../helpers/scratch.ts'
 
 const HOST = '2030-05-01T12:00:00.000Z'
 const HOUR_MS = 3_600_000

@@ -1,10 +1,10 @@
 import t from 'tap'
-import { describe } from '../../src/commands/command-info.ts'
-import { exitFacts } from '../../src/commands/exit-facts.ts'
-import { createOutputLog } from '../../src/commands/output-log.ts'
-import { endLine } from '../../src/daemon/command-log.ts'
-import type { Cause } from '../../src/protocol/frames.ts'
-import type { StopReason } from '../../src/protocol/schemas.ts'
+import { describe } from '../../../src/commands/command-info.ts'
+import { exitFacts } from '../../../src/commands/exit-facts.ts'
+import { createOutputLog } from '../../../src/commands/output-log.ts'
+import { endLine } from '../../../src/daemon/command-log.ts'
+import type { Cause } from '../../../src/protocol/frames.ts'
+import type { StopReason } from '../../../src/protocol/schemas.ts'
 
 function limitOf(cause: Cause, memoryBytes: number | null, stopReason: StopReason | null = null) {
   return limitOfExit({ cause, durationMs: 1 }, memoryBytes, stopReason)

@@ -5,7 +5,7 @@ import {
   type ConfigSources,
   loadConfig,
   renderSettings,
-} from '../../src/config/config.ts'
+} from '../../../src/config/config.ts'
 
 const ABSENT = Object.assign(new Error('ENOENT: no such file'), { code: 'ENOENT' })
 

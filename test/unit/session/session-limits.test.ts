@@ -1,5 +1,5 @@
 import t from 'tap'
-import { createExpiry } from '../../src/session/session-limits.ts'
+import { createExpiry } from '../../../src/session/session-limits.ts'
 
 const DAY_MS = 86_400_000
 

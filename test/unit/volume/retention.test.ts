@@ -1,6 +1,6 @@
 import t from 'tap'
-import type { Mark } from '../../src/volume/mark.ts'
-import { judge, type RetentionSettings } from '../../src/volume/retention.ts'
+import type { Mark } from '../../../src/volume/mark.ts'
+import { judge, type RetentionSettings } from '../../../src/volume/retention.ts'
 
 const DAY_MS = 24 * 3_600_000
 const NOW_MS = Date.parse('2026-06-30T00:00:00Z')

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { leave, withoutRescue } from '../../src/sys/reserve.ts'
+import { leave, withoutRescue } from '../../../src/sys/reserve.ts'
 
 t.test('commands get what others do not use and is not reserved', async t => {
   t.equal(leave(4_000, 150, 256), 3_594)

@@ -1,6 +1,6 @@
 import t from 'tap'
-import { createTidying } from '../../src/daemon/idle-trim.ts'
-import { until } from '../helpers/guestd.ts'
+import { createTidying } from '../../../src/daemon/idle-trim.ts'
+import { until } from '../../helpers/guestd.ts'
 
 type Test = { teardown(undo: () => void): void }
 

@@ -1,7 +1,7 @@
 import { globSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { firstOf, lastOf } from '../../src/util/cut-text.ts'
+import { firstOf, lastOf } from '../../../src/util/cut-text.ts'
 
 t.test('text is cut at most one code unit early, and never inside a surrogate pair', async t => {
   t.equal(firstOf('abc', 5), 'abc')
@@ -29,7 +29,7 @@ t.test('whatever text is cut wherever, well-formed text stays well-formed', asyn
 })
 
 t.test('no file of src/ cuts text at a limit by itself', async t => {
-  const root = join(import.meta.dirname, '../../src')
+  const root = join(import.meta.dirname, '../../../src')
   const cut = /\.(?:slice|substring|substr)\([^)]*CHARACTERS/
   const found = globSync('**/*.ts', { cwd: root }).filter(path =>
     cut.test(readFileSync(join(root, path), 'utf8')),

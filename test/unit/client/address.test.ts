@@ -1,13 +1,13 @@
 import t from 'tap'
-import { formatAddress, parseAddress } from '../../src/client/address.ts'
+import { formatAddress, parseAddress } from '../../../src/client/address.ts'
 import {
   ConnectError,
   connectErrorCodes,
   fromConnect,
   fromConnection,
-} from '../../src/client/connect-error.ts'
-import { CLIENT_API_VERSION } from '../../src/client/transport.ts'
-import { API_VERSION } from '../../src/protocol/schemas.ts'
+} from '../../../src/client/connect-error.ts'
+import { CLIENT_API_VERSION } from '../../../src/client/transport.ts'
+import { API_VERSION } from '../../../src/protocol/schemas.ts'
 
 t.test('every kind of address is read and written back', async t => {
   const addresses = [

@@ -1,7 +1,7 @@
 import t from 'tap'
-import type { LoopDevice } from '../../src/sys/loops.ts'
-import type { Mount } from '../../src/sys/mounts.ts'
-import { dependentsOf, mountsOver, sharedOutside } from '../../src/workspace/dependents.ts'
+import type { LoopDevice } from '../../../src/sys/loops.ts'
+import type { Mount } from '../../../src/sys/mounts.ts'
+import { dependentsOf, mountsOver, sharedOutside } from '../../../src/workspace/dependents.ts'
 
 const VOLUME = '254:16'
 

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { helpText, settingsMarkdown } from '../../src/config/config.ts'
-import { rows } from '../../src/config/settings.ts'
+import { helpText, settingsMarkdown } from '../../../src/config/config.ts'
+import { rows } from '../../../src/config/settings.ts'
 
 t.test('every key is in the help and in the table for the README, with its default', async t => {
   const help = helpText()
@@ -31,6 +31,6 @@ t.test('every default is a value that its key takes', async t => {
 })
 
 t.test('the README has the table as it is made', async t => {
-  const readme = readFileSync(join(import.meta.dirname, '../../README.md'), 'utf8')
+  const readme = readFileSync(join(import.meta.dirname, '../../../README.md'), 'utf8')
   t.ok(readme.includes(settingsMarkdown()))
 })

@@ -1,8 +1,8 @@
 import t from 'tap'
-import { exitCodeOf } from '../../src/cli/exit-code.ts'
-import { type Asked, explainEnd } from '../../src/cli/explain.ts'
-import { describeState } from '../../src/cli/one-line.ts'
-import { complaintOf } from '../../src/cli/report-error.ts'
+import { exitCodeOf } from '../../../src/cli/exit-code.ts'
+import { type Asked, explainEnd } from '../../../src/cli/explain.ts'
+import { describeState } from '../../../src/cli/one-line.ts'
+import { complaintOf } from '../../../src/cli/report-error.ts'
 import {
   formatBytes,
   formatDuration,
@@ -10,10 +10,10 @@ import {
   printableLines,
   renderFacts,
   renderTable,
-} from '../../src/cli/text-table.ts'
-import { type CommandInfo, GuestdError } from '../../src/client/index.ts'
-import { causes, type ExitFacts } from '../../src/protocol/frames.ts'
-import { exitFrame } from '../helpers/fake-guest.ts'
+} from '../../../src/cli/text-table.ts'
+import { type CommandInfo, GuestdError } from '../../../src/client/index.ts'
+import { causes, type ExitFacts } from '../../../src/protocol/frames.ts'
+import { exitFrame } from '../../helpers/fake-guest.ts'
 
 const facts = (given: Partial<ExitFacts>): ExitFacts => exitFrame(0, { exitCode: null, ...given })
 

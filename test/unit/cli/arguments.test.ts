@@ -1,9 +1,9 @@
 import t from 'tap'
-import { parseArguments } from '../../src/cli/arguments.ts'
-import type { OptionRow } from '../../src/cli/command-spec.ts'
-import { commands } from '../../src/cli/guestctl.ts'
-import { commandHelp, topHelp } from '../../src/cli/help-text.ts'
-import { readRequest, requestOptions } from '../../src/cli/run-options.ts'
+import { parseArguments } from '../../../src/cli/arguments.ts'
+import type { OptionRow } from '../../../src/cli/command-spec.ts'
+import { commands } from '../../../src/cli/guestctl.ts'
+import { commandHelp, topHelp } from '../../../src/cli/help-text.ts'
+import { readRequest, requestOptions } from '../../../src/cli/run-options.ts'
 
 const rows: readonly OptionRow[] = [
   { name: 'env', short: 'e', value: 'K=V', multiple: true, help: '' },

@@ -7,7 +7,7 @@ import {
   parseNumber,
   parseSignal,
   parseSize,
-} from '../../src/cli/values.ts'
+} from '../../../src/cli/values.ts'
 
 t.test('durations are read in milliseconds', async t => {
   const durations = [

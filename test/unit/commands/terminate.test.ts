@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
-import { killUntilEmpty } from '../../src/commands/terminate.ts'
+import { killUntilEmpty } from '../../../src/commands/terminate.ts'
 
 t.test('a kill of what cannot be killed looks ever more rarely, and ends with it', async t => {
   let kills = 0
