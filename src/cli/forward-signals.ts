@@ -3,7 +3,7 @@
 import { GuestdError, type RunningCommand } from '../client/index.ts'
 import type { Context } from './command-spec.ts'
 import { bySignal } from './exit-code.ts'
-import { complaintOf } from './report-error.ts'
+import { errorText } from './report-error.ts'
 
 /** What a terminal, a shell or a service manager ends a program with: sent to the command. */
 export const forwarded = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const
@@ -47,7 +47,7 @@ export function forwardSignals(
   const onSignal = (signal: NodeJS.Signals) => {
     act(signal).catch(error => {
       const isOver = error instanceof GuestdError && overCodes.has(error.code)
-      if (!isOver && !giveUp.signal.aborted) void say(complaintOf(error, 'run'))
+      if (!isOver && !giveUp.signal.aborted) void say(errorText(error, 'run'))
     })
   }
 

@@ -22,7 +22,7 @@ import { exitCodes } from './exit-code.ts'
 import { GivenUp } from './forward-signals.ts'
 import { commandHelp, commonOptions, topHelp, topOptions } from './help-text.ts'
 import { checkArguments, ownVariable } from './raw-text.ts'
-import { complaintOf, noAddress } from './report-error.ts'
+import { errorText, noAddress } from './report-error.ts'
 import { OutputClosed, type Sink } from './sink.ts'
 import { printableLines } from './text-table.ts'
 import { tokenOption } from './token.ts'
@@ -74,7 +74,7 @@ export async function guestctl(around: Surroundings): Promise<number> {
     // Where stderr is gone too there is nobody to tell.
     const known = commands.some(command => command.name === name) ? name : ''
     await around.stderr
-      .write(`guestctl: ${printableLines(complaintOf(error, known))}\n`)
+      .write(`guestctl: ${printableLines(errorText(error, known))}\n`)
       .catch(() => {})
     await around.stderr.flush().catch(() => {})
     return exitCodes.ownError

@@ -5,17 +5,17 @@ import { encodeNdjson } from '../protocol/ndjson.ts'
 import type { Context } from './command-spec.ts'
 import { formatBytes } from './text-table.ts'
 
-export interface Played {
+export interface LastFrames {
   readonly exit: ExitFrame | null
   readonly end: EndFrame | null
 }
 
 /** Each byte goes to the stream it came from, or with `json` each frame to a line of stdout. */
-export async function playFrames(
+export async function printFrames(
   frames: AsyncIterable<Frame>,
   { stdout, stderr, say }: Context,
   json: boolean,
-): Promise<Played> {
+): Promise<LastFrames> {
   let exit: ExitFrame | null = null
   let end: EndFrame | null = null
   for await (const frame of frames) {

@@ -25,7 +25,7 @@ const advice: Partial<Record<ErrorCode, string>> = {
 }
 
 /** What is printed after `guestctl: `, without a newline. */
-export function complaintOf(error: unknown, command: string): string {
+export function errorText(error: unknown, command: string): string {
   if (error instanceof UsageError) {
     const name = command === '' ? 'guestctl' : `guestctl ${command}`
     return `${error.message}\nSee '${name} --help'.`

@@ -11,7 +11,7 @@ import { followFrames } from './follow-frames.ts'
 import { commandPath } from './http-request.ts'
 import { writeInput } from './input.ts'
 import { followEvents } from './read-events.ts'
-import { createPatience, type Patience } from './reconnect-policy.ts'
+import { createReconnectPolicy, type ReconnectPolicy } from './reconnect-policy.ts'
 import { createRunningCommand } from './run.ts'
 import { type Exchange, isLoss, type Transport } from './transport.ts'
 import type { StartRequest, StdinWriter } from './types.ts'
@@ -35,8 +35,8 @@ export interface CommandsOptions {
 export function createCommands(options: CommandsOptions): Commands {
   const { transport, calls } = options
 
-  const newPatience = (): Patience =>
-    createPatience({
+  const newReconnectPolicy = (): ReconnectPolicy =>
+    createReconnectPolicy({
       limitMs: options.reattachLimitMs,
       isProven: () => transport.proven,
       onLost: options.onLost,
@@ -67,7 +67,8 @@ export function createCommands(options: CommandsOptions): Commands {
     id: string,
     offset: () => Promise<number>,
     signal: AbortSignal | undefined,
-  ): StdinWriter => createStdinWriter({ transport, id, offset, patience: newPatience(), signal })
+  ): StdinWriter =>
+    createStdinWriter({ transport, id, offset, reconnect: newReconnectPolicy(), signal })
 
   const acceptedBytes = async (id: string, signal: AbortSignal | undefined): Promise<number> => {
     const body = { type: 'application/octet-stream', bytes: '' }
@@ -95,9 +96,9 @@ export function createCommands(options: CommandsOptions): Commands {
   ) => {
     const accepted = Promise.withResolvers<void>()
     let isAccepted = false
-    const patience = newPatience()
+    const reconnect = newReconnectPolicy()
     const opened = async (at: number): Promise<IncomingMessage> => {
-      const reply = await open(at, patience.attemptLimitMs(), isAccepted)
+      const reply = await open(at, reconnect.attemptTimeoutMs(), isAccepted)
       isAccepted = true
       accepted.resolve()
       return reply
@@ -110,7 +111,7 @@ export function createCommands(options: CommandsOptions): Commands {
       at: transport.at,
       cursor,
       follow: true,
-      patience,
+      reconnect,
       signal,
       open: async at => {
         const reply = first ?? opened(at)
@@ -165,10 +166,10 @@ export function createCommands(options: CommandsOptions): Commands {
     start: async (request, { signal } = {}) => {
       const id = request.id ?? randomUUID()
       const body = toBody({ ...request, id }, true)
-      const patience = newPatience()
+      const reconnect = newReconnectPolicy()
       for (;;) {
         try {
-          const timeoutMs = patience.attemptLimitMs()
+          const timeoutMs = reconnect.attemptTimeoutMs()
           const exchange = {
             method: 'POST',
             path: '/v1/commands',
@@ -179,7 +180,7 @@ export function createCommands(options: CommandsOptions): Commands {
           } as const
           return await transport.json<RunAccepted>(exchange)
         } catch (error) {
-          await patience.wait(error, signal)
+          await reconnect.waitBeforeRetry(error, signal)
         }
       }
     },
@@ -194,18 +195,18 @@ export function createCommands(options: CommandsOptions): Commands {
       return command
     },
     output: (id, { cursor = 0, follow = false, signal } = {}) => {
-      const patience = newPatience()
+      const reconnect = newReconnectPolicy()
       return followFrames({
         at: transport.at,
         cursor,
         follow,
-        patience,
+        reconnect,
         signal,
         open: at =>
-          openOutput(id, `cursor=${at}&follow=${follow}`, signal, patience.attemptLimitMs()),
+          openOutput(id, `cursor=${at}&follow=${follow}`, signal, reconnect.attemptTimeoutMs()),
       })
     },
-    events: (asked = {}) => followEvents(transport, newPatience(), asked),
+    events: (asked = {}) => followEvents(transport, newReconnectPolicy(), asked),
     stdin: (id, { signal } = {}) => newStdin(id, () => acceptedBytes(id, signal), signal),
   }
 }

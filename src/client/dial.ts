@@ -4,7 +4,7 @@ import net from 'node:net'
 import { type Address, formatAddress } from './address.ts'
 import { ConnectError, fromConnect } from './connect-error.ts'
 import { shakeHands } from './firecracker.ts'
-import { createIdleTimer } from './idle-timer.ts'
+import { createIdleTimer } from './idle-timeout.ts'
 
 /**
  * @param timeoutMs limit for all of it, the handshake included

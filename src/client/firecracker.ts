@@ -36,19 +36,19 @@ export async function shakeHands(
 /** Reads one line; bytes behind it go back to the socket. */
 function readLine(socket: net.Socket, at: string): Promise<string> {
   return new Promise((resolve, reject) => {
-    let seen = Buffer.alloc(0)
+    let received = Buffer.alloc(0)
     const onReadable = () => {
       const chunk: Buffer | null = socket.read()
       if (chunk === null) return
-      seen = Buffer.concat([seen, chunk])
-      const newline = seen.subarray(0, MAX_LINE_BYTES).indexOf('\n')
+      received = Buffer.concat([received, chunk])
+      const newline = received.subarray(0, MAX_LINE_BYTES).indexOf('\n')
       if (newline >= 0) {
         settle()
-        if (newline + 1 < seen.length) socket.unshift(seen.subarray(newline + 1))
-        resolve(seen.toString('latin1', 0, newline))
-      } else if (seen.length >= MAX_LINE_BYTES) {
+        if (newline + 1 < received.length) socket.unshift(received.subarray(newline + 1))
+        resolve(received.toString('latin1', 0, newline))
+      } else if (received.length >= MAX_LINE_BYTES) {
         settle()
-        reject(wrongSocket(at, seen.toString('latin1')))
+        reject(wrongSocket(at, received.toString('latin1')))
       }
     }
     const onClosed = () => {

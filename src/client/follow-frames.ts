@@ -5,9 +5,9 @@ import { createEventStreamDecoder } from '../protocol/event-stream.ts'
 import type { Frame } from '../protocol/frames.ts'
 import { ProtocolError } from '../protocol/protocol-error.ts'
 import { ConnectError, fromConnection } from './connect-error.ts'
-import { createPlace } from './frame-resumer.ts'
-import { awakeChunks, silenceLimitOf } from './idle-timeout.ts'
-import type { Patience } from './reconnect-policy.ts'
+import { createFrameResumer } from './frame-resumer.ts'
+import { streamIdleTimeoutMs, withIdleTimeout } from './idle-timeout.ts'
+import type { ReconnectPolicy } from './reconnect-policy.ts'
 
 /** Largest frame taken, in bytes: guestd's own stay far below it. */
 const MAX_FRAME_BYTES = 16 * 1024 * 1024
@@ -18,7 +18,7 @@ export interface FollowOptions {
   readonly cursor: number
   /** Whether a clean end of the reply without an `end` frame is a loss. */
   readonly follow: boolean
-  readonly patience: Patience
+  readonly reconnect: ReconnectPolicy
   readonly signal: AbortSignal | undefined
   /** Opens a reply that begins after the cursor. */
   open(cursor: number): Promise<IncomingMessage>
@@ -29,22 +29,22 @@ export interface FollowOptions {
  * the consumer stops early.
  */
 export async function* followFrames(options: FollowOptions): AsyncGenerator<Frame, void, void> {
-  const { patience, signal } = options
-  const place = createPlace(options.cursor)
+  const { reconnect, signal } = options
+  const resumer = createFrameResumer(options.cursor)
   for (;;) {
     try {
-      const reply = await options.open(place.cursor)
+      const reply = await options.open(resumer.cursor)
       for await (const frame of readFrames(reply, options)) {
-        const fresh = place.take(frame)
-        if (frame.type !== 'start') patience.progress()
+        const fresh = resumer.accept(frame)
+        if (frame.type !== 'start') reconnect.reset()
         if (fresh !== null) yield fresh
       }
-      if (place.ended || !options.follow) return
+      if (resumer.ended || !options.follow) return
       throw new ConnectError('lost', options.at, { detail: 'the stream stopped without an end' })
     } catch (error) {
-      if (place.ended) return
-      await patience.wait(error, signal)
-      place.resume()
+      if (resumer.ended) return
+      await reconnect.waitBeforeRetry(error, signal)
+      resumer.reconnected()
     }
   }
 }
@@ -55,8 +55,8 @@ async function* readFrames(
 ): AsyncGenerator<Frame, void, void> {
   const decoder = createEventStreamDecoder({ maxMessageBytes: MAX_FRAME_BYTES })
   try {
-    const silence = { at, signal, limitMs: silenceLimitOf(reply) }
-    for await (const chunk of awakeChunks(reply, silence)) yield* decoder.push(chunk)
+    const timeout = { at, signal, limitMs: streamIdleTimeoutMs(reply) }
+    for await (const chunk of withIdleTimeout(reply, timeout)) yield* decoder.push(chunk)
     decoder.end()
   } catch (error) {
     if (error instanceof ProtocolError && error.kind !== 'truncated') throw error

@@ -1,36 +1,37 @@
-/** What of a command's frames was delivered already: decides what a resumed stream adds to it. */
+/** Joins the frames of several connections into one stream: each frame, and each byte of output, once. */
 
 import { GuestdError, isErrorCode } from '../errors.ts'
 import type { EndFrame, ErrorFrame, Frame } from '../protocol/frames.ts'
 
-export interface Place {
-  /** The cursor to ask the rest with. */
+export interface FrameResumer {
+  /** Where the next connection begins, in bytes of the command's output. */
   readonly cursor: number
-  /** `end` was delivered. */
+  /** The `end` frame was delivered. */
   readonly ended: boolean
   /**
-   * The part of the frame that is new, or null.
+   * Returns the part of the frame that was not delivered before, or null if there is none.
    *
-   * @throws GuestdError `internal` where bytes are missing without a gap; the code of an `error` frame
+   * @throws GuestdError `internal` if bytes are missing without a `gap` frame; the error of an `error` frame
    */
-  take(frame: Frame): Frame | null
-  /** Another connection carries on: it begins with a `start` of its own. */
-  resume(): void
+  accept(frame: Frame): Frame | null
+  /** Call this when another connection continues the stream. It repeats the `start` frame. */
+  reconnected(): void
 }
 
-/** @param from the cursor that the first connection begins at */
-export function createPlace(from: number): Place {
+/** @param from the cursor at which the first connection begins */
+export function createFrameResumer(from: number): FrameResumer {
   let cursor = from
-  let lost = 0
-  let resumed = false
-  const seen = { start: false, exit: false, end: false }
+  let lostBytes = 0
+  let isResumed = false
+  const delivered = { start: false, exit: false, end: false }
 
-  const once = <F extends Frame>(kind: keyof typeof seen, frame: F): F | null => {
-    if (seen[kind]) return null
-    seen[kind] = true
+  const once = <F extends Frame>(kind: keyof typeof delivered, frame: F): F | null => {
+    if (delivered[kind]) return null
+    delivered[kind] = true
     return frame
   }
 
+  /** Moves the cursor and returns how many bytes from `begin` on were delivered before. */
   const advance = (begin: number, end: number): number => {
     if (begin > cursor) {
       throw new GuestdError('internal', `bytes ${cursor} to ${begin} are missing from the stream`)
@@ -40,11 +41,11 @@ export function createPlace(from: number): Place {
     return repeated
   }
 
-  /** guestd counts the gaps of each connection alone. */
+  /** guestd counts the gaps of one connection only. */
   const withAllGaps = (frame: EndFrame): EndFrame =>
-    resumed ? { ...frame, truncated: lost } : frame
+    isResumed ? { ...frame, truncated: lostBytes } : frame
 
-  const take = (frame: Frame): Frame | null => {
+  const accept = (frame: Frame): Frame | null => {
     switch (frame.type) {
       case 'start':
         return once('start', frame)
@@ -55,11 +56,11 @@ export function createPlace(from: number): Place {
       case 'keepalive':
         return frame
       case 'error':
-        throw fromErrorFrame(frame)
+        throw toGuestdError(frame)
       case 'gap': {
         if (frame.to <= cursor) return null
         const repeated = advance(frame.from, frame.to)
-        lost += frame.to - frame.from - repeated
+        lostBytes += frame.to - frame.from - repeated
         return repeated === 0 ? frame : { ...frame, from: frame.from + repeated }
       }
       case 'output': {
@@ -75,17 +76,17 @@ export function createPlace(from: number): Place {
       return cursor
     },
     get ended() {
-      return seen.end
+      return delivered.end
     },
-    take,
-    resume: () => {
-      resumed = true
+    accept,
+    reconnected: () => {
+      isResumed = true
     },
   }
 }
 
-/** guestd's own failure ends the stream as a refusal does. */
-function fromErrorFrame({ code, message }: ErrorFrame): GuestdError {
+/** An error code of a later guestd becomes `internal`; the text keeps its name. */
+function toGuestdError({ code, message }: ErrorFrame): GuestdError {
   if (isErrorCode(code)) return new GuestdError(code, message)
   return new GuestdError('internal', `${message} (${code})`)
 }

@@ -2,15 +2,15 @@
 
 import type { SessionEvent } from '../protocol/schemas.ts'
 import type { EventsOptions } from './client.ts'
-import { awakeChunks, silenceLimitOf } from './idle-timeout.ts'
+import { streamIdleTimeoutMs, withIdleTimeout } from './idle-timeout.ts'
 import { linesOf } from './lines.ts'
-import type { Patience } from './reconnect-policy.ts'
+import type { ReconnectPolicy } from './reconnect-policy.ts'
 import type { Transport } from './transport.ts'
 
 /** @throws ConnectError, GuestdError, or the reason of the signal */
 export async function* followEvents(
   transport: Transport,
-  patience: Patience,
+  reconnect: ReconnectPolicy,
   { cursor: first, follow = false, signal }: EventsOptions,
 ): AsyncGenerator<SessionEvent, void, void> {
   let cursor = first
@@ -22,12 +22,12 @@ export async function* followEvents(
         path: `/v1/events?${query}`,
         accept: 'application/x-ndjson',
         signal,
-        timeoutMs: patience.attemptLimitMs(),
+        timeoutMs: reconnect.attemptTimeoutMs(),
       })
-      const silence = { at: transport.at, signal, limitMs: silenceLimitOf(reply) }
-      for await (const line of linesOf(awakeChunks(reply, silence))) {
+      const timeout = { at: transport.at, signal, limitMs: streamIdleTimeoutMs(reply) }
+      for await (const line of linesOf(withIdleTimeout(reply, timeout))) {
         const event: SessionEvent = JSON.parse(line)
-        patience.progress()
+        reconnect.reset()
         if (event.type === 'keepalive') continue
         cursor = event.cursor
         yield event
@@ -36,7 +36,7 @@ export async function* followEvents(
       return
     } catch (error) {
       if (!follow) throw error
-      await patience.wait(error, signal)
+      await reconnect.waitBeforeRetry(error, signal)
     }
   }
 }

@@ -2,7 +2,7 @@
 
 import type { StopFrame, StopReceipt } from '../protocol/schemas.ts'
 import { ConnectError, fromConnection } from './connect-error.ts'
-import { awakeChunks } from './idle-timeout.ts'
+import { withIdleTimeout } from './idle-timeout.ts'
 import { linesOf } from './lines.ts'
 import type { Transport } from './transport.ts'
 import type { SessionStop } from './types.ts'
@@ -19,10 +19,10 @@ export function stopSession(transport: Transport, signal: AbortSignal | undefine
   const read = async (): Promise<StopReceipt> => {
     const reply = await transport.send({ ...STOP, signal })
     const { at, isAlive, requestTimeoutMs: limitMs } = transport
-    const silence = { at, signal, limitMs, isAlive }
+    const timeout = { at, signal, limitMs, isAlive }
     let receipt: StopReceipt | null = null
     try {
-      for await (const line of linesOf(awakeChunks(reply, silence))) {
+      for await (const line of linesOf(withIdleTimeout(reply, timeout))) {
         const frame: StopFrame = JSON.parse(line)
         if (frame.type === 'receipt') receipt = frame
         frames.push(frame)
@@ -46,10 +46,10 @@ export function stopSession(transport: Transport, signal: AbortSignal | undefine
   result.catch(() => {})
 
   async function* steps(): AsyncGenerator<StopFrame, void, void> {
-    for (let place = 0; ; ) {
-      const frame = frames[place]
+    for (let index = 0; ; ) {
+      const frame = frames[index]
       if (frame !== undefined) {
-        place += 1
+        index += 1
         yield frame
       } else if (isOver) break
       else await next.promise

@@ -7,8 +7,7 @@ import type { GuestdError } from '../errors.ts'
 import { type Address, formatAddress } from './address.ts'
 import { ConnectError, fromConnect, fromConnection, IMAGE_PORT } from './connect-error.ts'
 import { dial } from './dial.ts'
-import { awakeChunks } from './idle-timeout.ts'
-import { createIdleTimer } from './idle-timer.ts'
+import { createIdleTimer, withIdleTimeout } from './idle-timeout.ts'
 import { toGuestdError } from './problem.ts'
 
 /** Connections kept open between requests. */
@@ -306,7 +305,7 @@ async function readWhole(
 ): Promise<Buffer> {
   const chunks: Uint8Array[] = []
   let bytes = 0
-  for await (const chunk of awakeChunks(reply, { at, signal: undefined, limitMs })) {
+  for await (const chunk of withIdleTimeout(reply, { at, signal: undefined, limitMs })) {
     bytes += chunk.length
     if (bytes > MAX_REPLY_BYTES) {
       throw new ConnectError('wrong_socket', at, { detail: `a reply over ${MAX_REPLY_BYTES} B` })

@@ -2,7 +2,7 @@
 
 import { GuestdError } from '../errors.ts'
 import type { StdinReply } from '../protocol/schemas.ts'
-import type { Patience } from './reconnect-policy.ts'
+import type { ReconnectPolicy } from './reconnect-policy.ts'
 import type { Transport } from './transport.ts'
 import type { StdinWriter } from './types.ts'
 
@@ -17,7 +17,7 @@ export interface StdinOptions {
   readonly id: string
   /** Where this writer begins in all of the input. Bytes that guestd already has it skips. */
   readonly offset: () => Promise<number>
-  readonly patience: Patience
+  readonly reconnect: ReconnectPolicy
   readonly signal: AbortSignal | undefined
 }
 
@@ -108,7 +108,7 @@ export function createClosedStdin(): StdinWriter {
 
 /** Resolves with the offset after the piece, once all of it is acknowledged. */
 async function sendPiece(
-  { transport, id, patience, signal }: StdinOptions,
+  { transport, id, reconnect, signal }: StdinOptions,
   offset: number,
   piece: Uint8Array,
   eof: boolean,
@@ -124,13 +124,13 @@ async function sendPiece(
         signal,
         slow: true,
         repeatable: true,
-        timeoutMs: patience.attemptLimitMs(),
+        timeoutMs: reconnect.attemptTimeoutMs(),
       })
-      patience.progress()
+      reconnect.reset()
       if (acceptedBytes >= end) return end
       from = Math.max(from, acceptedBytes)
     } catch (error) {
-      await patience.wait(error, signal)
+      await reconnect.waitBeforeRetry(error, signal)
     }
   }
 }

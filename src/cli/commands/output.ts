@@ -4,7 +4,7 @@ import type { CliCommand } from '../command-spec.ts'
 import { exitCodeOf, exitCodes } from '../exit-code.ts'
 import { explainEnd } from '../explain.ts'
 import { oneId } from '../operands.ts'
-import { playFrames } from '../print-frames.ts'
+import { printFrames } from '../print-frames.ts'
 import { parseCount } from '../values.ts'
 
 export const output: CliCommand = {
@@ -27,7 +27,7 @@ of the command, as run does.`,
       follow: args.has('follow'),
       signal: AbortSignal.any([context.stdout.failed, context.stderr.failed]),
     })
-    const { exit } = await playFrames(frames, context, args.has('json'))
+    const { exit } = await printFrames(frames, context, args.has('json'))
     if (exit === null || !args.has('follow')) return exitCodes.ok
     const explanation = explainEnd(exit, {})
     if (explanation !== null) await context.say(explanation)

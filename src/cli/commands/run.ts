@@ -11,8 +11,8 @@ import { exitCodeOf, exitCodes } from '../exit-code.ts'
 import { explainEnd } from '../explain.ts'
 import { forwardSignals } from '../forward-signals.ts'
 import { forwardStdin, UnreadableInput } from '../forward-stdin.ts'
-import { playFrames } from '../print-frames.ts'
-import { complaintOf } from '../report-error.ts'
+import { printFrames } from '../print-frames.ts'
+import { errorText } from '../report-error.ts'
 import { readRequest, requestOptions } from '../run-options.ts'
 
 /** Longest that the news of an output that failed may take to reach the guest, in milliseconds. */
@@ -72,9 +72,9 @@ async function runHere(request: RunRequest, args: Arguments, context: Context): 
   const stopForwarding = forwardSignals(command, giveUp, context)
   const isCut = args.has('interactive') ? feed(command, context, signal) : () => false
   try {
-    const played = playFrames(command, context, args.has('json'))
+    const printed = printFrames(command, context, args.has('json'))
     // The signal also ends a wait for whoever reads our output.
-    const { exit, end } = await Promise.race([played, rejectionOf(signal)])
+    const { exit, end } = await Promise.race([printed, rejectionOf(signal)])
     if (exit === null) throw new Error('guestd did not tell how the command ended')
     if (end !== null && end.descendants > 0) await sayWhatLives(context, command.id, end)
     const explanation = explainEnd(exit, request)
@@ -84,7 +84,7 @@ async function runHere(request: RunRequest, args: Arguments, context: Context): 
   } catch (error) {
     if (signal.aborted && !giveUp.signal.aborted) await tellClosed(context, command)
     if (!(error instanceof ConnectError && isAccepted)) throw error
-    await context.say(complaintOf(error, 'run'))
+    await context.say(errorText(error, 'run'))
     const { id } = command
     await context.say(`the command is ${id}: 'guestctl output --follow ${id}' reads on`)
     return exitCodes.ownError
@@ -122,7 +122,7 @@ function feed(command: RunningCommand, context: Context, signal: AbortSignal): (
     .catch(() => {})
   forwardStdin(input, command.stdin).catch(error => {
     if (isOver || signal.aborted) return
-    void context.say(`standard input: ${complaintOf(error, 'run')}`)
+    void context.say(`standard input: ${errorText(error, 'run')}`)
     if (!(error instanceof UnreadableInput)) return
     isCut = error.isCut
     // The command shall not wait for what never comes.

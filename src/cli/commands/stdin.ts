@@ -4,7 +4,7 @@ import type { CliCommand } from '../command-spec.ts'
 import { exitCodes } from '../exit-code.ts'
 import { forwardStdin } from '../forward-stdin.ts'
 import { oneId } from '../operands.ts'
-import { complaintOf } from '../report-error.ts'
+import { errorText } from '../report-error.ts'
 
 export const stdin: CliCommand = {
   name: 'stdin',
@@ -19,7 +19,7 @@ What is written goes after what the command has been given already.`,
     const id = oneId(args)
     const refusal = await forwardStdin(() => context.stdin, client().stdin(id))
     if (refusal === null) return exitCodes.ok
-    await say(complaintOf(refusal, 'stdin'))
+    await say(errorText(refusal, 'stdin'))
     return exitCodes.ownError
   },
 }

@@ -2,7 +2,7 @@ import t from 'tap'
 import { exitCodeOf } from '../../../src/cli/exit-code.ts'
 import { type Asked, explainEnd } from '../../../src/cli/explain.ts'
 import { describeState } from '../../../src/cli/one-line.ts'
-import { complaintOf } from '../../../src/cli/report-error.ts'
+import { errorText } from '../../../src/cli/report-error.ts'
 import {
   formatBytes,
   formatDuration,
@@ -178,5 +178,5 @@ t.test('a refusal ends with what to do', async t => {
     ['stopping', "after the stop 'guestctl start' starts the session again, or a new guest does"],
   ] as const
   for (const [code, advice] of rows)
-    t.equal(complaintOf(new GuestdError(code, 'why'), 'run'), `why (${code}): ${advice}`)
+    t.equal(errorText(new GuestdError(code, 'why'), 'run'), `why (${code}): ${advice}`)
 })

@@ -1,13 +1,12 @@
 import { IncomingMessage } from 'node:http'
 import { Socket } from 'node:net'
 import t from 'tap'
-import { silenceLimitOf } from '../../../src/client/idle-timeout.ts'
-import { createIdleTimer } from '../../../src/client/idle-timer.ts'
+import { createIdleTimer, streamIdleTimeoutMs } from '../../../src/client/idle-timeout.ts'
 
 function limitFor(header: string | undefined): number {
   const reply = new IncomingMessage(new Socket())
   if (header !== undefined) reply.headers['guestd-keepalive-ms'] = header
-  return silenceLimitOf(reply)
+  return streamIdleTimeoutMs(reply)
 }
 
 t.test('three keepalives of the interval that guestd names have to be missing', async t => {
