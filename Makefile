@@ -29,9 +29,9 @@ test: build vm-tools
 test-fast: build
 	@node test/run.ts fast
 
-# The long forms of some tests: thousands of commands more, minutes of output.
-soak: build
-	@node test/run.ts soak
+# The long forms of some tests: thousands of commands more, minutes of output, all unit tests in a machine.
+soak: build vm-tools
+	@node test/run.ts soak soak-vm
 
 # Power cuts: the same as in `test`, at 1,000 points.
 crash: build vm-tools

@@ -80,4 +80,11 @@ export const GROUPS: readonly Group[] = [
     env: { GUESTD_LONG: '1' },
     onlyByName: true,
   },
+  {
+    name: 'soak-vm',
+    kind: 'machine',
+    commands: each('test/vm/{life,real-work}.test.ts', '--timeout=3600'),
+    env: { GUESTD_LONG: '1' },
+    onlyByName: true,
+  },
 ]

@@ -11,8 +11,9 @@ import {
   tallyRest,
 } from '../../helpers/frame-stream.ts'
 import { run, startGuestd, until } from '../../helpers/guestd.ts'
+import { LONG } from '../../helpers/long.ts'
 import { rssBytes } from '../../helpers/processes.ts'
-import { detach, inspect, LONG, MIB, stoppedAt, written } from './support.ts'
+import { detach, inspect, MIB, stoppedAt, written } from './support.ts'
 
 /** V8 keeps up to 48 MiB for young objects. The memory of the output itself is used again. */
 const GARBAGE_BYTES = 64 * MIB

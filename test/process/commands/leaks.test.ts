@@ -4,9 +4,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { openRun } from '../../helpers/frame-stream.ts'
 import { run, startGuestd, until } from '../../helpers/guestd.ts'
+import { LONG } from '../../helpers/long.ts'
 import { lookInto, PROBE_ARGS } from '../../helpers/probe.ts'
 import { childrenOf, openFds, statusField } from '../../helpers/processes.ts'
-import { containmentOf, inspect, LONG, MIB, mark, remove } from './support.ts'
+import { containmentOf, inspect, MIB, mark, remove } from './support.ts'
 
 const COMMANDS = LONG ? 10_000 : 2_000
 const AT_ONCE = 8

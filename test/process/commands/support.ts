@@ -14,9 +14,6 @@ import { killAll, processesWith } from '../../helpers/processes.ts'
 
 export const MIB = 1024 * 1024
 
-/** Longer runs by name. */
-export const LONG = process.env.GUESTD_LONG === '1'
-
 export interface Mark {
   /** To be put into a request: no other command has it. */
   readonly env: Readonly<Record<string, string>>
