@@ -242,6 +242,8 @@ export function createCommand(options: CommandOptions): ManagedCommand {
       }),
     signal(name, target) {
       const number = signalNumber(name)
+      if (number === null)
+        throw new GuestdError('invalid_request', `there is no signal ${name}`, { field: 'signal' })
       const gone = () => new GuestdError('command_ended', `the command ${id} has ended`)
       const toAll = target === 'cgroup' && !containment.isEmpty()
       if (!toAll && (child === null || life.exit !== null)) throw gone()

@@ -6,7 +6,7 @@ import type { Trace } from '../protocol/trace-context.ts'
 import type { CgroupTree } from '../sys/cgroup.ts'
 import { largestNofile } from '../sys/file-limit.ts'
 import type { LaunchSpec, UserEntry } from '../sys/native.ts'
-import { findUser, loginEnv } from '../sys/users.ts'
+import { findUser, loginEnv, UnknownUserError } from '../sys/users.ts'
 import { traceEnv } from './effective.ts'
 import { BASH, bashArgv } from './script.ts'
 
@@ -75,7 +75,7 @@ export function planLaunch(
 
 function chooseUser(request: RunRequest, settings: PlanSettings, self: UserEntry): UserEntry {
   const wanted = request.user ?? settings.user
-  const user = wanted === null ? self : findUser(wanted)
+  const user = wanted === null ? self : knownUser(wanted)
   const refuse = (why: string) => new GuestdError('user_not_allowed', why, { field: 'user' })
   if (user.uid !== self.uid && self.uid !== 0)
     throw refuse(`guestd runs as ${self.name} and cannot start commands as ${user.name}`)
@@ -86,6 +86,16 @@ function chooseUser(request: RunRequest, settings: PlanSettings, self: UserEntry
   if (isGroupAskedFor(request.user) && user.gid === 0 && !settings.allowRoot)
     throw refuse("commands may not run in root's group: allowRoot is false")
   return user
+}
+
+/** @throws GuestdError `user_unknown` */
+function knownUser(wanted: string | number): UserEntry {
+  try {
+    return findUser(wanted)
+  } catch (error) {
+    if (!(error instanceof UnknownUserError)) throw error
+    throw new GuestdError('user_unknown', error.message, { field: 'user' })
+  }
 }
 
 /**

@@ -1,7 +1,6 @@
 /** Launching one process, its exit, and signals to it: the one way in which commands come to life. */
 import { closeSync } from 'node:fs'
 import { constants } from 'node:os'
-import { GuestdError } from '../errors.ts'
 import { type LaunchSpec, native } from './native.ts'
 import { failureOf, type SignalResult, signalResult } from './signal-result.ts'
 
@@ -149,12 +148,11 @@ export function signalName(number: number): string {
   return nameBySignal.get(number) ?? `SIG${number}`
 }
 
-/** @throws GuestdError `invalid_request` for a name that the kernel does not know. */
-export function signalNumber(name: string): number {
+/** `null` for a name that the kernel does not know. */
+export function signalNumber(name: string): number | null {
   const realtime = /^SIGRTMIN\+(\d{1,2})$/.exec(name)
   const number = realtime ? FIRST_REALTIME + Number(realtime[1]) : numberBySignal.get(name)
-  if (number !== undefined && number <= LAST_REALTIME) return number
-  throw new GuestdError('invalid_request', `there is no signal ${name}`, { field: 'signal' })
+  return number !== undefined && number <= LAST_REALTIME ? number : null
 }
 
 /** A reference to a process that is not our child, or why there is none. */

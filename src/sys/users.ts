@@ -1,5 +1,4 @@
 /** Users as the system's own databases know them. */
-import { GuestdError } from '../errors.ts'
 import { native, type UserEntry } from './native.ts'
 
 /** login.defs(5): what Debian's ENV_SUPATH and ENV_PATH give at a login. */
@@ -11,26 +10,28 @@ const OWN_FOLDERS = ['.local/bin', 'bin']
 /** The largest uid and gid: 2^32 - 1 means "leave as it is" to the kernel. */
 const MAX_ID = 2 ** 32 - 2
 
+/** There is no such user, or the number is larger than an id can be. */
+export class UnknownUserError extends Error {
+  override readonly name = 'UnknownUserError'
+}
+
 /**
  * A user of the databases, or, as container runtimes have it, a uid that no entry has: its group has the same number,
  * its home is `/`. With UID:GID the group is that one, and there are no others.
  *
  * @param wanted a name, a uid, a uid in digits, or `UID:GID`
- * @throws GuestdError `user_unknown`; another Error where the databases cannot be read
+ * @throws UnknownUserError; another Error with a `code` where the databases cannot be read
  */
 export function findUser(wanted: string | number): UserEntry {
   const named = typeof wanted === 'string' ? native.findUser(wanted) : null
   if (named !== null) return named
   const [, uid, gid] = /^(\d{1,10})(?::(\d{1,10}))?$/.exec(String(wanted)) ?? []
-  if (uid === undefined) throw unknown(`there is no user ${wanted}`)
+  if (uid === undefined) throw new UnknownUserError(`there is no user ${wanted}`)
   const ids = [uid, ...(gid === undefined ? [] : [gid])].map(Number)
-  if (ids.some(id => id > MAX_ID)) throw unknown(`${wanted}: an id is at most ${MAX_ID}`)
+  if (ids.some(id => id > MAX_ID))
+    throw new UnknownUserError(`${wanted}: an id is at most ${MAX_ID}`)
   const user = native.findUser(Number(uid)) ?? withoutEntry(Number(uid))
   return gid === undefined ? user : { ...user, gid: Number(gid), groups: [Number(gid)] }
-}
-
-function unknown(detail: string): GuestdError {
-  return new GuestdError('user_unknown', detail, { field: 'user' })
 }
 
 function withoutEntry(id: number): UserEntry {

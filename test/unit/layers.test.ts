@@ -16,7 +16,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   launcher: [],
   'code-cache': [],
   protocol: base,
-  sys: base,
+  sys: ['util'],
   events: low,
   volume: low,
   commands: low,
