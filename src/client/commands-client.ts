@@ -156,8 +156,10 @@ export function createCommands(options: CommandsOptions): Commands {
       const offset = stdin === 'open' ? async () => 0 : null
       const [command, writer] = running(id, 0, offset, either, open)
       if (input === undefined) return command
-      writeInput(input, writer).catch(error => {
-        // Half of an input is none: the command shall not work on it. Who aborts has chosen `onDisconnect`.
+      writeInput(input, writer).catch(async error => {
+        // Only an answer shows whether a command runs under this id, and whether it is this one.
+        await command.accepted.catch(() => {})
+        // No command shall work on half of its input. A caller who aborts has chosen `onDisconnect`.
         if (signal?.aborted !== true) command.kill().catch(() => {})
         giveUp.abort(error)
       })

@@ -57,6 +57,28 @@ t.test(
   },
 )
 
+t.test('input that fails before guestd has answered kills the command too', async t => {
+  const error = new Error('the source broke at once')
+  const failed = Promise.withResolvers<void>()
+  async function* broken() {
+    yield 'half'
+    failed.resolve()
+    throw error
+  }
+  t.teardown(() => process.kill(guestd.pid, 'SIGCONT'))
+  process.kill(guestd.pid, 'SIGSTOP')
+  const command = client.run({ id: 'early', command: 'cat; sleep 60', input: broken() })
+  const rejected = t.rejects(command.collect(), error)
+  await failed.promise
+  // A client that gave up here would leave the command running: its request is on its way.
+  await new Promise(resolve => setTimeout(resolve, 50))
+  process.kill(guestd.pid, 'SIGCONT')
+  await rejected
+  await until(
+    async () => (await guestd.request('GET', '/v1/commands/early')).json().cause === 'killed',
+  )
+})
+
 t.test('input of a refused request kills no other command', async t => {
   const other = client.run({ id: 'other', command: 'sleep 60' })
   await other.accepted
