@@ -13,14 +13,20 @@ import { serveOpenApi } from './ops/openapi.ts'
 import { problemOf, sendProblem } from './problems.ts'
 import { createRouteList } from './routes.ts'
 import { refuseUnread } from './strict.ts'
+import { serveInspect } from './v1/commands/inspect.ts'
+import { serveKill } from './v1/commands/kill.ts'
+import { serveList } from './v1/commands/list.ts'
 import { serveOutput } from './v1/commands/output.ts'
-import { serveCommandQueries } from './v1/commands/query.ts'
 import { serveRun } from './v1/commands/run.ts'
-import { serveSignals } from './v1/commands/signal.ts'
+import { serveSignal } from './v1/commands/signal.ts'
 import { serveStdin } from './v1/commands/stdin.ts'
 import { serveEvents } from './v1/events/read.ts'
-import { serveSession } from './v1/session/describe.ts'
-import { serveSessionEnd } from './v1/session/stop.ts'
+import { serveFlush } from './v1/session/flush.ts'
+import { serveGetSession } from './v1/session/get.ts'
+import { serveSetSession } from './v1/session/set.ts'
+import { serveStart } from './v1/session/start.ts'
+import { serveStop } from './v1/session/stop.ts'
+import { serveTop } from './v1/session/top.ts'
 import { createValidator } from './validate.ts'
 
 /** Longer than any id, so that one too long is refused with its field and not as an unknown route. */
@@ -82,15 +88,21 @@ export function createApp(options: ApiOptions, access: Access): App {
 
   serveHealth(app, options)
   serveOpenApi(app, routes.all, options.version)
-  serveSession(app, options)
-  serveSessionEnd(app, options)
+  serveGetSession(app, options)
+  serveSetSession(app, options)
+  serveTop(app, options)
+  serveFlush(app, options)
+  serveStop(app, options)
+  serveStart(app, options)
   serveEvents(app, options)
   // Beside the memory of the logs: at most half as much.
   const replies = { ...options, summaries: createMemoryBudget(options.outputBytes / 2) }
   serveRun(app, replies)
-  serveCommandQueries(app, options)
+  serveList(app, options)
+  serveInspect(app, options)
   serveOutput(app, replies)
-  serveSignals(app, options)
+  serveSignal(app, options)
+  serveKill(app, options)
   serveStdin(app, options)
   return app
 }

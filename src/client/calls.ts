@@ -26,7 +26,7 @@ export type Calls = Pick<
   | 'session'
   | 'health'
   | 'ready'
-  | 'handOver'
+  | 'assignSession'
   | 'flush'
   | 'stop'
   | 'startSession'
@@ -82,7 +82,7 @@ export function createCalls(transport: Transport): Calls {
         fresh: true,
       }),
     session: async ({ signal } = {}) => await session(signal),
-    handOver: async (request, { signal } = {}) =>
+    assignSession: async (request, { signal } = {}) =>
       await transport.json<SessionInfo>({
         method: 'PUT',
         path: '/v1/session',

@@ -46,7 +46,7 @@ export interface ClientOptions {
   readonly connectTimeoutMs?: number
   /**
    * Limit for the first byte of a reply, in milliseconds; 0: none. Default: 30,000. A call that waits for
-   * a command or a disk (`kill`, `flush`, `stop`, `top`, `handOver`, a write to `stdin`) may take longer
+   * a command or a disk (`kill`, `flush`, `stop`, `top`, `assignSession`, a write to `stdin`) may take longer
    * as long as guestd answers other requests. A call that reaches the limit rejects with a ConnectError
    * `timeout`.
    */
@@ -132,7 +132,7 @@ export interface GuestdClient {
    * Sets which session this is. Called again with the same id and runtimeVersion, it renews the rest: environment,
    * limits, idle and lifetime limit.
    */
-  handOver(request: SessionRequest, options?: CallOptions): Promise<SessionInfo>
+  assignSession(request: SessionRequest, options?: CallOptions): Promise<SessionInfo>
   /** Who takes the space of the workspace; `count` of each, 10 unless given. */
   top(options?: CallOptions & { readonly count?: number }): Promise<WorkspaceTop>
   /** Makes durable all that was written to the workspace. */

@@ -4,18 +4,18 @@ import type { Config } from '../config/config.ts'
 import { GuestdError } from '../errors.ts'
 import type { Tell } from '../events/event-log.ts'
 import type { Log } from '../log.ts'
-import type { Expiry } from '../session/session-limits.ts'
+import type { SessionLimits } from '../session/session-limits.ts'
 import type { Stop } from '../session/stop.ts'
 import type { Workspace } from '../workspace/workspace.ts'
 import { endLine } from './command-log.ts'
-import type { Tidying } from './idle-trim.ts'
+import type { IdleTrim } from './idle-trim.ts'
 import type { IpcCleaner } from './ipc-cleaner.ts'
 
 export interface CommandHooksOptions {
   readonly config: Pick<Config, 'busyDescendants' | 'logCommands'>
   readonly workspace: Workspace
-  readonly expiry: Expiry
-  readonly tidying: Tidying
+  readonly sessionLimits: SessionLimits
+  readonly idleTrim: IdleTrim
   readonly ipc: Pick<IpcCleaner, 'started' | 'settled'>
   /** Of the component `commands`. */
   readonly log: Log
@@ -26,7 +26,8 @@ export interface CommandHooksOptions {
 }
 
 export function createCommandHooks(options: CommandHooksOptions): RegistryHooks {
-  const { config, workspace, expiry, tidying, ipc, log, tell, waitsFor, stopReason } = options
+  const { config, workspace, sessionLimits, idleTrim, ipc, log, tell, waitsFor, stopReason } =
+    options
   return {
     admit(cwd) {
       const missing = waitsFor()
@@ -36,23 +37,23 @@ export function createCommandHooks(options: CommandHooksOptions): RegistryHooks 
     room: workspace.room,
     workspaceFull: workspace.fullSince,
     started(id, user) {
-      tidying.worked()
+      idleTrim.touch()
       ipc.started(user)
       tell({ type: 'command_started', id, user })
     },
     ended(command, details) {
-      expiry.touch()
+      sessionLimits.touch()
       const info = command.info()
       const { id, cause, exitCode, signal } = info
       if (cause !== null) tell({ type: 'command_ended', id, cause, exitCode, signal })
-      const { lifetimeMs } = expiry.facts()
+      const { lifetimeMs } = sessionLimits.facts()
       const context = { logCommands: config.logCommands, stopReason: stopReason(), lifetimeMs }
       log.info(endLine(info, details, context), 'command ended')
-      tidying.worked()
+      idleTrim.touch()
     },
     settled() {
       ipc.settled()
-      if (config.busyDescendants) expiry.touch()
+      if (config.busyDescendants) sessionLimits.touch()
     },
   }
 }

@@ -7,11 +7,11 @@ import type { EventFacts, Events } from '../events/event-log.ts'
 import type { Log } from '../log.ts'
 import { checkSessionRequest, type SessionRequest } from '../protocol/schemas.ts'
 import { type Announcer, createAnnouncer } from '../session/announcer.ts'
-import { type Accepted, type HandOver, ownerOf } from '../session/assign-session.ts'
+import { type Assigned, ownerOf, type SessionAssignment } from '../session/assign-session.ts'
 import { createMemoryWatch } from '../session/memory-watch.ts'
 import { createReadiness } from '../session/readiness.ts'
 import { createReadyEvents, type ReadyEvents } from '../session/ready-events.ts'
-import { createExpiry, type Expiry } from '../session/session-limits.ts'
+import { createSessionLimits, type SessionLimits } from '../session/session-limits.ts'
 import { createStop, type Stop } from '../session/stop.ts'
 import { readCommandsMemory } from '../sys/commands-memory.ts'
 import { keepYoungGenerationSmall, releaseMemory } from '../sys/memory.ts'
@@ -19,10 +19,10 @@ import type { Notifier } from '../sys/notify.ts'
 import { openWorkspace, type Workspace } from '../workspace/workspace.ts'
 import { createCommandHooks } from './command-hooks.ts'
 import { warnOfLimits } from './command-log.ts'
-import { createTidying, type Tidying } from './idle-trim.ts'
+import { createIdleTrim, type IdleTrim } from './idle-trim.ts'
 import { createIpcCleaner } from './ipc-cleaner.ts'
 import { endMachine } from './power-off.ts'
-import type { Kept } from './run-state.ts'
+import type { RunState } from './run-state.ts'
 import { watchState } from './state-watch.ts'
 import { createStoredFd } from './stored-fd.ts'
 import type { Undo } from './undo.ts'
@@ -34,7 +34,7 @@ export interface SessionParts {
   readonly notifier: Notifier
   readonly undo: Undo
   readonly events: Events
-  readonly kept: Kept
+  readonly runState: RunState
   readonly machine: Machine
   /** `output` of the settings, as this machine has room for it. */
   readonly output: Config['output']
@@ -44,16 +44,16 @@ export interface Session {
   readonly workspace: Workspace
   readonly registry: Registry
   readonly stop: Stop
-  readonly expiry: Expiry
+  readonly sessionLimits: SessionLimits
   readonly readyEvents: ReadyEvents
   readonly announcer: Announcer
-  readonly tidying: Tidying
+  readonly idleTrim: IdleTrim
   /** Of commands that ask for none. */
   limits(): Config['limits']
   /** @throws GuestdError where the session cannot be as it is asked for */
   check(request: SessionRequest): void
   /** The session has been set or renewed. */
-  handedOver(request: SessionRequest, accepted: NonNullable<Accepted>): void
+  sessionAssigned(request: SessionRequest, assigned: NonNullable<Assigned>): void
   /** What follows a stop that no signal asked for. */
   stopped(): Promise<void>
   /** Ends what looks at `runDir`. */
@@ -63,63 +63,70 @@ export interface Session {
 const WAITS = 'the host has not set the session: PUT /v1/session'
 
 export async function openSession(parts: SessionParts): Promise<Session> {
-  const { config, log, version, undo, events, kept, machine } = parts
-  const { boot, handOver, report } = kept
+  const { config, log, version, undo, events, runState, machine } = parts
+  const { boot, assignment, report } = runState
   const facts = { version, restarted: boot.restarted }
   // Not evaluated before the API is served.
   const readyEvents = createReadyEvents(() => ready(), events.tell, facts)
   const tell = readyEvents.emit
   const announcer = createAnnouncer(log, tell)
-  const waitsFor = () => (config.requireSession && handOver.request === null ? WAITS : null)
-  const expiry = createExpiry({
+  const waitsFor = () => (config.requireSession && assignment.request === null ? WAITS : null)
+  const sessionLimits = createSessionLimits({
     limits: () => ({
-      idleMs: handOver.request?.idleMs ?? config.idleMs,
-      lifetimeMs: handOver.request?.lifetimeMs ?? config.lifetimeMs,
+      idleMs: assignment.request?.idleMs ?? config.idleMs,
+      lifetimeMs: assignment.request?.lifetimeMs ?? config.lifetimeMs,
     }),
     bornAt: boot.firstStartAt,
     busy: () => isBusy(),
     reached(limit) {
-      announcer.limitReached(limit, expiry.facts())
+      announcer.limitReached(limit, sessionLimits.facts())
       void stop.run(limit).then(stopped)
     },
   })
   /** Until there are commands there is no work. */
   let isBusy = () => false
-  const workspace = await openKeptWorkspace(parts, expiry, tell)
+  const workspace = await openSessionWorkspace(parts, sessionLimits, tell)
   /** A stop that goes on, or is over, is joined. */
   let endSession = (): Promise<unknown> => workspace.end(() => {}, 'signal')
   undo.add(() => endSession())
   const commandLog = log.child({ component: 'commands' })
   warnOfLimits(config, machine, commandLog)
-  const tidying = createTidying({
+  const idleTrim = createIdleTrim({
     release: releaseMemory,
     resume: keepYoungGenerationSmall,
     isBusy: () => registry.isBusy(true),
   })
   // The start is work too.
-  tidying.worked()
+  idleTrim.touch()
   const ipc = createIpcCleaner(() => registry.isBusy(true), commandLog)
   undo.add(() => ipc.stop())
-  const settings = settingsOf(config, handOver, parts.output, workspace.path)
+  const settings = settingsOf(config, assignment, parts.output, workspace.path)
   const stopReason = () => stop.reason
   const hooks = {
     config,
     workspace,
-    expiry,
-    tidying,
+    sessionLimits,
+    idleTrim,
     ipc,
     log: commandLog,
     tell,
     waitsFor,
     stopReason,
   }
-  const registry = createRegistry(settings, machine, kept.journal, createCommandHooks(hooks))
+  const registry = createRegistry(settings, machine, runState.journal, createCommandHooks(hooks))
   isBusy = () => registry.isBusy(config.busyDescendants)
   const strays = await registry.recover()
   if (strays.processes > 0) report('processes_killed', strayWords(strays))
-  const state = watchState({ path: config.runDir, ...kept })
+  const state = watchState({ path: config.runDir, ...runState })
   undo.add(() => state.stop())
-  const stop = createSessionStop({ parts, workspace, registry, expiry, readyEvents, announcer })
+  const stop = createSessionStop({
+    parts,
+    workspace,
+    registry,
+    sessionLimits,
+    readyEvents,
+    announcer,
+  })
   endSession = () => stop.run('signal')
   const look = () => {
     state.look()
@@ -132,17 +139,17 @@ export async function openSession(parts: SessionParts): Promise<Session> {
     if (config.powerOff !== null) await endMachine(config.powerOff, followed, sessionLogOf(log))
   }
   return {
-    ...{ workspace, registry, stop, expiry, readyEvents, announcer, tidying, stopped },
+    ...{ workspace, registry, stop, sessionLimits, readyEvents, announcer, idleTrim, stopped },
     limits: () => settings.limits,
     check(request) {
       checkSessionRequest(request)
       checkLimits(request.limits, machine)
     },
-    handedOver(request, accepted) {
-      announcer.handedOver(request, accepted)
-      if (accepted.kind === 'set') expiry.touch()
+    sessionAssigned(request, assigned) {
+      announcer.sessionAssigned(request, assigned)
+      if (assigned.kind === 'set') sessionLimits.touch()
       readyEvents.check()
-      expiry.watch()
+      sessionLimits.watch()
     },
     close() {
       ipc.stop()
@@ -158,7 +165,7 @@ function sessionLogOf(log: Log): Log {
 /** The settings of commands: what the host has set goes over what is configured. */
 function settingsOf(
   config: Config,
-  handOver: HandOver,
+  assignment: SessionAssignment,
   output: Config['output'],
   workspace: string,
 ) {
@@ -167,21 +174,21 @@ function settingsOf(
     output,
     workspace,
     get env() {
-      return { ...config.env, ...handOver.request?.env }
+      return { ...config.env, ...assignment.request?.env }
     },
     get limits() {
-      return { ...config.limits, ...handOver.request?.limits }
+      return { ...config.limits, ...assignment.request?.limits }
     },
   }
 }
 
 /** Notes which workspace it is, once it is there. */
-async function openKeptWorkspace(
-  { config, log, notifier, kept: { binding, handOver, clock, memory } }: SessionParts,
-  { idleForMs }: Expiry,
+async function openSessionWorkspace(
+  { config, log, notifier, runState: { binding, assignment, clock, memory } }: SessionParts,
+  { idleForMs }: SessionLimits,
   tell: Events['tell'],
 ): Promise<Workspace> {
-  const owner = handOver.request === null ? null : ownerOf(handOver.request)
+  const owner = assignment.request === null ? null : ownerOf(assignment.request)
   const around = {
     log: sessionLogOf(log),
     tell(event: EventFacts) {
@@ -201,27 +208,27 @@ async function openKeptWorkspace(
 }
 
 interface StopParts
-  extends Pick<Session, 'workspace' | 'registry' | 'expiry' | 'readyEvents' | 'announcer'> {
+  extends Pick<Session, 'workspace' | 'registry' | 'sessionLimits' | 'readyEvents' | 'announcer'> {
   readonly parts: SessionParts
 }
 
 function createSessionStop(options: StopParts): Stop {
-  const { parts, workspace, registry, expiry, readyEvents, announcer } = options
-  const { events, kept } = parts
+  const { parts, workspace, registry, sessionLimits, readyEvents, announcer } = options
+  const { events, runState } = parts
   const log = sessionLogOf(parts.log)
   return createStop({
     endCommands: registry.stop,
     workspace,
     started(reason) {
-      expiry.end()
+      sessionLimits.end()
       readyEvents.end()
       announcer.stopping(reason)
     },
     stepped: step => log.info({ ...step }, 'stop step'),
-    before: kept.memory.ended,
+    before: runState.memory.ended,
     ended(receipt, reason) {
       try {
-        kept.memory.remember({ reason, receipt })
+        runState.memory.remember({ reason, receipt })
       } catch (err) {
         log.error({ err }, 'a restart of guestd in this boot would start the session again')
       }

@@ -14,7 +14,7 @@ import type { Notifier } from '../sys/notify.ts'
 import { openSession, type Session, type SessionParts } from './compose-session.ts'
 import { lookAtMachine } from './machine.ts'
 import { fitToMachine } from './memory-plan.ts'
-import { type Kept, openKept } from './run-state.ts'
+import { openRunState, type RunState } from './run-state.ts'
 import { statusLine } from './status-line.ts'
 import { createUndo, type Undo } from './undo.ts'
 
@@ -72,14 +72,14 @@ async function openDaemon({ asked, ...opening }: Opening): Promise<Daemon> {
   const { config, log, undo } = opening
   const startedAt = new Date().toISOString()
   const events = createEvents(bootId())
-  const kept = await openKept(config, log, events.tell, undo)
+  const runState = await openRunState(config, log, events.tell, undo)
   const { output, reserve } = fitToMachine(config, log)
   const machine = lookAtMachine(config.runDir, reserve)
   const { cgroups } = machine
   if (cgroups !== null) undo.add(() => closeCgroupTree(cgroups))
-  const parts = { ...opening, events, kept, machine, output }
+  const parts = { ...opening, events, runState, machine, output }
   const session = await openSession(parts)
-  const { workspace, registry, stop, expiry, readyEvents } = session
+  const { workspace, registry, stop, sessionLimits, readyEvents } = session
   const describe = () => infoOf(parts, session, startedAt)
   const api = apiOf(parts, session, describe)
   const { listening, drain } = await serve(
@@ -90,25 +90,25 @@ async function openDaemon({ asked, ...opening }: Opening): Promise<Daemon> {
   )
   if (!asked.aborted) {
     readyEvents.watch()
-    expiry.watch()
+    sessionLimits.watch()
   }
-  const before = kept.memory.ended
+  const before = runState.memory.ended
   if (before !== null) {
     readyEvents.end()
-    expiry.end()
+    sessionLimits.end()
     session.announcer.stoppedBefore(before.receipt, before.reason)
     events.end()
     void session.stopped()
   }
   const leave = async () => {
     const receipt = await stop.run('signal')
-    session.tidying.stop()
+    session.idleTrim.stop()
     await drain(LAST_FRAMES_MS)
     await api.close()
     if (cgroups !== null) closeCgroupTree(cgroups)
     session.close()
-    kept.journal.close()
-    kept.runDir.release()
+    runState.journal.close()
+    runState.runDir.release()
     return receipt
   }
   let left: Promise<Receipt> | null = null
@@ -125,17 +125,17 @@ async function openDaemon({ asked, ...opening }: Opening): Promise<Daemon> {
 }
 
 function apiOf(
-  { config, log, version, events, kept, output }: SessionParts,
+  { config, log, version, events, runState, output }: SessionParts,
   session: Session,
   describe: () => SessionInfo,
 ) {
   const { workspace, registry, stop, readyEvents, stopped } = session
   const control = createControl({
-    ...{ stop, workspace, handOver: kept.handOver, stopped },
-    hostTime: text => session.announcer.hostTime(kept.clock.set(text)),
+    ...{ stop, workspace, assignment: runState.assignment, stopped },
+    hostTime: text => session.announcer.hostTime(runState.clock.set(text)),
     check: session.check,
-    handedOver: session.handedOver,
-    restart: () => restart(kept, log),
+    sessionAssigned: session.sessionAssigned,
+    restart: () => restart(runState, log),
   })
   const refusal = () =>
     stop.state === 'stopped' ? new GuestdError('stopped', 'the session has been stopped') : null
@@ -144,7 +144,7 @@ function apiOf(
   return createApi({ ...shared, commands: registry, session: describe, control, health, refusal })
 }
 
-function restart({ memory }: Kept, log: Log): void {
+function restart({ memory }: RunState, log: Log): void {
   memory.forget()
   log.info({ component: 'session' }, 'the session is to be started again: guestd ends')
   // The reply under way is sent first, as at every end.
@@ -152,18 +152,18 @@ function restart({ memory }: Kept, log: Log): void {
 }
 
 function infoOf(
-  { config, version, machine, kept }: SessionParts,
+  { config, version, machine, runState }: SessionParts,
   session: Session,
   startedAt: string,
 ): SessionInfo {
-  const { workspace, registry, stop, expiry, readyEvents } = session
+  const { workspace, registry, stop, sessionLimits, readyEvents } = session
   return describeSession({
-    request: kept.handOver.request,
+    request: runState.assignment.request,
     state: readyEvents.check().state,
-    ...{ stop, workspace, machine, commands: registry, expiry, startedAt, version },
+    ...{ stop, workspace, machine, commands: registry, sessionLimits, startedAt, version },
     limits: { maxCommands: config.maxCommands, ...session.limits() },
     retentionMs: config.retentionMs,
-    lastActivity: kept.clock.now(expiry.idleForMs()),
-    bootId: kept.boot.id,
+    lastActivity: runState.clock.now(sessionLimits.idleForMs()),
+    bootId: runState.boot.id,
   })
 }

@@ -1,8 +1,8 @@
 /** Gives back what a time of work has left behind, once it is over. */
 
-export interface Tidying {
+export interface IdleTrim {
   /** To be called at the start and at the end of each piece of work, such as a command. */
-  worked(): void
+  touch(): void
   stop(): void
 }
 
@@ -12,7 +12,7 @@ export interface Tidying {
  */
 const QUIET_MS = 30_000
 
-export interface TidyingOptions {
+export interface IdleTrimOptions {
   /** Called after `quietMs` in which no work began or ended. */
   release(): void
   /** Called with each piece of work, and after a release while something still runs. */
@@ -23,7 +23,7 @@ export interface TidyingOptions {
   readonly quietMs?: number
 }
 
-export function createTidying(options: TidyingOptions): Tidying {
+export function createIdleTrim(options: IdleTrimOptions): IdleTrim {
   const { release, resume, isBusy, quietMs = QUIET_MS } = options
   let timer: NodeJS.Timeout | undefined
   const quiet = () => {
@@ -32,7 +32,7 @@ export function createTidying(options: TidyingOptions): Tidying {
     if (isBusy()) resume()
   }
   return {
-    worked() {
+    touch() {
       resume()
       timer ??= setTimeout(quiet, quietMs).unref()
       timer.refresh()

@@ -45,7 +45,7 @@ export async function startMisconfigured(
     session: () => session,
     events: { attach: refuse, isOver: () => false },
     control: {
-      handOver: async () => refuse(),
+      assignSession: async () => refuse(),
       flush: async () => refuse(),
       top: async () => refuse(),
       stop: () => refuse(),

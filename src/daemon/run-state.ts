@@ -4,7 +4,7 @@ import { type Journal, openJournal } from '../commands/journal.ts'
 import type { Config } from '../config/config.ts'
 import type { Tell } from '../events/event-log.ts'
 import type { Log } from '../log.ts'
-import { type HandOver, openHandOver } from '../session/assign-session.ts'
+import { openSessionAssignment, type SessionAssignment } from '../session/assign-session.ts'
 import { type Boot, openBoot } from '../session/boot.ts'
 import { type HostClock, openHostClock } from '../session/host-clock.ts'
 import { openStopMemory, type StopMemory } from '../session/remembered-stop.ts'
@@ -15,12 +15,12 @@ import { openRunDir, type RunDir } from './run-dir.ts'
 import { createReport, type Report } from './state-watch.ts'
 import type { Undo } from './undo.ts'
 
-export interface Kept {
+export interface RunState {
   readonly runDir: RunDir
   readonly binding: Binding
   readonly journal: Journal
   readonly boot: Boot
-  readonly handOver: HandOver
+  readonly assignment: SessionAssignment
   readonly clock: HostClock
   readonly memory: StopMemory
   readonly report: Report
@@ -32,12 +32,12 @@ const OTHER_SESSION =
   'runDir holds the state of a session with another workspace: its commands and its settings do not count'
 
 /** @throws StartError where another guestd has the folder, or it cannot be used */
-export async function openKept(
+export async function openRunState(
   { runDir: path, workspace }: Pick<Config, 'runDir' | 'workspace'>,
   log: Log,
   tell: Tell,
   undo: Undo,
-): Promise<Kept> {
+): Promise<RunState> {
   const runDir = openRunDir(path)
   undo.add(() => runDir.release())
   const report = createReport(log, tell)
@@ -54,11 +54,11 @@ export async function openKept(
   const boot = openBoot(path, err =>
     log.warn({ component: 'lifecycle', err }, 'a restart of guestd would begin the lifetime anew'),
   )
-  const handOver = openHandOver(path, boot.id)
+  const assignment = openSessionAssignment(path, boot.id)
   const clock = openHostClock(path, boot.id)
   const memory = openStopMemory(path, boot.id)
   const save = () => {
-    for (const one of [boot, binding, handOver, clock, memory]) one.save()
+    for (const one of [boot, binding, assignment, clock, memory]) one.save()
   }
-  return { runDir, binding, journal, boot, handOver, clock, memory, report, save }
+  return { runDir, binding, journal, boot, assignment, clock, memory, report, save }
 }

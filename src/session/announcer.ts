@@ -3,7 +3,7 @@
 import type { Tell } from '../events/event-log.ts'
 import type { Log } from '../log.ts'
 import type { Receipt, SessionRequest, StopReason } from '../protocol/schemas.ts'
-import type { Accepted } from './assign-session.ts'
+import type { Assigned } from './assign-session.ts'
 
 /** A request may take a while, and clocks that are set drift by less. */
 const CLOCK_TOLERANCE_MS = 60_000
@@ -13,7 +13,7 @@ export interface Announcer {
     limit: 'idle' | 'lifetime',
     limits: { readonly idleMs: number; readonly lifetimeMs: number },
   ): void
-  handedOver(request: SessionRequest, accepted: NonNullable<Accepted>): void
+  sessionAssigned(request: SessionRequest, assigned: NonNullable<Assigned>): void
   /** @param aheadMs how far the clock of this machine is ahead of the host's */
   hostTime(aheadMs: number): void
   stopping(reason: StopReason): void
@@ -30,9 +30,9 @@ export function createAnnouncer(rootLog: Log, tell: Tell): Announcer {
       if (limit === 'idle') tell({ type: 'idle_limit', idleMs })
       else tell({ type: 'lifetime_limit', lifetimeMs })
     },
-    handedOver({ id, runtimeVersion = null }, accepted) {
-      if (accepted.kind === 'renewed') {
-        const { changed, more } = accepted
+    sessionAssigned({ id, runtimeVersion = null }, assigned) {
+      if (assigned.kind === 'renewed') {
+        const { changed, more } = assigned
         log.info({ session: id, changed, more }, 'the session is renewed')
         tell({ type: 'session_renewed', id, changed: [...changed], more })
         return

@@ -1,14 +1,14 @@
-/** The session that the host has set for this boot; kept over a restart of guestd. */
+/** The session that the host has set for this boot; survives a restart of guestd. */
 import type { SessionRequest } from '../protocol/schemas.ts'
 import type { Owner } from '../volume/owner.ts'
 import { bootFile } from './boot-file.ts'
-import { isSession } from './kept-shapes.ts'
 import { type Renewal, renewalOf } from './renewal.ts'
+import { isSession } from './stored-shapes.ts'
 
 /** What a hand-over did; `null`: nothing, it is the same as before. */
-export type Accepted = { readonly kind: 'set' } | ({ readonly kind: 'renewed' } & Renewal) | null
+export type Assigned = { readonly kind: 'set' } | ({ readonly kind: 'renewed' } & Renewal) | null
 
-export interface HandOver {
+export interface SessionAssignment {
   /** `null` until the session is set. */
   readonly request: SessionRequest | null
   /**
@@ -18,7 +18,7 @@ export interface HandOver {
    * @param bind called for a new session: the workspace belongs to it from then on. What it throws leaves all as it was
    * @throws GuestdError `session_set`
    */
-  accept(request: SessionRequest, bind: (owner: Owner) => Promise<void>): Promise<Accepted>
+  assignSession(request: SessionRequest, bind: (owner: Owner) => Promise<void>): Promise<Assigned>
   /** Writes it once more, as after `runDir` was lost. @throws where it cannot be written */
   save(): void
 }
@@ -26,13 +26,13 @@ export interface HandOver {
 const FILE = 'session.json'
 
 /** @param bootId what an earlier boot was told does not count in this one */
-export function openHandOver(runDir: string, bootId: string): HandOver {
+export function openSessionAssignment(runDir: string, bootId: string): SessionAssignment {
   const file = bootFile<SessionRequest>(runDir, FILE, bootId, isSession)
   let request = file.read()
   /** One after the other: the first one wins. */
   let last: Promise<unknown> = Promise.resolve()
 
-  const accept: HandOver['accept'] = async (given, bind) => {
+  const assign: SessionAssignment['assignSession'] = async (given, bind) => {
     const renewal = request === null ? null : renewalOf(request, given)
     if (request !== null && renewal === null) return null
     if (request === null) await bind(ownerOf(given))
@@ -45,10 +45,10 @@ export function openHandOver(runDir: string, bootId: string): HandOver {
     get request() {
       return request
     },
-    accept(given, bind) {
-      const accepted = last.then(() => accept(given, bind))
-      last = accepted.catch(() => {})
-      return accepted
+    assignSession(given, bind) {
+      const assigned = last.then(() => assign(given, bind))
+      last = assigned.catch(() => {})
+      return assigned
     },
     save: file.save,
   }

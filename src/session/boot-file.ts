@@ -2,7 +2,7 @@
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
-/** What is kept may be secret, such as an environment. */
+/** What is stored may be secret, such as an environment. */
 const MODE = 0o600
 
 export interface BootFile<T> {
@@ -42,8 +42,8 @@ export function bootFile<T>(
   return {
     read() {
       try {
-        const kept = JSON.parse(readFileSync(path, 'utf8'))
-        known = kept.bootId === bootId && hasShape(kept.content) ? kept.content : null
+        const stored = JSON.parse(readFileSync(path, 'utf8'))
+        known = stored.bootId === bootId && hasShape(stored.content) ? stored.content : null
       } catch {
         known = null
       }

@@ -2,7 +2,7 @@
 
 import { bootId } from '../sys/boot-id.ts'
 import { bootFile } from './boot-file.ts'
-import { isBoot } from './kept-shapes.ts'
+import { isBoot } from './stored-shapes.ts'
 
 export interface Boot {
   readonly id: string
@@ -14,7 +14,7 @@ export interface Boot {
   save(): void
 }
 
-interface Kept {
+interface StoredBoot {
   /** Of CLOCK_MONOTONIC. */
   readonly firstStartMs: number
 }
@@ -25,20 +25,20 @@ const NS_PER_MS = 1e6
 /** @param failed told where the start could not be written down: the next guestd begins anew */
 export function openBoot(runDir: string, failed: (error: unknown) => void): Boot {
   const id = bootId()
-  const file = bootFile<Kept>(runDir, FILE, id, isBoot)
-  const kept = file.read()
+  const file = bootFile<StoredBoot>(runDir, FILE, id, isBoot)
+  const stored = file.read()
   const now = monotonicMs()
-  if (kept === null) {
+  if (stored === null) {
     try {
       file.write({ firstStartMs: now })
     } catch (error) {
       failed(error)
     }
   }
-  const first = Math.min(kept?.firstStartMs ?? now, now)
+  const first = Math.min(stored?.firstStartMs ?? now, now)
   return {
     id,
-    restarted: kept !== null,
+    restarted: stored !== null,
     firstStartAt: performance.now() - (now - first),
     save: file.save,
   }

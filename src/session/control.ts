@@ -3,12 +3,12 @@ import { GuestdError } from '../errors.ts'
 import type { Receipt, SessionRequest, StopFrame, WorkspaceTop } from '../protocol/schemas.ts'
 import { memoryPlaces } from '../sys/commands-memory.ts'
 import type { Workspace } from '../workspace/workspace.ts'
-import type { Accepted, HandOver } from './assign-session.ts'
+import type { Assigned, SessionAssignment } from './assign-session.ts'
 import type { Stop } from './stop.ts'
 
 export interface SessionControl {
   /** @throws GuestdError `session_set`, `session_mismatch`, `stopping` */
-  handOver(request: SessionRequest): Promise<void>
+  assignSession(request: SessionRequest): Promise<void>
   /** @throws GuestdError `workspace_unavailable`, `stopping` */
   flush(): Promise<Receipt>
   /** @throws GuestdError `workspace_unavailable` */
@@ -27,13 +27,13 @@ export interface SessionControl {
 export interface ControlOptions {
   readonly stop: Stop
   readonly workspace: Workspace
-  readonly handOver: HandOver
+  readonly assignment: SessionAssignment
   /** Throws a GuestdError where the session cannot be as it is asked for. */
   readonly check: (request: SessionRequest) => void
   /** Called with the host's time, before the workspace is mounted for it. */
   readonly hostTime: (text: string) => void
   /** Called when the session has been set or renewed. */
-  readonly handedOver: (request: SessionRequest, accepted: NonNullable<Accepted>) => void
+  readonly sessionAssigned: (request: SessionRequest, assigned: NonNullable<Assigned>) => void
   /** Called once, after a stop that the API asked for first. */
   readonly stopped: () => Promise<void>
   /** Forgets the stop and ends guestd, to be started again. */
@@ -41,7 +41,7 @@ export interface ControlOptions {
 }
 
 export function createControl(options: ControlOptions): SessionControl {
-  const { stop, workspace, handOver, check, handedOver, stopped, restart } = options
+  const { stop, workspace, assignment, check, sessionAssigned, stopped, restart } = options
   return {
     async flush() {
       if (stop.state === 'stopping')
@@ -51,13 +51,13 @@ export function createControl(options: ControlOptions): SessionControl {
         )
       return await workspace.flush()
     },
-    async handOver(request) {
+    async assignSession(request) {
       if (stop.state !== 'ready') throw new GuestdError(stop.state, `guestd is ${stop.state}`)
       check(request)
       const { hostTime, ...session } = request
       if (hostTime !== undefined) options.hostTime(hostTime)
-      const accepted = await handOver.accept(session, workspace.bind)
-      if (accepted !== null) handedOver(session, accepted)
+      const assigned = await assignment.assignSession(session, workspace.bind)
+      if (assigned !== null) sessionAssigned(session, assigned)
     },
     top: async count => ({ ...(await workspace.top(count)), memory: memoryPlaces() }),
     stop() {

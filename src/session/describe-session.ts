@@ -7,7 +7,7 @@ import { readCommandsMemory, rootFilesBytes } from '../sys/commands-memory.ts'
 import type { ActivityTime } from '../volume/activity-time.ts'
 import type { History } from '../workspace/volume-history.ts'
 import type { Workspace } from '../workspace/workspace.ts'
-import type { Expiry } from './session-limits.ts'
+import type { SessionLimits } from './session-limits.ts'
 import type { Stop } from './stop.ts'
 
 export interface Parts {
@@ -18,7 +18,7 @@ export interface Parts {
   readonly workspace: Workspace
   readonly machine: Machine
   readonly commands: Commands
-  readonly expiry: Expiry
+  readonly sessionLimits: SessionLimits
   readonly limits: SessionInfo['limits']
   readonly retentionMs: number
   readonly lastActivity: ActivityTime
@@ -28,7 +28,7 @@ export interface Parts {
 }
 
 export function describeSession(parts: Parts): SessionInfo {
-  const { request, stop, workspace, machine, commands, expiry, limits } = parts
+  const { request, stop, workspace, machine, commands, sessionLimits, limits } = parts
   const { bootId, startedAt, version } = parts
   const history = workspace.history()
   return {
@@ -51,7 +51,7 @@ export function describeSession(parts: Parts): SessionInfo {
     memory: memoryOf(machine),
     limits,
     commands: commands.counts,
-    ...expiry.facts(),
+    ...sessionLimits.facts(),
     lastStop: stop.receipt ?? history?.lastStop ?? null,
     bootId,
     startedAt,

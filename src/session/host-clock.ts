@@ -2,7 +2,7 @@
 import type { ActivityTime } from '../volume/activity-time.ts'
 import { monotonicMs } from './boot.ts'
 import { bootFile } from './boot-file.ts'
-import { isHostClock } from './kept-shapes.ts'
+import { isHostClock } from './stored-shapes.ts'
 
 export interface HostClock {
   /** The host's time where it is known, otherwise that of this machine. */
@@ -19,7 +19,7 @@ export interface HostClock {
 }
 
 /** All three of the same moment. */
-interface Kept {
+interface StoredClock {
   readonly hostMs: number
   readonly monotonicMs: number
   readonly wallMs: number
@@ -28,8 +28,8 @@ interface Kept {
 export const CLOCK_FILE = 'clock.json'
 
 export function openHostClock(runDir: string, bootId: string): HostClock {
-  const file = bootFile<Kept>(runDir, CLOCK_FILE, bootId, isHostClock)
-  let kept = file.read()
+  const file = bootFile<StoredClock>(runDir, CLOCK_FILE, bootId, isHostClock)
+  let stored = file.read()
 
   /**
    * The monotonic clock stands still in a machine that is suspended, and the other one may be set at any time. The
@@ -37,9 +37,9 @@ export function openHostClock(runDir: string, bootId: string): HostClock {
    * it is.
    */
   const hostMs = () => {
-    if (kept === null) return null
-    const passedMs = Math.max(monotonicMs() - kept.monotonicMs, Date.now() - kept.wallMs)
-    return kept.hostMs + passedMs
+    if (stored === null) return null
+    const passedMs = Math.max(monotonicMs() - stored.monotonicMs, Date.now() - stored.wallMs)
+    return stored.hostMs + passedMs
   }
 
   return {
@@ -49,19 +49,19 @@ export function openHostClock(runDir: string, bootId: string): HostClock {
       return { at, byHost: byHostMs !== null }
     },
     earliest() {
-      if (kept === null) return { at: new Date().toISOString(), byHost: false }
+      if (stored === null) return { at: new Date().toISOString(), byHost: false }
       // Root and NTP set the wall clock, so it does not count here.
-      const at = new Date(kept.hostMs + monotonicMs() - kept.monotonicMs)
+      const at = new Date(stored.hostMs + monotonicMs() - stored.monotonicMs)
       return { at: at.toISOString(), byHost: true }
     },
     set(hostTime) {
-      kept = { hostMs: Date.parse(hostTime), monotonicMs: monotonicMs(), wallMs: Date.now() }
+      stored = { hostMs: Date.parse(hostTime), monotonicMs: monotonicMs(), wallMs: Date.now() }
       try {
-        file.write(kept)
+        file.write(stored)
       } catch {
         // A restart of guestd then forgets it, and the clock of the machine starts no volume empty.
       }
-      return kept.wallMs - kept.hostMs
+      return stored.wallMs - stored.hostMs
     },
     save: file.save,
   }

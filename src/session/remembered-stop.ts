@@ -1,7 +1,7 @@
 /** A stop is remembered over a restart of guestd: the host may have given the volume to another machine. */
 import type { Receipt, StopReason } from '../protocol/schemas.ts'
 import { bootFile } from './boot-file.ts'
-import { isStop } from './kept-shapes.ts'
+import { isStop } from './stored-shapes.ts'
 
 export interface EndedStop {
   readonly reason: StopReason
@@ -28,9 +28,9 @@ const FILE = 'stop.json'
 /** @param bootId a stop of an earlier boot does not count in this one */
 export function openStopMemory(runDir: string, bootId: string): StopMemory {
   const file = bootFile<EndedStop>(runDir, FILE, bootId, isStop)
-  const kept = file.read()
+  const stored = file.read()
   return {
-    ended: kept,
+    ended: stored,
     remember(stop) {
       if (stop.reason !== 'signal') file.write(stop)
     },

@@ -3,14 +3,14 @@
  * stands still in a machine that is suspended, and never jumps as the time of day does.
  */
 
-export interface ExpiryLimits {
+export interface LimitSettings {
   /** 0: none. */
   readonly idleMs: number
   /** 0: none. */
   readonly lifetimeMs: number
 }
 
-export interface Expiry {
+export interface SessionLimits {
   /** Work has begun or ended just now. Costs an assignment. */
   touch(): void
   /** Begins to watch, and looks again where the limits have changed. */
@@ -19,7 +19,7 @@ export interface Expiry {
   end(): void
   /** Milliseconds since the last work; 0 while there is work. */
   idleForMs(): number
-  facts(): ExpiryLimits & {
+  facts(): LimitSettings & {
     /** `null` while there is work. */
     readonly idleSince: string | null
     /** When the first of the limits would be reached; `null` where none would. */
@@ -27,8 +27,8 @@ export interface Expiry {
   }
 }
 
-export interface ExpiryOptions {
-  readonly limits: () => ExpiryLimits
+export interface SessionLimitsOptions {
+  readonly limits: () => LimitSettings
   /** When the lifetime began, of `performance.now()`. */
   readonly bornAt: number
   readonly busy: () => boolean
@@ -39,7 +39,12 @@ export interface ExpiryOptions {
 /** Longest delay of a timer of Node, in milliseconds. */
 const MAX_TIMER_MS = 2 ** 31 - 1
 
-export function createExpiry({ limits, bornAt, busy, reached }: ExpiryOptions): Expiry {
+export function createSessionLimits({
+  limits,
+  bornAt,
+  busy,
+  reached,
+}: SessionLimitsOptions): SessionLimits {
   let activeAt = performance.now()
   let timer: NodeJS.Timeout | undefined
   let ended = false

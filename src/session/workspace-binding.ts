@@ -3,7 +3,7 @@ import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Identity, identityOf, isSameWorkspace } from '../workspace/identity.ts'
 import { bootFile } from './boot-file.ts'
-import { isIdentity } from './kept-shapes.ts'
+import { isIdentity } from './stored-shapes.ts'
 
 export interface Binding {
   /** What was kept belongs to another workspace; the files of its session are removed. */

@@ -40,7 +40,7 @@ t.test('ready waits for a session that guestd waits for, and answers is enough b
   t.ok(error instanceof ConnectError)
   t.match(error, { code: 'not_ready', retryable: true, message: /PUT \/v1\/session/ })
   const ready = client.ready({ timeoutMs: LONG_MS })
-  await client.handOver({ id: 's' })
+  await client.assignSession({ id: 's' })
   t.match(await ready, { ready: true })
 })
 

@@ -170,7 +170,7 @@ t.test('the client reads events once each, over a guestd that was killed', async
   await until(() => seen.length === 3)
   await guestd.kill()
   await guestd.start()
-  await guest.handOver({ id: 's' })
+  await guest.assignSession({ id: 's' })
   await until(() => typesOf(seen).includes('session_set'))
   t.match(await guest.stop(), { type: 'receipt', clean: true, reason: 'request' })
   await reading

@@ -50,7 +50,7 @@ Commands that run keep what they started with.
     if (verb === undefined) throw new UsageError('session: say what to do: set')
     if (verb !== 'set') throw new UsageError(`there is no 'session ${verb}': set`)
     if (extra !== undefined) throw new UsageError(`'${extra}' is one argument too many`)
-    const info = await client().handOver(readSession(args, env))
+    const info = await client().assignSession(readSession(args, env))
     await stdout.write(args.has('json') ? `${JSON.stringify(info, null, 2)}\n` : `${info.id}\n`)
     return exitCodes.ok
   },

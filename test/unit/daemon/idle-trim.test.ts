@@ -1,34 +1,34 @@
 import t from 'tap'
-import { createTidying } from '../../../src/daemon/idle-trim.ts'
+import { createIdleTrim } from '../../../src/daemon/idle-trim.ts'
 import { until } from '../../helpers/guestd.ts'
 
 type Test = { teardown(undo: () => void): void }
 
-function tidyingFor(t: Test, isBusy: () => boolean) {
+function idleTrimFor(t: Test, isBusy: () => boolean) {
   const calls: string[] = []
-  const tidying = createTidying({
+  const idleTrim = createIdleTrim({
     release: () => void calls.push('release'),
     resume: () => void calls.push('resume'),
     isBusy,
     quietMs: 1,
   })
-  t.teardown(() => tidying.stop())
-  return { calls, tidying }
+  t.teardown(() => idleTrim.stop())
+  return { calls, idleTrim }
 }
 
 t.test('after a time without work memory is released, and work resumes', async t => {
-  const { calls, tidying } = tidyingFor(t, () => false)
-  tidying.worked()
+  const { calls, idleTrim } = idleTrimFor(t, () => false)
+  idleTrim.touch()
   await until(() => calls.includes('release'))
-  tidying.worked()
+  idleTrim.touch()
   t.same(calls, ['resume', 'release', 'resume'])
   await until(() => calls.length === 4)
   t.same(calls, ['resume', 'release', 'resume', 'release'])
 })
 
 t.test('while a command runs the limit is set again at once', async t => {
-  const { calls, tidying } = tidyingFor(t, () => true)
-  tidying.worked()
+  const { calls, idleTrim } = idleTrimFor(t, () => true)
+  idleTrim.touch()
   await until(() => calls.length === 3)
   t.same(calls, ['resume', 'release', 'resume'])
 })

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { createExpiry } from '../../../src/session/session-limits.ts'
+import { createSessionLimits } from '../../../src/session/session-limits.ts'
 
 const DAY_MS = 86_400_000
 
@@ -10,18 +10,18 @@ t.test('a change of the time of day neither ends the session nor keeps it', asyn
     Date.now = now
   })
   const limits = { idleMs: DAY_MS, lifetimeMs: 2 * DAY_MS }
-  const expiry = createExpiry({
+  const sessionLimits = createSessionLimits({
     limits: () => limits,
     bornAt: performance.now(),
     busy: () => false,
     reached: limit => reached.push(limit),
   })
-  t.teardown(expiry.end)
+  t.teardown(sessionLimits.end)
   for (const days of [10, -10]) {
     Date.now = () => now() + days * DAY_MS
-    expiry.watch()
+    sessionLimits.watch()
     t.same(reached, [])
-    const left = Date.parse(expiry.facts().endsAt ?? '') - Date.now()
+    const left = Date.parse(sessionLimits.facts().endsAt ?? '') - Date.now()
     t.ok(left > DAY_MS / 2 && left <= DAY_MS, 'it is told in the new time')
   }
 })
@@ -30,15 +30,15 @@ t.test(
   'a lifetime that passed in a guestd before this one is reached at once, and once',
   async t => {
     const reached: string[] = []
-    const expiry = createExpiry({
+    const sessionLimits = createSessionLimits({
       limits: () => ({ idleMs: 1, lifetimeMs: DAY_MS }),
       bornAt: performance.now() - DAY_MS,
       busy: () => true,
       reached: limit => reached.push(limit),
     })
-    expiry.watch()
-    expiry.watch()
+    sessionLimits.watch()
+    sessionLimits.watch()
     t.same(reached, ['lifetime'])
-    t.equal(expiry.facts().endsAt, null)
+    t.equal(sessionLimits.facts().endsAt, null)
   },
 )

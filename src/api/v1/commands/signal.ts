@@ -1,10 +1,10 @@
-/** POST /v1/commands/:id/signal and DELETE /v1/commands/:id */
+/** POST /v1/commands/:id/signal */
 
-import { CommandParams, KillReply, SignalRequest } from '../../../protocol/schemas.ts'
+import { CommandParams, SignalRequest } from '../../../protocol/schemas.ts'
 import type { ApiOptions, App } from '../../context.ts'
 import { NoQuery, Nothing, problems } from '../reply-schemas.ts'
 
-export function serveSignals(app: App, { commands }: ApiOptions): void {
+export function serveSignal(app: App, { commands }: Pick<ApiOptions, 'commands'>): void {
   app.route({
     method: 'POST',
     url: '/v1/commands/:id/signal',
@@ -20,18 +20,5 @@ export function serveSignals(app: App, { commands }: ApiOptions): void {
       commands.get(request.params.id).signal(signal, target)
       return reply.code(204).send(null)
     },
-  })
-
-  app.route({
-    method: 'DELETE',
-    url: '/v1/commands/:id',
-    schema: {
-      summary: 'Kill a command and all its descendants',
-      description: 'Answers once none of them is left.',
-      params: CommandParams,
-      querystring: NoQuery,
-      response: { 200: KillReply, ...problems },
-    },
-    handler: request => commands.get(request.params.id).kill(),
   })
 }
