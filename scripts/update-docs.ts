@@ -9,11 +9,11 @@ const root = join(import.meta.dirname, '..')
 
 export function errorsMarkdown(): string {
   const rows = Object.entries(errorTable).map(
-    ([code, { status, title, exitCode, retryable }]) =>
-      `| \`${code}\` | ${status} | ${retryable ? 'yes' : 'no'} | ${exitCode} | ${title} |`,
+    ([code, { status, title, retryable }]) =>
+      `| \`${code}\` | ${status} | ${retryable ? 'yes' : 'no'} | ${title} |`,
   )
-  const header = '| code | status | retryable | guestctl exits with | |'
-  return [header, '|---|---|---|---|---|', ...rows, ''].join('\n')
+  const header = '| code | status | retryable | meaning |'
+  return [header, '|---|---|---|---|', ...rows, ''].join('\n')
 }
 
 export function reasonsMarkdown(): string {

@@ -1,34 +1,23 @@
 /**
- * The closed set of failures that guestd reports to a client, in one table: code → HTTP status,
- * title, whether a retry can succeed, and the exit code of guestctl.
- *
- * The wire form is `application/problem+json` (RFC 9457).
+ * The closed set of failures that guestd reports to a client, in one table. On the wire a failure is
+ * `application/problem+json` (RFC 9457), see `protocol/problem.ts`. guestctl exits with 125 for each of them.
  */
-
-/** guestctl's exit code for guestd's or guestctl's own errors, as docker run has it. */
-const OWN_ERROR = 125
 
 interface ErrorRow {
   /** HTTP status code. */
   readonly status: number
   /** RFC 9457 `title`: the same for every occurrence of the code. */
   readonly title: string
-  /** The exit code of guestctl when a request ends with this code. */
-  readonly exitCode: number
-  /** The request did nothing, and the same request can succeed later without any change to it. */
+  /** The request had no effect, and the same request can succeed later. */
   readonly retryable: boolean
 }
 
-const row = (status: number, title: string, exitCode = OWN_ERROR): ErrorRow => ({
+const row = (status: number, title: string): ErrorRow => ({ status, title, retryable: false })
+
+/** A failure that passes without any change to the request. */
+const retryableRow = (status: number, title: string): ErrorRow => ({
   status,
   title,
-  exitCode,
-  retryable: false,
-})
-
-/** A failure that passes by itself. */
-const retryableRow = (status: number, title: string): ErrorRow => ({
-  ...row(status, title),
   retryable: true,
 })
 
@@ -67,86 +56,60 @@ export const errorTable = {
   stopping: row(503, 'guestd is stopping'),
   stopped: row(503, 'guestd has stopped'),
   misconfigured: row(503, 'The settings of guestd cannot be used'),
-  state_unavailable: retryableRow(503, 'guestd cannot write down what it starts'),
-  workspace_unavailable: retryableRow(503, 'The workspace is not there'),
+  state_unavailable: retryableRow(503, 'guestd cannot record what it starts'),
+  workspace_unavailable: retryableRow(503, 'The workspace is not available'),
   workspace_full: row(507, 'The workspace is full'),
 } as const satisfies Record<string, ErrorRow>
 
 export type ErrorCode = keyof typeof errorTable
 
-/** Why guestd cannot start, in words for whoever started it: nothing is wrong with guestd itself. */
+/** Why guestd cannot start, for the operator: the settings or the machine are wrong, guestd itself is not. */
 export class StartError extends Error {
   override readonly name = 'StartError'
 }
 
-/** The wire form: RFC 9457 members, guestd's `code` and `retryable`, and the `field` at fault if there is one. */
-export interface Problem {
-  readonly type: string
-  readonly title: string
-  readonly status: number
-  readonly detail: string
-  readonly code: ErrorCode
-  /** From {@link errorTable}. */
-  readonly retryable: boolean
-  readonly field?: string
-}
-
-/** Longest `detail` and `field` of a problem, in UTF-16 units: a value from outside can be in them. */
+/** Longest `detail` and `field`, in UTF-16 units: both can contain text of a request. */
 const MAX_DETAIL = 2_048
 const MAX_FIELD = 256
 
-/** The one error class of guestd: a code from the table, a sentence, and the field to blame. */
+/** A failure that a client gets to see: a code of the table, a sentence, and the field at fault. */
 export class GuestdError extends Error {
   override readonly name = 'GuestdError'
   readonly code: ErrorCode
+  /** The field of the request at fault, such as `limits.pids`. */
   readonly field: string | undefined
 
+  /** A `detail` longer than 2,048 UTF-16 units and a `field` longer than 256 are cut. */
   constructor(code: ErrorCode, detail: string, options: { field?: string; cause?: unknown } = {}) {
     super(cut(detail, MAX_DETAIL), options.cause === undefined ? {} : { cause: options.cause })
     this.code = code
     this.field = options.field === undefined ? undefined : cut(options.field, MAX_FIELD)
   }
 
+  /** HTTP status code. */
   get status(): number {
     return errorTable[this.code].status
   }
 
-  get exitCode(): number {
-    return errorTable[this.code].exitCode
-  }
-
-  /** Whether the same request can succeed later. */
+  /** The request had no effect, and the same request can succeed later. */
   get retryable(): boolean {
     return errorTable[this.code].retryable
   }
-
-  toProblem(): Problem {
-    const { status, title, retryable } = errorTable[this.code]
-    return {
-      type: `urn:guestd:error:${this.code}`,
-      title,
-      status,
-      detail: this.message,
-      code: this.code,
-      retryable,
-      ...(this.field === undefined ? {} : { field: this.field }),
-    }
-  }
 }
 
-/** Whatever was thrown, as a GuestdError: the unknown becomes `internal` with its cause kept. */
+/** Any thrown value as a GuestdError: one that is not becomes `internal`, with the value as its `cause`. */
 export function asGuestdError(thrown: unknown): GuestdError {
   if (thrown instanceof GuestdError) return thrown
   const message = thrown instanceof Error ? thrown.message : String(thrown)
   return new GuestdError('internal', message, { cause: thrown })
 }
 
-/** Whether a string received from a peer is one of the table's codes. */
+/** Whether a value from a peer is a code of the table. */
 export function isErrorCode(code: unknown): code is ErrorCode {
   return typeof code === 'string' && Object.hasOwn(errorTable, code)
 }
 
-/** The beginning of a text that is too long, without half of a surrogate pair at its end. */
+/** The first `max` units of a text, without half of a surrogate pair at the end. */
 function cut(text: string, max: number): string {
   return text.length <= max ? text : `${text.slice(0, max - 1).replace(/[\ud800-\udbff]$/, '')}…`
 }

@@ -2,6 +2,7 @@
 
 import type { FastifyReply } from 'fastify'
 import { asGuestdError, type ErrorCode, GuestdError } from '../errors.ts'
+import { toProblem } from '../protocol/problem.ts'
 
 export const PROBLEM_TYPE = 'application/problem+json'
 
@@ -30,7 +31,7 @@ export function problemOf(thrown: unknown): GuestdError {
 const retryAfterSeconds: Readonly<Record<number, string>> = { 429: '1', 503: '1' }
 
 export function problemBytes(error: GuestdError): Buffer {
-  return Buffer.from(JSON.stringify(error.toProblem()))
+  return Buffer.from(JSON.stringify(toProblem(error)))
 }
 
 /** Fastify's wish to close the connection is dropped: see `lingerOnUnreadBodies`. */

@@ -28,6 +28,7 @@ export {
   MAX_VARIABLES,
   SUMMARY_STREAM_BYTES,
 } from './schemas/parts.ts'
+export { Problem } from './schemas/problem-schema.ts'
 export { Readiness, ReadinessReason, type ReasonCode } from './schemas/readiness-schema.ts'
 export {
   Receipt,
@@ -49,5 +50,5 @@ export {
   StdinQuery,
 } from './schemas/request-schemas.ts'
 export { SessionRequest } from './schemas/session-request.ts'
-export { API_VERSION, Problem, SessionInfo } from './schemas/session-schema.ts'
+export { API_VERSION, SessionInfo } from './schemas/session-schema.ts'
 export { TopQuery, WorkspaceInfo, WorkspaceTop } from './schemas/workspace-schema.ts'

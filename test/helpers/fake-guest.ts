@@ -8,6 +8,7 @@ import type { AddressInfo, ListenOptions } from 'node:net'
 import { asGuestdError, GuestdError } from '../../src/errors.ts'
 import { encodeEventStream } from '../../src/protocol/event-stream.ts'
 import type { EndFrame, ExitFrame, Frame, StartFrame } from '../../src/protocol/frames.ts'
+import { toProblem } from '../../src/protocol/problem.ts'
 
 export interface FakeCommand {
   readonly id: string
@@ -110,7 +111,7 @@ export async function startFakeGuest(options: FakeGuestOptions): Promise<FakeGue
     response.setHeader('guestd-version', '0.1.0')
     if (options.intercept?.(request, response)) return
     handle(request, response).catch((error: unknown) => {
-      const problem = asGuestdError(error).toProblem()
+      const problem = toProblem(asGuestdError(error))
       if (response.headersSent) response.destroy()
       else sendJson(response, problem.status, problem)
     })

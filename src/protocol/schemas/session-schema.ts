@@ -1,8 +1,7 @@
-/** What guestd answers about the session, and how it refuses. */
+/** What guestd answers about the session. */
 
 import type { Static } from 'typebox'
 import * as Type from 'typebox'
-import { type ErrorCode, errorTable } from '../../errors.ts'
 import { count, nullable, nullableCount } from './parts.ts'
 import { Receipt } from './receipt-schema.ts'
 import { Reset, WorkspaceInfo } from './workspace-schema.ts'
@@ -106,33 +105,3 @@ export const SessionInfo = Type.Object(
   { description: 'The session' },
 )
 export type SessionInfo = Static<typeof SessionInfo>
-
-const codes = Object.keys(errorTable) as ErrorCode[]
-
-const codeTable = codes
-  .map(code => {
-    const { status, retryable, exitCode } = errorTable[code]
-    return `| ${code} | ${status} | ${retryable} | ${exitCode} |`
-  })
-  .join('\n')
-
-export const Problem = Type.Object(
-  {
-    type: Type.String({ description: 'URN of the code' }),
-    title: Type.String({ description: 'The same for every occurrence of the code' }),
-    status: Type.Integer({ minimum: 400, maximum: 599, description: 'HTTP status code' }),
-    detail: Type.String({ description: 'What happened this time' }),
-    code: Type.Enum(codes, {
-      description: `Stable name of the failure.\n\n| code | status | retryable | exit code of guestctl |\n|---|---|---|---|\n${codeTable}`,
-    }),
-    retryable: Type.Boolean({
-      description:
-        'The request did nothing, and the same request can succeed later without any change to it',
-    }),
-    field: Type.Optional(
-      Type.String({ description: 'The field at fault, such as "command" or "limits.pids"' }),
-    ),
-  },
-  { description: 'A failure, as RFC 9457 has it (application/problem+json)' },
-)
-export type Problem = Static<typeof Problem>
