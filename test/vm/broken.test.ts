@@ -4,9 +4,8 @@ import { writeFileSync } from 'node:fs'
 import path from 'node:path'
 import t from 'tap'
 import type { Health } from '../../src/client/index.ts'
-import { makeVolume } from '../../vm/workspace-volume.ts'
 import { makeScratch } from '../helpers/scratch.ts'
-import { asRoot, openClient, run } from './ask.ts'
+import { openClient, run } from './ask.ts'
 import { bootGuest } from './harness.ts'
 
 /** The reasons in words, one a line. */
@@ -70,19 +69,4 @@ t.test('with settings that are wrong', async t => {
 t.test('with its root disk missing the console says so, and the machine ends', async t => {
   const guest = bootGuest(t, { kernelArgs: ['root=/dev/vdz'] })
   await t.rejects(guest, { message: /guestd-init: there is no device \/dev\/vdz/ })
-})
-
-t.test('the workspace stays with its volume, what was written elsewhere is gone', async t => {
-  const volume = path.join(makeScratch(t), 'volume')
-  await makeVolume(volume)
-  const first = await bootGuest(t, { volume })
-  const client = openClient(t, first)
-  await run(client, { command: 'echo kept >kept; echo gone >/home/agent/gone; sync' })
-  const firstId = await asRoot(client, 'cat /etc/machine-id; echo changed >/etc/motd; sync')
-  await first.kill()
-  const second = openClient(t, await bootGuest(t, { volume }))
-  const { out } = await run(second, { command: 'cat kept; ls /home/agent; cat /etc/motd' })
-  t.notMatch(out, /gone|changed/)
-  t.match(out, /^kept\n/)
-  t.not(await asRoot(second, 'cat /etc/machine-id'), firstId, 'each boot has an id of its own')
 })

@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import t, { type Test } from 'tap'
 import { ensureModulesImage } from '../../rootfs/modules-image.ts'
+import type { GuestdClient } from '../../src/client/index.ts'
 import { makeVolume } from '../../vm/workspace-volume.ts'
 import { LONG } from '../helpers/long.ts'
 import { makeScratch } from '../helpers/scratch.ts'
@@ -62,6 +63,19 @@ const ways: readonly ((t: Test, guest: Guest) => Promise<unknown>)[] = [
 ]
 
 let before: string[] = []
+/** Of the machine before. */
+let machineId = ''
+
+/** Writes outside of the workspace. */
+async function writeElsewhere(client: GuestdClient): Promise<void> {
+  await run(client, { command: 'echo gone >/home/agent/gone; sync' })
+  machineId = await asRoot(client, 'cat /etc/machine-id; echo gone >/etc/motd; sync')
+}
+
+async function checkElsewhere(t: Test, client: GuestdClient): Promise<void> {
+  t.equal((await run(client, { command: 'ls /home/agent; cat /etc/motd' })).out.match(/gone/), null)
+  t.not(await asRoot(client, 'cat /etc/machine-id'), machineId, 'each boot has an id of its own')
+}
 
 t.test('a session works', async t => {
   const guest = await bootGuest(t, {
@@ -77,6 +91,7 @@ t.test('a session works', async t => {
   t.match(filled, { exitCode: 0 }, filled.err)
   before = await manifest(t, guest)
   t.ok(before.length > 2_000, `${before.length} files`)
+  await writeElsewhere(client)
   await ways[0]?.(t, guest)
 })
 
@@ -87,6 +102,7 @@ for (let round = 1; round <= STOPS_AND_RESUMES; round++) {
     const client = openClient(t, guest)
     const { generation, resumed, lastStop } = await mounted(client)
     t.match({ generation, resumed, lastStop }, { resumed: true })
+    await checkElsewhere(t, client)
     const after = await manifest(t, guest)
     const hash = (lines: string[]) => createHash('sha256').update(lines.join('\n')).digest('hex')
     if (hash(after) !== hash(before)) {
@@ -104,6 +120,7 @@ for (let round = 1; round <= STOPS_AND_RESUMES; round++) {
       command: `echo ${round} >>rounds; git -C repo commit -q --allow-empty -m again`,
     })
     await asRoot(client, 'cd /mnt/workspace && rm -f base.db-shm')
+    await writeElsewhere(client)
     // The rest has just been compared.
     const unchanged = after.filter(line => !isChanged(line))
     before = [...unchanged, ...(await manifest(t, guest, CHANGED))].sort()
