@@ -3,6 +3,7 @@
 import type { FastifyReply } from 'fastify'
 import { asGuestdError, type ErrorCode, GuestdError } from '../errors.ts'
 import { toProblem } from '../protocol/problem.ts'
+import { errorCode } from '../util/error-code.ts'
 
 export const PROBLEM_TYPE = 'application/problem+json'
 
@@ -20,7 +21,7 @@ const frameworkErrors: Readonly<Record<string, readonly [ErrorCode, string, stri
 /** Whatever was thrown, with a code of the table. */
 export function problemOf(thrown: unknown): GuestdError {
   if (thrown instanceof GuestdError) return thrown
-  const code = thrown instanceof Error && 'code' in thrown ? String(thrown.code) : ''
+  const code = errorCode(thrown)
   const known = Object.hasOwn(frameworkErrors, code) ? frameworkErrors[code] : undefined
   if (known === undefined) return asGuestdError(thrown)
   const [ours, detail, field] = known

@@ -1,6 +1,7 @@
 /** Where settings come from: flags, the environment and the file, each as raw values by key. */
 
 import { parseArgs } from 'node:util'
+import { errorCode } from '../util/error-code.ts'
 import { messageOf } from '../util/message-of.ts'
 import type { Complain } from './config-error.ts'
 import { type NamedKey, rows } from './settings.ts'
@@ -125,8 +126,7 @@ function readText(
   try {
     return readFile(path)
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : null
-    if (code === 'ENOENT' && !required) return null
+    if (errorCode(error) === 'ENOENT' && !required) return null
     const reason = messageOf(error)
     complain(null, `${path} cannot be read: ${reason}`)
     return null

@@ -1,8 +1,9 @@
-/** The end of the machine, after the stop. */
+/** Powers off or reboots the machine after the stop. */
 import type { Log } from '../log.ts'
 import { powerOff } from '../sys/power.ts'
+import { atMost } from '../util/at-most.ts'
 
-/** Who follows the stop has this long to take its last line, in milliseconds. */
+/** How long followers of the stop have to take its last line, in milliseconds. */
 const LAST_LINE_MS = 2_000
 
 export async function endMachine(
@@ -10,8 +11,7 @@ export async function endMachine(
   followed: Promise<unknown>,
   log: Log,
 ): Promise<void> {
-  const limit = new Promise(resolve => setTimeout(resolve, LAST_LINE_MS).unref())
-  await Promise.race([followed, limit])
+  await atMost(LAST_LINE_MS, followed)
   log.info({ how }, 'the machine ends')
   try {
     await powerOff(how)

@@ -8,6 +8,7 @@ import { basename, dirname, join } from 'node:path'
 import { StartError } from '../errors.ts'
 import { type Lock, LockedError, lockFile } from '../sys/file-lock.ts'
 import { lockPlace } from '../sys/lock-place.ts'
+import { errorCode } from '../util/error-code.ts'
 import { messageOf } from '../util/message-of.ts'
 
 export interface RunDir {
@@ -97,7 +98,7 @@ function lockInside(path: string): Lock | null {
   try {
     return lockFile(join(path, 'lock'))
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOSPC') return null
+    if (errorCode(error) === 'ENOSPC') return null
     throw error
   }
 }

@@ -13,6 +13,7 @@ import {
   socketFamily,
   wrapListener,
 } from '../sys/vsock.ts'
+import { errorCode } from '../util/error-code.ts'
 
 /** umask while a Unix socket is bound: only its owner may connect until it has its final mode. */
 const SOCKET_UMASK = 0o177
@@ -110,9 +111,8 @@ async function removeStaleSocket(path: string): Promise<void> {
   try {
     await once(socket, 'connect')
   } catch (error) {
-    // Any other error, as of a full backlog, is that of a living one.
-    const refused = error instanceof Error && 'code' in error && error.code === 'ECONNREFUSED'
-    if (!refused) throw error
+    // A living daemon causes every other error, such as that of a full backlog.
+    if (errorCode(error) !== 'ECONNREFUSED') throw error
     unlinkSync(path)
     return
   } finally {

@@ -1,5 +1,6 @@
 /** The session that the host has set for this boot; survives a restart of guestd. */
 import type { SessionRequest } from '../protocol/schemas.ts'
+import { createSerialQueue } from '../util/serial-queue.ts'
 import type { Owner } from '../volume/owner.ts'
 import { bootFile } from './boot-file.ts'
 import { type Renewal, renewalOf } from './renewal.ts'
@@ -29,8 +30,8 @@ const FILE = 'session.json'
 export function openSessionAssignment(runDir: string, bootId: string): SessionAssignment {
   const file = bootFile<SessionRequest>(runDir, FILE, bootId, isSession)
   let request = file.read()
-  /** One after the other: the first one wins. */
-  let last: Promise<unknown> = Promise.resolve()
+  /** Requests are taken one at a time: the first one wins. */
+  const inOrder = createSerialQueue()
 
   const assign: SessionAssignment['assignSession'] = async (given, bind) => {
     const renewal = request === null ? null : renewalOf(request, given)
@@ -45,11 +46,7 @@ export function openSessionAssignment(runDir: string, bootId: string): SessionAs
     get request() {
       return request
     },
-    assignSession(given, bind) {
-      const assigned = last.then(() => assign(given, bind))
-      last = assigned.catch(() => {})
-      return assigned
-    },
+    assignSession: (given, bind) => inOrder(() => assign(given, bind)),
     save: file.save,
   }
 }

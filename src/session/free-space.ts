@@ -1,5 +1,6 @@
 /** Whether the file systems beside the workspace can still be written to. */
 import { accessSync, constants, statfsSync, statSync } from 'node:fs'
+import { errorCode } from '../util/error-code.ts'
 
 /** Less than this much is full, in bytes: a journal, a log or a lock file would soon fail. */
 const LEAST_FREE_BYTES = 1024 * 1024
@@ -41,6 +42,6 @@ function isReadOnly(path: string): boolean {
     accessSync(path, constants.W_OK)
     return false
   } catch (error) {
-    return error instanceof Error && 'code' in error && error.code === 'EROFS'
+    return errorCode(error) === 'EROFS'
   }
 }

@@ -2,6 +2,7 @@
 
 import { doStep, type Step } from '../events/steps.ts'
 import type { Receipt, StopFrame, StopReason } from '../protocol/schemas.ts'
+import { createChangeNotifier } from '../util/change-notifier.ts'
 import type { Workspace } from '../workspace/workspace.ts'
 import type { EndedStop } from './remembered-stop.ts'
 
@@ -39,13 +40,12 @@ export function createStop(options: StopOptions): Stop {
   let why: StopReason | null = before?.reason ?? null
   let receipt: Receipt | null = before?.receipt ?? null
   let stopping: Promise<Receipt> | null = receipt === null ? null : Promise.resolve(receipt)
-  let changed = Promise.withResolvers<void>()
+  const added = createChangeNotifier()
   const followers = new Set<Promise<void>>()
 
   const add = (frame: StopFrame) => {
     frames.push(frame)
-    changed.resolve()
-    changed = Promise.withResolvers()
+    added.notify()
   }
   const report = (step: Step) => {
     stepped(step)
@@ -86,7 +86,7 @@ export function createStop(options: StopOptions): Stop {
         for (let next = 0; ; ) {
           const frame = frames[next]
           if (frame === undefined) {
-            await changed.promise
+            await added.next()
             continue
           }
           next += 1
