@@ -5,16 +5,16 @@ import { type Fact, formatBytes, renderTable } from './text-table.ts'
 
 /** @param told reasons that are told elsewhere, and not again */
 export function workspaceFacts(
-  { path, ok, reason, device, usage, rung, enforcedFor }: WorkspaceInfo,
+  { path, ok, reason, device, usage, capEnforcement, enforcedFor }: WorkspaceInfo,
   told: readonly string[],
 ): Fact[] {
   const where = device === null ? path : `${path} on ${device}`
   const isTold = reason === null || told.some(one => one.endsWith(reason))
   const facts: Fact[] = [['Workspace', isTold ? where : `${path}: ${reason}`]]
-  const cap: Fact = ['Cap', capText(rung, enforcedFor)]
+  const cap: Fact = ['Cap', capText(capEnforcement, enforcedFor)]
   if (usage === null && !ok) return facts
   // Without a cap nobody measures it.
-  if (usage === null) return [...facts, ...(rung === 'none' ? [] : [NOT_YET]), cap]
+  if (usage === null) return [...facts, ...(capEnforcement === 'none' ? [] : [NOT_YET]), cap]
   const { usedBytes, capBytes, usedInodes, availableInodes, full } = usage
   const percent = Math.round((usedBytes / Math.max(capBytes, 1)) * 100)
   const bytes = `${formatBytes(usedBytes)} of ${formatBytes(capBytes)} (${percent} %)`
@@ -27,12 +27,15 @@ export function workspaceFacts(
 
 const NOT_YET: Fact = ['Used', 'not measured yet']
 
-function capText(rung: WorkspaceInfo['rung'], enforcedFor: WorkspaceInfo['enforcedFor']): string {
-  switch (rung) {
-    case 'device':
+function capText(
+  capEnforcement: WorkspaceInfo['capEnforcement'],
+  enforcedFor: WorkspaceInfo['enforcedFor'],
+): string {
+  switch (capEnforcement) {
+    case 'kernel':
       return `enforced by the kernel, for ${enforcedFor}`
-    case 'watch':
-      return 'watched by guestd, which starts no commands past it'
+    case 'advisory':
+      return 'advisory: guestd starts no commands past it'
     case 'none':
       return 'none'
   }

@@ -145,7 +145,7 @@ export function openMounted(
         reason: why,
         device: mounted?.volume.device.path ?? null,
         sessionId: mounted?.volume.history.sessionId ?? null,
-        rung: 'device',
+        capEnforcement: 'kernel',
         enforcedFor: mounted?.volume.hasReserve ? 'users' : 'everyone',
         usage,
       }

@@ -85,8 +85,8 @@ export async function openFolder(
         reason: why,
         device: null,
         sessionId: null,
-        rung: capBytes > 0 ? 'watch' : 'none',
-        enforcedFor: 'nobody',
+        capEnforcement: capBytes > 0 ? 'advisory' : 'none',
+        enforcedFor: 'none',
         usage: why === null ? (usage?.usage ?? null) : null,
       }
     },

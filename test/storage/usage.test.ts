@@ -34,8 +34,8 @@ t.test('usage is what was put there, in bytes and in files, and the rest is avai
   t.equal(after.usedBytes, 4 * MIB + 4096, 'a file, and a folder of one block')
   t.equal(after.usedInodes, 2)
   t.equal(after.capBytes, before.capBytes)
-  const { rung, enforcedFor } = (await session(guestd)).workspace
-  t.same([rung, enforcedFor], ['device', 'everyone'])
+  const { capEnforcement, enforcedFor } = (await session(guestd)).workspace
+  t.same([capEnforcement, enforcedFor], ['kernel', 'everyone'])
 })
 
 t.test('a file system with a reserve for root holds only users', async t => {

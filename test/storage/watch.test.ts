@@ -35,8 +35,8 @@ function du(path: string): readonly [bytes: number, inodes: number] {
 
 t.test('past its cap a folder takes no commands but those that make room', async t => {
   const guestd = await startGuestd(t, { config: { workspaceCapBytes: MIB } })
-  const { rung, enforcedFor } = (await session(guestd)).workspace
-  t.same([rung, enforcedFor], ['watch', 'nobody'])
+  const { capEnforcement, enforcedFor } = (await session(guestd)).workspace
+  t.same([capEnforcement, enforcedFor], ['advisory', 'none'])
   const seen = join(guestd.workspace, 'seen')
   const filling = run(guestd, {
     command: 'head -c 2M /dev/zero > big; until [ -e seen ]; do sleep 0.1; done',
@@ -120,7 +120,7 @@ t.test('80, 90 and 100 % are told, and that there is room again', async t => {
 t.test('a cap of 0 is none', async t => {
   const guestd = await startGuestd(t, { config: { workspaceCapBytes: 0 } })
   await run(guestd, { command: 'head -c 2M /dev/zero > big' })
-  t.match((await session(guestd)).workspace, { ok: true, rung: 'none', usage: null })
+  t.match((await session(guestd)).workspace, { ok: true, capEnforcement: 'none', usage: null })
   const { out } = await guestctl(['status'], guestd)
   t.match(out, /\nCap: +none\n/)
   t.notMatch(out, /Used:|Generation:|Resumed:/)

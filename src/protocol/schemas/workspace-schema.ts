@@ -47,13 +47,13 @@ export const WorkspaceInfo = Type.Object(
       Type.String(),
       'Whose it is, by the mark of the volume; null: nobody has said, or it has no mark',
     ),
-    rung: Type.Enum(['device', 'watch', 'none'], {
+    capEnforcement: Type.Enum(['kernel', 'advisory', 'none'], {
       description:
-        'What caps it: the size of its device, which the kernel enforces; for a folder the setting workspaceCapBytes, past which new commands are refused, or nothing',
+        'What enforces the cap: kernel, the size of the device; advisory, guestd refuses new commands while a folder is larger than workspaceCapBytes; none, there is no cap',
     }),
-    enforcedFor: Type.Enum(['everyone', 'users', 'nobody'], {
+    enforcedFor: Type.Enum(['everyone', 'users', 'none'], {
       description:
-        'Whom the cap holds. A file system with reserved blocks holds users, but not root',
+        'Whose writes the cap stops. users: the file system reserves blocks, which root may use past the cap',
     }),
     usage: nullable(
       WorkspaceUsage,
