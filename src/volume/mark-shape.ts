@@ -20,7 +20,7 @@ const isReceipt = shape({
   at: isText,
   generation: orNull(isCount),
   device: orNull(isText),
-  how: isText,
+  outcome: isText,
   dirtyBytes: isCount,
   flushMs: isCount,
   ms: isCount,

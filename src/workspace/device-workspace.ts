@@ -216,7 +216,7 @@ export function openMounted(
       await attempt
       const ending = mounted
       mounted = null
-      if (ending === null) return { ...receiptOf(null, []), how: 'none' }
+      if (ending === null) return { ...receiptOf(null, []), outcome: 'none' }
       reason = 'it is being unmounted'
       const { volume, flusher, fullness, activity } = ending
       kept = volume.history
@@ -249,7 +249,7 @@ function receiptOf(volume: Volume | null, errors: readonly string[]): Receipt {
     at: new Date().toISOString(),
     generation: volume?.history.generation ?? null,
     device: volume?.device.path ?? null,
-    how: 'flush',
+    outcome: 'flush',
     dirtyBytes: 0,
     flushMs: 0,
     ms: 0,

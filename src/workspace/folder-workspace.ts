@@ -110,7 +110,7 @@ export async function openFolder(
       usage?.stop()
       const receipt = await doStep('flush', report, errors, flush)
       await hold.release()
-      return receipt ?? { ...receiptOf(0, { dirtyBytes: 0, flushMs: 0 }, errors), how: 'none' }
+      return receipt ?? { ...receiptOf(0, { dirtyBytes: 0, flushMs: 0 }, errors), outcome: 'none' }
     },
     endsWithinMs: flushLimitMs,
   }
@@ -148,7 +148,7 @@ function receiptOf(
     at: new Date().toISOString(),
     generation: null,
     device: null,
-    how: 'flush',
+    outcome: 'flush',
     dirtyBytes,
     flushMs,
     ms,

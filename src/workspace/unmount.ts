@@ -78,8 +78,8 @@ export async function unmountVolume(volume: Volume, options: UnmountOptions): Pr
     await doStep('trim', report, [], () => trim(volume.fd, began + limitMs - performance.now()))
   await options.letGo()
   const ended = await step('unmount', () => unmountOrShutDown(volume, left, began + limitMs))
-  const { how, heldBy, uncovered } = ended ?? { how: 'none', heldBy: null, uncovered: [] }
-  const content = await step('verify', () => verify(volume, how))
+  const { outcome, heldBy, uncovered } = ended ?? { outcome: 'none', heldBy: null, uncovered: [] }
+  const content = await step('verify', () => verify(volume, outcome))
   const receipt = (): Receipt => {
     const failed = errors.filter(error => !error.startsWith('flush'))
     const all = [...flusher.errors, ...new Set([...inner, ...uncovered]), ...failed]
@@ -87,7 +87,7 @@ export async function unmountVolume(volume: Volume, options: UnmountOptions): Pr
       at: new Date().toISOString(),
       generation: volume.history.generation,
       device: device.path,
-      how,
+      outcome,
       dirtyBytes: flushed?.dirtyBytes ?? readDirtyBytes(),
       flushMs,
       ms: Math.round(performance.now() - began),
@@ -100,14 +100,14 @@ export async function unmountVolume(volume: Volume, options: UnmountOptions): Pr
   }
   if (volume.history.generation !== null)
     await step('mark', () => volume.history.leave(receipt(), lastActivity))
-  if (volume.image !== null && how === 'unmount')
+  if (volume.image !== null && outcome === 'unmount')
     await step('detach', () => runHelper('detach', [device.path], { limitMs: DEVICE_LIMIT_MS }))
   volume.image?.release()
   return receipt()
 }
 
 interface Ended {
-  readonly how: 'unmount' | 'shutdown'
+  readonly outcome: 'unmount' | 'shutdown'
   readonly heldBy: string | null
   /** What is not written out from devices that live on the volume, in words. */
   readonly uncovered: readonly string[]
@@ -123,12 +123,12 @@ async function unmountOrShutDown(
     runHelper(command, args, { limitMs: limitMs() })
   // A mount on it keeps it busy for sure.
   if (left.length === 0 && (await isUnmounted(() => run('unmount', path)))) {
-    if (await isFree(device.path)) return { how: 'unmount', heldBy: null, uncovered: [] }
+    if (await isFree(device.path)) return { outcome: 'unmount', heldBy: null, uncovered: [] }
     // Another mount namespace has it: a mount of ours is the same file system again.
     await run('remount', device.path, path)
     const heldBy = await shutDown(device, left, () => run('shutdown', path))
     await run('unmount', path)
-    return { how: 'shutdown', heldBy, uncovered: [] }
+    return { outcome: 'shutdown', heldBy, uncovered: [] }
   }
   let uncovered: readonly string[] = []
   const heldBy = await shutDown(device, left, async () => {
@@ -136,7 +136,7 @@ async function unmountOrShutDown(
     uncovered = [...drained.lost, ...drained.uncovered]
     await run('shutdown', path)
   })
-  return { how: 'shutdown', heldBy, uncovered }
+  return { outcome: 'shutdown', heldBy, uncovered }
 }
 
 /**
@@ -199,8 +199,8 @@ function problemOf(content: Content): string | null {
  *
  * @throws Error where it is not clean
  */
-async function verify({ device, bytes }: Volume, how: Receipt['how']): Promise<Content> {
-  const command = how === 'unmount' ? 'open-exclusive' : 'read-head'
+async function verify({ device, bytes }: Volume, outcome: Receipt['outcome']): Promise<Content> {
+  const command = outcome === 'unmount' ? 'open-exclusive' : 'read-head'
   try {
     const content = identify(await runHelper(command, [device.path], { limitMs: DEVICE_LIMIT_MS }))
     if (content.kind === 'ext4' && content.bytes !== bytes)

@@ -29,7 +29,7 @@ t.setTimeout(LIMIT_MS)
 const seed = Number(process.env.GUESTD_CRASH_SEED ?? randomInt(MAX_SEED))
 t.comment(`seed ${seed}, ${POINTS} points`)
 const { receipt, resumed } = await record(FOLDER, phase => t.comment(phase))
-t.match(receipt, { clean: true, how: 'unmount' }, 'the stop is clean')
+t.match(receipt, { clean: true, outcome: 'unmount' }, 'the stop is clean')
 t.same(receipt?.errors, [])
 
 function open(test: { teardown(undo: () => void): void }, disk: DiskName): Trial {
@@ -76,7 +76,7 @@ await t.test(
     const { session, receipt, claims } = resumed
     t.match(session, { generation: GENERATION, resumed: true, recovered: true })
     t.match(session.recovery, [/e2fsck -p: /])
-    t.match(receipt, { clean: true, how: 'shutdown', heldBy: /mount namespace/ })
+    t.match(receipt, { clean: true, outcome: 'shutdown', heldBy: /mount namespace/ })
     t.same(receipt?.errors, [])
     t.ok(claims.length >= 6, `${claims.map(([name, { n }]) => `${name} ${n}`)} from before the cut`)
     await tryPoints(t, 'resumed', Math.ceil(POINTS * RESUMED_SHARE))

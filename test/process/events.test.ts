@@ -29,7 +29,7 @@ t.test('a session is told from its start to its stop, and after it', async t => 
   const rest = await eventsOf(guestd, `?cursor=${cursorOf(events.at(-1))}`)
   t.match(rest, [
     { type: 'stopping', reason: 'request' },
-    { type: 'stopped', reason: 'request', clean: true, how: 'flush', errors: [] },
+    { type: 'stopped', reason: 'request', clean: true, outcome: 'flush', errors: [] },
   ])
   t.same(await eventsOf(guestd, `?follow=true&cursor=${cursorOf(rest.at(-1))}`), [])
 })

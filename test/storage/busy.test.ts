@@ -28,7 +28,7 @@ async function hold(t: Teardown, program: string, ...args: string[]): Promise<Ch
 }
 
 interface Receipt {
-  readonly how: string
+  readonly outcome: string
   readonly clean: boolean
   readonly heldBy: string | null
   readonly errors: readonly string[]
@@ -92,7 +92,7 @@ t.test(
     const holder = await hold(t, 'bash', '-c', script)
     t.equal(await guestd.stop(), 0)
     const receipt = receiptOf(guestd)
-    t.same([receipt.how, receipt.clean, receipt.errors], ['shutdown', true, []])
+    t.same([receipt.outcome, receipt.clean, receipt.errors], ['shutdown', true, []])
     t.match(receipt.heldBy, `bash (pid ${holder.pid}, cwd)`)
     t.equal(fsck(image).status, 0)
 
@@ -127,7 +127,7 @@ t.test('a mount namespace that still has the volume does not keep it live', asyn
   const holder = await hold(t, 'unshare', '--mount', 'sh', '-c', 'echo in; exec sleep 600')
   t.equal(await guestd.stop(), 0)
   const receipt = receiptOf(guestd)
-  t.same([receipt.how, receipt.clean, receipt.errors], ['shutdown', true, []])
+  t.same([receipt.outcome, receipt.clean, receipt.errors], ['shutdown', true, []])
   t.match(receipt.heldBy, `(pid ${holder.pid}, mount namespace)`)
   t.equal(mountOptions(at), null)
   t.throws(() => run('nsenter', '-t', String(holder.pid), '-m', 'touch', join(at, 'late')))
@@ -147,8 +147,8 @@ t.test('what is unmounted with the volume does not hold it, unread descriptors m
   await hold(t, 'unshare', ...service)
   const { pid } = await hold(t, 'python3', '-c', PARK, join(at, 'parked'))
   t.equal(await guestd.stop(), 0)
-  const { how, clean, errors, heldBy } = receiptOf(guestd)
-  t.same({ how, clean, errors }, { how: 'shutdown', clean: true, errors: [] })
+  const { outcome, clean, errors, heldBy } = receiptOf(guestd)
+  t.same({ outcome, clean, errors }, { outcome: 'shutdown', clean: true, errors: [] })
   const socket = `python3 \\(pid ${pid}, fd \\d+ socket:\\[\\d+\\] with 1 unread descriptor\\)`
   t.match(heldBy, new RegExp(`^perhaps .*${socket}`))
   t.notMatch(heldBy, /mount namespace/)
@@ -178,8 +178,8 @@ t.test(
     await runCommand(guestd, { command: 'echo kept > file' })
     const holder = await hold(t, 'sh', '-c', `exec 3< ${at}/file; echo in; exec sleep 600`)
     t.equal(await guestd.stop(), 0)
-    const { how, clean, heldBy, errors } = receiptOf(guestd)
-    t.same([how, clean, errors], ['shutdown', true, []])
+    const { outcome, clean, heldBy, errors } = receiptOf(guestd)
+    t.same([outcome, clean, errors], ['shutdown', true, []])
     t.equal(heldBy, `sleep (pid ${holder.pid}, fd 3 ${at}/file)`)
     const inspected = await guestctl(['volume', 'inspect', image])
     t.equal(inspected.code, 125)
@@ -197,7 +197,7 @@ t.test('a file that is let go a moment later is waited for', async t => {
   await until(() => guestd.log().includes('"name":"unmount","state":"started"'))
   closeSync(fd)
   t.equal(await stopped, 0)
-  t.equal(receiptOf(guestd).how, 'unmount')
+  t.equal(receiptOf(guestd).outcome, 'unmount')
 })
 
 t.test(
@@ -212,7 +212,7 @@ t.test(
     await guestd.request('POST', '/v1/commands', { body: { command, detach: true } })
     await until(() => existsSync(join(at, 'a')) && existsSync(join(at, 'b')))
     t.equal(await guestd.stop(), 0)
-    t.equal(receiptOf(guestd).how, 'unmount')
+    t.equal(receiptOf(guestd).outcome, 'unmount')
     t.equal(readFileSync('/proc/self/mountinfo', 'utf8').includes(at), false)
   },
 )

@@ -164,6 +164,9 @@ t.test(
       stdout: 'made\n',
     })
     const stopped = (await guestd.request('POST', '/v1/session/stop')).text
-    t.match(JSON.parse(stopped.trimEnd().split('\n').at(-1) ?? ''), { clean: true, how: 'unmount' })
+    t.match(JSON.parse(stopped.trimEnd().split('\n').at(-1) ?? ''), {
+      clean: true,
+      outcome: 'unmount',
+    })
   },
 )

@@ -74,7 +74,7 @@ t.test('that it is mounted, and what was done to mend it, are told', async t => 
   t.match((await eventsOf(guestd)).at(-1), {
     type: 'stopped',
     reason: 'request',
-    how: 'unmount',
+    outcome: 'unmount',
     clean: true,
     generation: 2,
   })

@@ -50,7 +50,7 @@ t.test(
     t.same(manager.said(), ['+workspace'], 'what is kept is used, and not stored again')
 
     t.equal(await guestd.stop(), 0)
-    t.match(guestd.log(), '"how":"unmount"')
+    t.match(guestd.log(), '"outcome":"unmount"')
     t.same(manager.said(), ['+workspace', '-workspace'])
     t.equal(fsck(image).status, 0)
   },

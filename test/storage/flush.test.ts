@@ -29,7 +29,7 @@ t.test(
     const reply = await guestd.request('POST', '/v1/session/flush')
     t.equal(reply.status, 200)
     t.match(reply.json(), {
-      how: 'flush',
+      outcome: 'flush',
       device: workspace,
       clean: true,
       errors: [],
@@ -106,7 +106,7 @@ t.test('guestctl flush tells what was written out', async t => {
   t.equal(text.code, 0)
   t.match(text.out, /^Workspace: +clean\n/)
   const json = await guestctl(['flush', '--json'], { connect: guestd.connect })
-  t.match(JSON.parse(json.out), { how: 'flush', device: null, clean: true })
+  t.match(JSON.parse(json.out), { outcome: 'flush', device: null, clean: true })
 })
 
 t.test('flushes that are asked for at once share the next one', async t => {

@@ -73,8 +73,11 @@ t.test('mounts below the workspace, over it, and of it elsewhere are unmounted',
     truncate -s 8M disk.img; mke2fs -q disk.img; mount -o loop disk.img l; echo inner > l/file
     mount -t tmpfs left ${at}`,
   )
-  const { how, clean, errors, heldBy } = await stop(guestd)
-  t.same({ how, clean, errors, heldBy }, { how: 'unmount', clean: true, errors: [], heldBy: null })
+  const { outcome, clean, errors, heldBy } = await stop(guestd)
+  t.same(
+    { outcome, clean, errors, heldBy },
+    { outcome: 'unmount', clean: true, errors: [], heldBy: null },
+  )
   t.same([at, bound, merged].flatMap(mountsIn), [])
   t.equal(fsck(image).status, 0)
   const again = makeMountPoint(t)
@@ -91,8 +94,8 @@ t.test('a mount that is busy is named, with who holds it, and a start cleans up'
   await mounts(guestd, 'echo kept > file; mkdir t; mount -t tmpfs left t; mkdir t/in')
   const holder = await holdFolder(t, join(at, 't/in'))
   t.equal(await guestd.stop(), 0)
-  const { how, clean, errors, heldBy } = loggedReceipt(guestd)
-  t.same({ how, clean, errors }, { how: 'shutdown', clean: true, errors: [] })
+  const { outcome, clean, errors, heldBy } = loggedReceipt(guestd)
+  t.same({ outcome, clean, errors }, { outcome: 'shutdown', clean: true, errors: [] })
   t.match(heldBy, `mount ${at}/t (tmpfs), sleep (pid ${holder.pid}, cwd)`)
   t.equal(fsck(image).status, 0)
 
@@ -117,7 +120,7 @@ t.test('a guestd that takes the mount over uncovers it, and leaves what is below
   t.equal((await session(guestd)).workspace.ok, true)
   t.same(mountsIn(at), [at, join(at, 't')])
   t.equal((await runCommand(guestd, { command: 'cat file' })).stdout, 'kept\n')
-  t.equal((await stop(guestd)).how, 'unmount')
+  t.equal((await stop(guestd)).outcome, 'unmount')
 })
 
 t.test('what hides the workspace and is busy is named at the start', async t => {
@@ -151,8 +154,8 @@ t.test('folders that were bound into the workspace lose none of their own mounts
   const { outside, below } = sharedFolder(t)
   await mounts(guestd, `mkdir r; mount --rbind ${outside} r; test -d r/below`)
   t.same(mountsIn(at), [at, join(at, 'r'), join(at, 'r/below')])
-  const { how, clean } = await stop(guestd)
-  t.same({ how, clean }, { how: 'unmount', clean: true })
+  const { outcome, clean } = await stop(guestd)
+  t.same({ outcome, clean }, { outcome: 'unmount', clean: true })
   t.same([at, outside].flatMap(mountsIn), [outside, below])
 })
 
@@ -160,8 +163,8 @@ t.test('a mount that hides a bound folder does not change that', async t => {
   const { guestd, at } = await onVolume(t)
   const { outside, below } = sharedFolder(t)
   await mounts(guestd, `mkdir r; mount --rbind ${outside} r; mount -t tmpfs left r`)
-  const { how, clean } = await stop(guestd)
-  t.same({ how, clean }, { how: 'unmount', clean: true })
+  const { outcome, clean } = await stop(guestd)
+  t.same({ outcome, clean }, { outcome: 'unmount', clean: true })
   t.same([at, outside].flatMap(mountsIn), [outside, below])
 })
 
@@ -175,8 +178,8 @@ t.test('nor do more mounts than one call of the helper takes', async t => {
   }
   await mounts(guestd, `mkdir r; mount --rbind ${outside} r`)
   t.equal(mountsIn(at).length, 143)
-  const { how, clean } = await stop(guestd)
-  t.same({ how, clean }, { how: 'unmount', clean: true })
+  const { outcome, clean } = await stop(guestd)
+  t.same({ outcome, clean }, { outcome: 'unmount', clean: true })
   t.same([at, outside].flatMap(mountsIn), [outside, below, ...many])
 })
 

@@ -25,7 +25,7 @@ t.test('each start is a generation; the one after knows how the one before ended
   await guestd.start()
   const second = await infoOf(guestd)
   t.match(second, { generation: 2, resumed: true, recovered: false, recovery: [] })
-  t.match(second.lastStop, { generation: 1, clean: true, how: 'unmount' })
+  t.match(second.lastStop, { generation: 1, clean: true, outcome: 'unmount' })
   await guestd.stop()
   t.equal(fsck(workspace).status, 0, 'the file system does not know of the mark')
 })

@@ -99,7 +99,7 @@ t.test(
       rmSync(join(guestd.dir, 'run'), { recursive: true })
       await guestd.start()
       const info = await infoOf(guestd)
-      const lastStop = { clean: true, how: 'unmount', generation: round, errors: [] }
+      const lastStop = { clean: true, outcome: 'unmount', generation: round, errors: [] }
       t.match(info, { generation: round + 1, recovered: false, recovery: [], lastStop })
       const found = manifest()
       const [before, after] = [new Set(left), new Set(found)]

@@ -56,7 +56,7 @@ t.test('a stop by the API tells its steps, unmounts, and leaves guestd as stoppe
   t.same(done(lines), ['commands', 'flush', 'trim', 'unmount', 'verify', 'receipt'])
   sameFields(t, lines.at(-1), {
     type: 'receipt',
-    how: 'unmount',
+    outcome: 'unmount',
     clean: true,
     errors: [],
     heldBy: null,
@@ -65,7 +65,7 @@ t.test('a stop by the API tells its steps, unmounts, and leaves guestd as stoppe
   t.equal(fsck(image).status, 0)
 
   const info = await session(guestd)
-  t.match(info, { state: 'stopped', lastStop: { how: 'unmount', clean: true } })
+  t.match(info, { state: 'stopped', lastStop: { outcome: 'unmount', clean: true } })
   t.equal((await guestd.request('GET', '/healthz')).status, 200)
   const { reasons } = (await guestd.request('GET', '/readyz')).json()
   t.same(reasons, [{ code: 'stopped', message: 'guestd is stopped' }])
@@ -129,14 +129,14 @@ t.test('a session without a workspace can be stopped', async t => {
   const config = { workspace: '/dev/guestd-none', workspaceMount }
   const guestd = await startGuestd(t, { config })
   const lines = await stop(guestd)
-  sameFields(t, lines.at(-1), { type: 'receipt', how: 'none', device: null, clean: true })
+  sameFields(t, lines.at(-1), { type: 'receipt', outcome: 'none', device: null, clean: true })
 })
 
 t.test('the stop of a folder writes it out', async t => {
   const guestd = await startGuestd(t)
   const lines = await stop(guestd)
   t.same(done(lines), ['commands', 'flush', 'receipt'])
-  sameFields(t, lines.at(-1), { how: 'flush', device: null, clean: true })
+  sameFields(t, lines.at(-1), { outcome: 'flush', device: null, clean: true })
 })
 
 t.test('guestctl stop tells the steps and the receipt', async t => {

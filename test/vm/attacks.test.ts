@@ -114,7 +114,7 @@ t.test('the stop does not take systemd-udevd’s copy of the mount for its holde
   const receipts: Receipt[] = []
   for await (const frame of client.stop()) if (frame.type === 'receipt') receipts.push(frame)
   const [receipt] = receipts
-  t.same([receipt?.clean, receipt?.how, receipt?.errors], [true, 'shutdown', []])
+  t.same([receipt?.clean, receipt?.outcome, receipt?.errors], [true, 'shutdown', []])
   // That acpid is named, a guest on a busy host may have no time to find out; the tests of storage ask for it.
   t.type(receipt?.heldBy, 'string')
   t.notMatch(receipt?.heldBy, /udevd|mount namespace/)

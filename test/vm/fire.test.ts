@@ -117,7 +117,7 @@ t.test('the stop ends them all, and its receipt is true', async t => {
   )
   t.equal(one?.code, 0, `${one?.out}${one?.err}`)
   const receipt = (text = '') => JSON.parse(text.trimEnd().split('\n').at(-1) ?? '')
-  t.match(receipt(one?.out), { type: 'receipt', clean: true, how: 'unmount', errors: [] })
+  t.match(receipt(one?.out), { type: 'receipt', clean: true, outcome: 'unmount', errors: [] })
   t.same(receipt(two?.out), receipt(one?.out), 'asked for twice it is one stop')
   const { dirtyBytes, flushMs, ms } = receipt(one?.out)
   t.ok(dirtyBytes > LEAST_DIRTY_MIB * MIB, `${dirtyBytes / MIB} MiB were dirty`)

@@ -23,8 +23,11 @@ t.test('mounts below it, a swap file and a mount elsewhere keep no stop', async 
   t.match(await asRoot(client, 'cat /proc/swaps'), '/mnt/workspace/swap')
   const { code, out } = await guest.guestctl(['stop', '--json'])
   t.equal(code, 0, out)
-  const { how, clean, heldBy, errors } = JSON.parse(out.trimEnd().split('\n').at(-1) ?? '')
-  t.same({ how, clean, heldBy, errors }, { how: 'unmount', clean: true, heldBy: null, errors: [] })
+  const { outcome, clean, heldBy, errors } = JSON.parse(out.trimEnd().split('\n').at(-1) ?? '')
+  t.same(
+    { outcome, clean, heldBy, errors },
+    { outcome: 'unmount', clean: true, heldBy: null, errors: [] },
+  )
 
   t.equal((await guest.guestctl(['start'])).code, 0)
   t.match(await mounted(client), { recovered: false, resumed: true })

@@ -120,7 +120,7 @@ t.test('after a panic of the kernel, too; a stop makes it clean again', async t 
   await checkFlushed(t, guest, 'panicked', line)
   t.equal((await guest.guestctl(['stop'])).code, 0)
   await guest.kill()
-  const receipt = { clean: true, how: 'unmount', generation: 3, errors: [] }
+  const receipt = { clean: true, outcome: 'unmount', generation: 3, errors: [] }
   t.match(await inspect(), { mark: { state: 'clean', generation: 3, receipt } })
   t.equal(fsck(volume).status, 0)
 })

@@ -14,9 +14,9 @@ export const receiptFields = {
   at: Type.String({ format: 'date-time', description: 'When it was done; ISO 8601, UTC' }),
   generation: nullableCount('The generation of the workspace; null: unknown'),
   device: nullable(Type.String(), 'The block device of the workspace; null for a folder'),
-  how: Type.Enum(['flush', 'unmount', 'shutdown', 'none'], {
+  outcome: Type.Enum(['flush', 'unmount', 'shutdown', 'none'], {
     description:
-      'What was done: written out; and unmounted; or, as it was in use, shut down, so that it is written out and takes no more writes; or nothing could be done, or was there to do',
+      'flush: written to the device. unmount: written and unmounted. shutdown: written, and shut down because it was in use: it takes no more writes. none: there was nothing to do, or nothing could be done',
   }),
   dirtyBytes: count('What the machine had yet to write when the flush began, in bytes'),
   flushMs: count('How long the flush took, in milliseconds'),

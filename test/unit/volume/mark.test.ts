@@ -79,7 +79,7 @@ t.test('a receipt with much to tell still fits', async t => {
     at: '',
     generation: 1,
     device: '/dev/vdb',
-    how: 'none',
+    outcome: 'none',
     dirtyBytes: 0,
     flushMs: 0,
     ms: 0,
