@@ -93,7 +93,7 @@ export const beforeStop: readonly Step[] = [
     script: 'head -c 2G /dev/zero > filler',
     exitCode: 1,
   },
-  ofGuestctl('Look who takes the space', ['status', '--top']),
+  ofGuestctl('Look what takes the space', ['status', '--largest']),
   {
     title: 'Make room again',
     options: [],

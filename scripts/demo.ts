@@ -128,7 +128,7 @@ guestd goes on. In another terminal:
   tar c -C ${quote(checkout)} README.md | guestctl run -i -- 'tar x && ls -l'
   guestctl run --detach --id counter -- 'while :; do date; sleep 1; done'
   guestctl ps; timeout 5 ${guestctlLine} output --follow counter
-  guestctl kill counter; guestctl status --top; guestctl flush; guestctl --help
+  guestctl kill counter; guestctl status --largest; guestctl flush; guestctl --help
 
 Ctrl-C stops it, and removes the workspace.
 `)

@@ -23,10 +23,10 @@ import { serveStdin } from './v1/commands/stdin.ts'
 import { serveEvents } from './v1/events/read.ts'
 import { serveFlush } from './v1/session/flush.ts'
 import { serveGetSession } from './v1/session/get.ts'
+import { serveLargest } from './v1/session/largest.ts'
 import { serveSetSession } from './v1/session/set.ts'
 import { serveStart } from './v1/session/start.ts'
 import { serveStop } from './v1/session/stop.ts'
-import { serveTop } from './v1/session/top.ts'
 import { createValidator } from './validate.ts'
 
 /** Longer than any id, so that one too long is refused with its field and not as an unknown route. */
@@ -90,7 +90,7 @@ export function createApp(options: ApiOptions, access: Access): App {
   serveOpenApi(app, routes.all, options.version)
   serveGetSession(app, options)
   serveSetSession(app, options)
-  serveTop(app, options)
+  serveLargest(app, options)
   serveFlush(app, options)
   serveStop(app, options)
   serveStart(app, options)

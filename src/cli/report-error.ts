@@ -21,7 +21,7 @@ const advice: Partial<Record<ErrorCode, string>> = {
   stopped: "'guestctl start' starts the session again",
   misconfigured: 'mend the settings in the guest, and start guestd again',
   workspace_unavailable: "'guestctl status' tells why",
-  workspace_full: "make room: 'guestctl status --top', 'guestctl run --allow-over-cap -- rm …'",
+  workspace_full: "make room: 'guestctl status --largest', 'guestctl run --allow-over-cap -- rm …'",
 }
 
 /** What is printed after `guestctl: `, without a newline. */

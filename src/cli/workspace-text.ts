@@ -1,6 +1,6 @@
 /** The workspace for people. */
 
-import type { WorkspaceInfo, WorkspaceTop } from '../client/index.ts'
+import type { WorkspaceInfo, WorkspaceLargest } from '../client/index.ts'
 import { type Fact, formatBytes, renderTable } from './text-table.ts'
 
 /** @param told reasons that are told elsewhere, and not again */
@@ -42,13 +42,13 @@ function capText(
 }
 
 /** The largest entries, and deleted files that are still open. */
-export function renderTop({
+export function renderLargest({
   complete,
   entries,
   deletedOpen,
   deletedOpenBytes,
   memory,
-}: WorkspaceTop): string {
+}: WorkspaceLargest): string {
   const parts = [
     renderTable(
       [

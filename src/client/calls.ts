@@ -8,7 +8,7 @@ import type {
   Receipt,
   SessionInfo,
   SessionStart,
-  WorkspaceTop,
+  WorkspaceLargest,
 } from '../protocol/schemas.ts'
 import type { GuestdClient } from './client.ts'
 import { ConnectError } from './connect-error.ts'
@@ -30,7 +30,7 @@ export type Calls = Pick<
   | 'flush'
   | 'stop'
   | 'startSession'
-  | 'top'
+  | 'largest'
 >
 
 /** What `/readyz` answers, with 200 or 503. */
@@ -97,10 +97,10 @@ export function createCalls(transport: Transport): Calls {
         signal,
         slow: true,
       }),
-    top: async ({ count, signal } = {}) => {
+    largest: async ({ count, signal } = {}) => {
       const query = count === undefined ? '' : `?count=${count}`
-      const path = `/v1/session/top${query}`
-      return await transport.json<WorkspaceTop>({ method: 'GET', path, signal, slow: true })
+      const path = `/v1/session/largest${query}`
+      return await transport.json<WorkspaceLargest>({ method: 'GET', path, signal, slow: true })
     },
     startSession: async ({ signal } = {}) =>
       await transport.json<SessionStart>({ method: 'POST', path: '/v1/session/start', signal }),

@@ -12,7 +12,7 @@ import type {
   SessionRequest,
   SessionStart,
   SignalTarget,
-  WorkspaceTop,
+  WorkspaceLargest,
 } from '../protocol/schemas.ts'
 import { type Address, parseAddress } from './address.ts'
 import { createCalls } from './calls.ts'
@@ -46,7 +46,7 @@ export interface ClientOptions {
   readonly connectTimeoutMs?: number
   /**
    * Limit for the first byte of a reply, in milliseconds; 0: none. Default: 30,000. A call that waits for
-   * a command or a disk (`kill`, `flush`, `stop`, `top`, `assignSession`, a write to `stdin`) may take longer
+   * a command or a disk (`kill`, `flush`, `stop`, `largest`, `assignSession`, a write to `stdin`) may take longer
    * as long as guestd answers other requests. A call that reaches the limit rejects with a ConnectError
    * `timeout`.
    */
@@ -134,7 +134,7 @@ export interface GuestdClient {
    */
   assignSession(request: SessionRequest, options?: CallOptions): Promise<SessionInfo>
   /** Who takes the space of the workspace; `count` of each, 10 unless given. */
-  top(options?: CallOptions & { readonly count?: number }): Promise<WorkspaceTop>
+  largest(options?: CallOptions & { readonly count?: number }): Promise<WorkspaceLargest>
   /** Makes durable all that was written to the workspace. */
   flush(options?: CallOptions): Promise<Receipt>
   /**

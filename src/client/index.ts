@@ -28,7 +28,7 @@ export type {
   StopReceipt,
   StopStep,
   WorkspaceInfo,
-  WorkspaceTop,
+  WorkspaceLargest,
 } from '../protocol/schemas.ts'
 export { type Address, formatAddress, parseAddress } from './address.ts'
 export {

@@ -47,7 +47,7 @@ export async function startMisconfigured(
     control: {
       assignSession: async () => refuse(),
       flush: async () => refuse(),
-      top: async () => refuse(),
+      largest: async () => refuse(),
       stop: () => refuse(),
       start: () => refuse(),
     },

@@ -51,4 +51,4 @@ export {
 } from './schemas/request-schemas.ts'
 export { SessionRequest } from './schemas/session-request.ts'
 export { API_VERSION, SessionInfo } from './schemas/session-schema.ts'
-export { TopQuery, WorkspaceInfo, WorkspaceTop } from './schemas/workspace-schema.ts'
+export { LargestQuery, WorkspaceInfo, WorkspaceLargest } from './schemas/workspace-schema.ts'

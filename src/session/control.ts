@@ -1,6 +1,6 @@
 /** What the API may do with the session. */
 import { GuestdError } from '../errors.ts'
-import type { Receipt, SessionRequest, StopFrame, WorkspaceTop } from '../protocol/schemas.ts'
+import type { Receipt, SessionRequest, StopFrame, WorkspaceLargest } from '../protocol/schemas.ts'
 import { memoryPlaces } from '../sys/commands-memory.ts'
 import type { Workspace } from '../workspace/workspace.ts'
 import type { Assigned, SessionAssignment } from './assign-session.ts'
@@ -12,7 +12,7 @@ export interface SessionControl {
   /** @throws GuestdError `workspace_unavailable`, `stopping` */
   flush(): Promise<Receipt>
   /** @throws GuestdError `workspace_unavailable` */
-  top(count: number): Promise<WorkspaceTop>
+  largest(count: number): Promise<WorkspaceLargest>
   /** Starts the stop, or joins it: all of its steps, and the receipt. */
   stop(): AsyncIterable<StopFrame>
   /**
@@ -59,7 +59,7 @@ export function createControl(options: ControlOptions): SessionControl {
       const assigned = await assignment.assignSession(session, workspace.bind)
       if (assigned !== null) sessionAssigned(session, assigned)
     },
-    top: async count => ({ ...(await workspace.top(count)), memory: memoryPlaces() }),
+    largest: async count => ({ ...(await workspace.largest(count)), memory: memoryPlaces() }),
     stop() {
       if (stop.state === 'ready') void stop.run('request').then(stopped)
       return stop.follow()

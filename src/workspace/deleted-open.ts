@@ -1,7 +1,7 @@
 /** Files that are deleted and still open: their space comes back only with the processes that hold them. */
 import { closeSync, openSync, realpathSync } from 'node:fs'
 import { readdir, readFile, readlink } from 'node:fs/promises'
-import type { WorkspaceTop } from '../protocol/schemas.ts'
+import type { WorkspaceLargest } from '../protocol/schemas.ts'
 import { HelperError, runHelper } from '../sys/helper.ts'
 import { createMountIds, deviceOf } from '../sys/mount-ids.ts'
 import { isBelow } from '../volume/unavailable.ts'
@@ -9,7 +9,7 @@ import { isBelow } from '../volume/unavailable.ts'
 export interface DeletedOpen {
   /** Every process could be looked at in time, and every file answered. */
   readonly complete: boolean
-  readonly files: WorkspaceTop['deletedOpen']
+  readonly files: WorkspaceLargest['deletedOpen']
 }
 
 export interface DeletedOpenOptions {
@@ -36,7 +36,7 @@ export async function findDeletedOpen(
   const deadline = performance.now() + options.limitMs
   const { complete, candidates } = await findCandidates(root, options.fd, deadline)
   const answers = await askAll(candidates, Math.max(deadline - performance.now(), 1))
-  const found = new Map<string, WorkspaceTop['deletedOpen'][number]>()
+  const found = new Map<string, WorkspaceLargest['deletedOpen'][number]>()
   for (const [index, { pid, path }] of candidates.entries()) {
     const [, inode = '', links, blocks] = /^(\d+) (\d+) (\d+)$/.exec(answers[index] ?? '') ?? []
     if (links !== '0' || found.has(inode)) continue

@@ -156,7 +156,7 @@ export function openMounted(
       if (reason === WAITS_FOR_SESSION) return 'waiting_for_session'
       return reason === BEING_MOUNTED ? 'starting' : 'workspace_unavailable'
     },
-    async top(count) {
+    async largest(count) {
       if (mounted === null) throw absent()
       return await readTop(path, { fd: mounted.volume.fd, count, limitMs: TOP_LIMIT_MS })
     },

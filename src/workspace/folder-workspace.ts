@@ -97,7 +97,7 @@ export async function openFolder(
         throw absent(hold.reason)
     },
     room: async () => await usage?.room(),
-    async top(count) {
+    async largest(count) {
       check()
       return await readTop(path, { fd: null, count, limitMs: TOP_LIMIT_MS })
     },

@@ -1,6 +1,6 @@
 /** Who takes the space: the largest folders, and files that are deleted but still open. */
 import { join } from 'node:path'
-import type { WorkspaceTop } from '../protocol/schemas.ts'
+import type { WorkspaceLargest } from '../protocol/schemas.ts'
 import { runHelper } from '../sys/helper.ts'
 import { findDeletedOpen } from './deleted-open.ts'
 
@@ -26,7 +26,7 @@ const HELPER_MARGIN_MS = 2_000
 export async function readTop(
   path: string,
   options: TopOptions,
-): Promise<Omit<WorkspaceTop, 'memory'>> {
+): Promise<Omit<WorkspaceLargest, 'memory'>> {
   const [walked, deleted] = await Promise.all([walk(path, options), findDeletedOpen(path, options)])
   const largest = [...deleted.files].sort((a, b) => b.bytes - a.bytes).slice(0, options.count)
   return {
@@ -40,7 +40,7 @@ export async function readTop(
 interface Walked {
   readonly complete: boolean
   /** What is directly in the folder, each with all that is below it; the largest first. */
-  readonly entries: WorkspaceTop['entries']
+  readonly entries: WorkspaceLargest['entries']
 }
 
 async function walk(root: string, { fd, count, limitMs }: TopOptions): Promise<Walked> {

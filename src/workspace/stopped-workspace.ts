@@ -30,7 +30,7 @@ export function endedWorkspace(
       usage: null,
     }),
     code: () => 'stopped',
-    top: refuse,
+    largest: refuse,
     history: () => null,
     fullSince: () => null,
     admit: refuse,

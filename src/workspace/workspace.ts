@@ -8,7 +8,7 @@ import type {
   Receipt,
   StopReason,
   WorkspaceInfo,
-  WorkspaceTop,
+  WorkspaceLargest,
 } from '../protocol/schemas.ts'
 import type { ActivityTime } from '../volume/activity-time.ts'
 import type { Owner } from '../volume/owner.ts'
@@ -51,7 +51,7 @@ export interface Around {
 }
 
 /** Of the workspace alone. */
-export type SpaceTop = Omit<WorkspaceTop, 'memory'>
+export type LargestEntries = Omit<WorkspaceLargest, 'memory'>
 
 export interface Workspace {
   readonly path: string
@@ -59,7 +59,7 @@ export interface Workspace {
   /** Why it cannot be used, as a code; `null`: it can. */
   code(): ReasonCode | null
   /** @throws GuestdError `workspace_unavailable` */
-  top(count: number): Promise<SpaceTop>
+  largest(count: number): Promise<LargestEntries>
   /** Of the volume; `null` for a folder, or while there is none. */
   history(): History | null
   /** What was seen to have run out since then, of `performance.now()`; `null`: nothing. */

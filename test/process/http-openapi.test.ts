@@ -48,7 +48,7 @@ t.test('the document is OpenAPI 3.1 with every route there is', async t => {
       'GET /openapi.json',
       'GET /v1/session',
       'PUT /v1/session',
-      'GET /v1/session/top',
+      'GET /v1/session/largest',
       'POST /v1/session/flush',
       'POST /v1/session/stop',
       'POST /v1/session/start',

@@ -131,7 +131,7 @@ t.test('what no route reads is refused on every route', async t => {
     '/readyz',
     '/openapi.json',
     '/v1/session',
-    '/v1/session/top',
+    '/v1/session/largest',
     '/v1/events',
     '/v1/commands',
     '/v1/commands/x',

@@ -47,7 +47,7 @@ t.test('whatever gets the name lost+found, guestd goes on and its usage is exact
     t.equal((await runCommand(guestd, { command })).exit.exitCode, 0)
     t.same(await bytesOf(guestd), before, name)
     t.equal((await guestd.request('GET', '/readyz')).status, 200, name)
-    t.equal((await guestd.request('GET', '/v1/session/top')).status, 200, name)
+    t.equal((await guestd.request('GET', '/v1/session/largest')).status, 200, name)
     await sleep(name === 'a link to itself' ? STATUS_MS : 0)
   }
   const restart = async () => {
@@ -68,7 +68,7 @@ t.test('a large file named lost+found counts like any other', async t => {
   const command = 'mv lost+found .lf; head -c 8M /dev/zero > lost+found; sync -f .'
   await runCommand(guestd, { command })
   t.same(await bytesOf(guestd), [8 * MIB, capBytes])
-  const { entries } = (await guestd.request('GET', '/v1/session/top')).json()
+  const { entries } = (await guestd.request('GET', '/v1/session/largest')).json()
   const [first] = entries as { path: string; bytes: number }[]
   t.equal(first?.bytes, 8 * MIB)
   t.match(first?.path, /\/lost\+found$/)
@@ -88,7 +88,7 @@ t.test('a FUSE over the workspace or in it that does not answer blocks no call',
     t.same(await bytesOf(guestd), before)
     t.equal((await guestd.request('GET', '/readyz')).status, 200)
     t.equal((await guestd.request('POST', '/v1/session/flush')).json().clean, true)
-    const { complete, entries } = (await guestd.request('GET', '/v1/session/top')).json()
+    const { complete, entries } = (await guestd.request('GET', '/v1/session/largest')).json()
     const names = (entries as { path: string }[]).map(({ path }) => path.slice(at.length))
     t.same([complete, names.includes('/file')], [true, true])
   }
@@ -109,7 +109,7 @@ t.test('a FUSE in a folder that does not answer keeps no walk', async t => {
   await mountDeafFuse(t, at)
   execFileSync('sh', ['-c', `head -c 2M /dev/zero > ${guestd.workspace}/file`])
   await until(async () => ((await usageOf(guestd))?.usedBytes ?? 0) >= 2 * MIB)
-  const { complete, entries } = (await guestd.request('GET', '/v1/session/top')).json()
+  const { complete, entries } = (await guestd.request('GET', '/v1/session/largest')).json()
   t.same([complete, (entries as unknown[]).length], [true, 1])
 })
 
@@ -120,7 +120,7 @@ for i in range(60):
   os.mkdir("d" * 200); os.chdir("d" * 200)
 open("f", "wb").write(b"x" * (4 << 20))`
   await runCommand(guestd, { argv: ['python3', '-c', script] })
-  const { complete, entries } = (await guestd.request('GET', '/v1/session/top')).json()
+  const { complete, entries } = (await guestd.request('GET', '/v1/session/largest')).json()
   const [first] = entries as { bytes: number; files: number }[]
   t.same([complete, first?.files], [true, 61])
   t.ok((first?.bytes ?? 0) >= 4 * MIB, String(first?.bytes))
@@ -135,7 +135,7 @@ t.test(
     await guestd.request('POST', '/v1/commands', { body: { command, detach: true } })
     let paths: readonly string[] = []
     await until(async () => {
-      const { deletedOpen } = (await guestd.request('GET', '/v1/session/top')).json()
+      const { deletedOpen } = (await guestd.request('GET', '/v1/session/largest')).json()
       paths = (deletedOpen as { path: string }[]).map(({ path }) => path)
       return paths.length > 0
     })

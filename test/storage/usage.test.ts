@@ -117,15 +117,15 @@ t.test('who takes the space is told, deleted files that are open with their hold
   await until(
     async () => (await runCommand(guestd, { command: 'test -e ready' })).exit.exitCode === 0,
   )
-  const top = (await guestd.request('GET', '/v1/session/top')).json()
-  t.equal(top.complete, true)
-  t.match(top.entries, [{ path: /\/large$/, files: 2 }])
-  t.match(top.deletedOpen, [{ name: 'sleep', path: /\/gone$/ }])
-  t.ok(Number(top.deletedOpenBytes) >= 3 * MIB)
-  const one = (await guestd.request('GET', '/v1/session/top?count=1')).json()
+  const largest = (await guestd.request('GET', '/v1/session/largest')).json()
+  t.equal(largest.complete, true)
+  t.match(largest.entries, [{ path: /\/large$/, files: 2 }])
+  t.match(largest.deletedOpen, [{ name: 'sleep', path: /\/gone$/ }])
+  t.ok(Number(largest.deletedOpenBytes) >= 3 * MIB)
+  const one = (await guestd.request('GET', '/v1/session/largest?count=1')).json()
   t.equal((one.entries as unknown[]).length, 1)
 
-  const status = await guestctl(['status', '--top'], { connect: guestd.connect })
+  const status = await guestctl(['status', '--largest'], { connect: guestd.connect })
   t.equal(status.code, 0)
   t.match(status.out, /Used: +\d.* of .* files of/)
   t.match(status.out, /\n6\.\d MiB +2 +.*\/large\n/)

@@ -125,7 +125,7 @@ t.test('root’s commands have memory that those of others cannot take', async t
       message: /^memory: files in memory and shared memory hold \d+ of the \d+ MiB/,
     },
   ])
-  const { out: status } = await guest.guestctl(['status', '--top'])
+  const { out: status } = await guest.guestctl(['status', '--largest'])
   t.match(status, /^MEMORY +HELD BY$/m)
   t.match(status, /^[\d.]+ MiB +files in \/dev\/shm$/m)
   t.match(

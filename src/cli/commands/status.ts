@@ -5,14 +5,14 @@ import type { CliCommand } from '../command-spec.ts'
 import { exitCodes } from '../exit-code.ts'
 import { noOperands } from '../operands.ts'
 import { type Fact, formatBytes, formatDuration, renderFacts } from '../text-table.ts'
-import { renderTop, workspaceFacts } from '../workspace-text.ts'
+import { renderLargest, workspaceFacts } from '../workspace-text.ts'
 
 export const status: CliCommand = {
   name: 'status',
   summary: 'Tell how guestd and its session are',
   operands: '',
   options: [
-    { name: 'top', help: 'Also show who takes the space of the workspace, and memory' },
+    { name: 'largest', help: 'Also show what takes the space of the workspace, and memory' },
     { name: 'json', help: 'Print it as JSON' },
   ],
   details: `It succeeds wherever guestd answers, ready or not. With --wait it succeeds only where guestd is ready
@@ -22,12 +22,12 @@ within that time: 'guestctl --wait 0 status' asks once.`,
     noOperands(args)
     const guest = client()
     const [session, health] = await Promise.all([guest.session(), guest.health()])
-    const top = args.has('top') ? await guest.top() : null
+    const largest = args.has('largest') ? await guest.largest() : null
     const { ready, reasons } = health
     await stdout.write(
       args.has('json')
-        ? `${JSON.stringify({ ...session, ready, reasons, ...(top && { top }) }, null, 2)}\n`
-        : `${renderFacts(factsOf(session, health))}${top === null ? '' : renderTop(top)}`,
+        ? `${JSON.stringify({ ...session, ready, reasons, ...(largest && { largest }) }, null, 2)}\n`
+        : `${renderFacts(factsOf(session, health))}${largest === null ? '' : renderLargest(largest)}`,
     )
     return exitCodes.ok
   },

@@ -64,7 +64,7 @@ export const WorkspaceInfo = Type.Object(
 )
 export type WorkspaceInfo = Static<typeof WorkspaceInfo>
 
-export const WorkspaceTop = Type.Object(
+export const WorkspaceLargest = Type.Object(
   {
     complete: Type.Boolean({ description: 'All of it could be read, in time' }),
     entries: Type.Array(
@@ -95,16 +95,16 @@ export const WorkspaceTop = Type.Object(
   },
   { description: 'Who takes the space of the workspace, and of memory' },
 )
-export type WorkspaceTop = Static<typeof WorkspaceTop>
+export type WorkspaceLargest = Static<typeof WorkspaceLargest>
 
-export const TopQuery = Type.Object(
+export const LargestQuery = Type.Object(
   {
     count: Type.Optional(
       Type.Integer({
         minimum: 1,
         maximum: 1_000,
         default: 10,
-        description: 'How many of each are told. Default 10',
+        description: 'How many entries of each list to return. Default 10',
       }),
     ),
   },
