@@ -2,7 +2,7 @@
 import type { RegistryHooks } from '../commands/registry.ts'
 import type { Config } from '../config/config.ts'
 import { GuestdError } from '../errors.ts'
-import type { Tell } from '../events/event-log.ts'
+import type { Emit } from '../events/event-log.ts'
 import type { Log } from '../log.ts'
 import type { SessionLimits } from '../session/session-limits.ts'
 import type { Stop } from '../session/stop.ts'
@@ -19,14 +19,14 @@ export interface CommandHooksOptions {
   readonly ipc: Pick<IpcCleaner, 'started' | 'settled'>
   /** Of the component `commands`. */
   readonly log: Log
-  readonly tell: Tell
+  readonly emit: Emit
   /** Why no command is started before the host has done something; `null`: nothing is missing. */
   readonly waitsFor: () => string | null
   readonly stopReason: () => Stop['reason']
 }
 
 export function createCommandHooks(options: CommandHooksOptions): RegistryHooks {
-  const { config, workspace, sessionLimits, idleTrim, ipc, log, tell, waitsFor, stopReason } =
+  const { config, workspace, sessionLimits, idleTrim, ipc, log, emit, waitsFor, stopReason } =
     options
   return {
     admit(cwd) {
@@ -39,13 +39,13 @@ export function createCommandHooks(options: CommandHooksOptions): RegistryHooks 
     started(id, user) {
       idleTrim.touch()
       ipc.started(user)
-      tell({ type: 'command_started', id, user })
+      emit({ type: 'command_started', id, user })
     },
     ended(command, details) {
       sessionLimits.touch()
       const info = command.info()
       const { id, cause, exitCode, signal } = info
-      if (cause !== null) tell({ type: 'command_ended', id, cause, exitCode, signal })
+      if (cause !== null) emit({ type: 'command_ended', id, cause, exitCode, signal })
       const { lifetimeMs } = sessionLimits.facts()
       const context = { logCommands: config.logCommands, stopReason: stopReason(), lifetimeMs }
       log.info(endLine(info, details, context), 'command ended')

@@ -67,9 +67,9 @@ export async function openSession(parts: SessionParts): Promise<Session> {
   const { boot, assignment, report } = runState
   const facts = { version, restarted: boot.restarted }
   // Not evaluated before the API is served.
-  const readyEvents = createReadyEvents(() => ready(), events.tell, facts)
-  const tell = readyEvents.emit
-  const announcer = createAnnouncer(log, tell)
+  const readyEvents = createReadyEvents(() => ready(), events.emit, facts)
+  const emit = readyEvents.emit
+  const announcer = createAnnouncer(log, emit)
   const waitsFor = () => (config.requireSession && assignment.request === null ? WAITS : null)
   const sessionLimits = createSessionLimits({
     limits: () => ({
@@ -85,7 +85,7 @@ export async function openSession(parts: SessionParts): Promise<Session> {
   })
   /** Until there are commands there is no work. */
   let isBusy = () => false
-  const workspace = await openSessionWorkspace(parts, sessionLimits, tell)
+  const workspace = await openSessionWorkspace(parts, sessionLimits, emit)
   /** A stop that goes on, or is over, is joined. */
   let endSession = (): Promise<unknown> => workspace.end(() => {}, 'signal')
   undo.add(() => endSession())
@@ -109,7 +109,7 @@ export async function openSession(parts: SessionParts): Promise<Session> {
     idleTrim,
     ipc,
     log: commandLog,
-    tell,
+    emit,
     waitsFor,
     stopReason,
   }
@@ -132,7 +132,7 @@ export async function openSession(parts: SessionParts): Promise<Session> {
     state.look()
     return state.reasons()
   }
-  const memory = createMemoryWatch(() => readCommandsMemory(machine.cgroups), tell)
+  const memory = createMemoryWatch(() => readCommandsMemory(machine.cgroups), emit)
   const ready = createReadiness({ config, stop, workspace, state: look, memory, waitsFor })
   const stopped = async () => {
     const followed = Promise.all([stop.followed(), events.followed()])
@@ -186,13 +186,13 @@ function settingsOf(
 async function openSessionWorkspace(
   { config, log, notifier, runState: { binding, assignment, clock, memory } }: SessionParts,
   { idleForMs }: SessionLimits,
-  tell: Events['tell'],
+  emit: Events['emit'],
 ): Promise<Workspace> {
   const owner = assignment.request === null ? null : ownerOf(assignment.request)
-  const around = {
+  const hooks = {
     log: sessionLogOf(log),
-    tell(event: EventFacts) {
-      tell(event)
+    emit(event: EventFacts) {
+      emit(event)
       if (event.type === 'workspace_mounted') void binding.note()
     },
     lastActivity: () => clock.now(idleForMs()),
@@ -201,7 +201,7 @@ async function openSessionWorkspace(
   }
   const stored = createStoredFd(notifier, config.storedFds)
   const receipt = memory.ended?.receipt ?? null
-  const workspace = await openWorkspace(config, owner, stored, around, receipt)
+  const workspace = await openWorkspace(config, owner, stored, hooks, receipt)
   // No event announces a folder that was there.
   if (workspace.history() === null && workspace.state().ok) void binding.note()
   return workspace

@@ -72,7 +72,7 @@ async function openDaemon({ asked, ...opening }: Opening): Promise<Daemon> {
   const { config, log, undo } = opening
   const startedAt = new Date().toISOString()
   const events = createEvents(bootId())
-  const runState = await openRunState(config, log, events.tell, undo)
+  const runState = await openRunState(config, log, events.emit, undo)
   const { output, reserve } = fitToMachine(config, log)
   const machine = lookAtMachine(config.runDir, reserve)
   const { cgroups } = machine

@@ -2,7 +2,7 @@
 import { join } from 'node:path'
 import { type Journal, openJournal } from '../commands/journal.ts'
 import type { Config } from '../config/config.ts'
-import type { Tell } from '../events/event-log.ts'
+import type { Emit } from '../events/event-log.ts'
 import type { Log } from '../log.ts'
 import { openSessionAssignment, type SessionAssignment } from '../session/assign-session.ts'
 import { type Boot, openBoot } from '../session/boot.ts'
@@ -35,12 +35,12 @@ const OTHER_SESSION =
 export async function openRunState(
   { runDir: path, workspace }: Pick<Config, 'runDir' | 'workspace'>,
   log: Log,
-  tell: Tell,
+  emit: Emit,
   undo: Undo,
 ): Promise<RunState> {
   const runDir = openRunDir(path)
   undo.add(() => runDir.release())
-  const report = createReport(log, tell)
+  const report = createReport(log, emit)
   const binding = await openBinding(path, bootId(), workspace)
   if (binding.isForeign) report('other_session', OTHER_SESSION)
   const journal = openJournal({

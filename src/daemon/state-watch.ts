@@ -1,6 +1,6 @@
 /** Watches what guestd keeps in `runDir`: makes it again where it is lost, and reports what is wrong. */
 import type { Journal } from '../commands/journal.ts'
-import type { Tell } from '../events/event-log.ts'
+import type { Emit } from '../events/event-log.ts'
 import type { Log } from '../log.ts'
 import type { StateProblem } from '../protocol/schemas.ts'
 import { messageOf } from '../util/message-of.ts'
@@ -29,10 +29,10 @@ export type Report = (code: StateProblem, reason: string) => void
 const LOOK_MS = 2_000
 
 /** To the log, and to who follows the events. */
-export function createReport(log: Log, tell: Tell): Report {
+export function createReport(log: Log, emit: Emit): Report {
   return (code, reason) => {
     log.error({ component: 'state', code, reason }, 'the state in runDir has a problem')
-    tell({ type: 'state_problem', code, reason })
+    emit({ type: 'state_problem', code, reason })
   }
 }
 

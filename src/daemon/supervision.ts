@@ -30,14 +30,14 @@ export function createSupervision(notifier: Notifier, watchdogMs: number | null)
   let ending = false
 
   if (watchdogMs !== null)
-    every(watchdogMs / FEEDS_A_PERIOD, () => notifier.tell({ WATCHDOG: '1' }))
+    every(watchdogMs / FEEDS_A_PERIOD, () => notifier.send({ WATCHDOG: '1' }))
 
   const extend = (limitMs: number) => {
     clearInterval(extending)
     const end = performance.now() + limitMs
     const tellOnce = () => {
       const left = Math.min(EXTENSION_MS, end - performance.now())
-      if (left > 0) notifier.tell({ EXTEND_TIMEOUT_USEC: String(Math.ceil(left * US_PER_MS)) })
+      if (left > 0) notifier.send({ EXTEND_TIMEOUT_USEC: String(Math.ceil(left * US_PER_MS)) })
       else clearInterval(extending)
     }
     extending = every(EXTEND_MS, tellOnce)
@@ -46,24 +46,24 @@ export function createSupervision(notifier: Notifier, watchdogMs: number | null)
 
   return {
     starting(limitMs) {
-      notifier.tell({ STATUS: 'Starting' })
+      notifier.send({ STATUS: 'Starting' })
       extend(limitMs)
     },
     ready(status) {
       clearInterval(extending)
       sent = attempt(status) ?? ''
-      notifier.tell({ READY: '1', STATUS: sent })
+      notifier.send({ READY: '1', STATUS: sent })
       telling = every(STATUS_MS, () => {
         const now = attempt(status) ?? sent
         if (now === sent) return
         sent = now
-        notifier.tell({ STATUS: now })
+        notifier.send({ STATUS: now })
       })
     },
     stopping(limitMs) {
       clearInterval(telling)
       if (!ending)
-        notifier.tell({ STOPPING: '1', STATUS: 'Stopping: the commands are being ended' })
+        notifier.send({ STOPPING: '1', STATUS: 'Stopping: the commands are being ended' })
       ending = true
       extend(limitMs)
     },

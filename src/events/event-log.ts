@@ -13,10 +13,10 @@ import { firstOf } from '../util/cut-text.ts'
 type WithoutPlace<Event> = Event extends unknown ? Omit<Event, 'cursor' | 'at'> : never
 /** An event without its cursor; its time is now, unless it has one. */
 export type EventFacts = WithoutPlace<SessionEvent> & { readonly at?: string }
-export type Tell = (facts: EventFacts) => void
+export type Emit = (facts: EventFacts) => void
 
 export interface Events {
-  readonly tell: Tell
+  readonly emit: Emit
   /** The session has stopped: no event will come any more. */
   end(): void
   /** Whether all was told, and a reader at the cursor has it. */
@@ -85,7 +85,7 @@ export function createEvents(bootId: string): Events {
   }
 
   return {
-    tell(facts) {
+    emit(facts) {
       if (over) return
       last += 1
       const at = facts.at ?? new Date().toISOString()

@@ -1,6 +1,6 @@
 /** Log lines and events of the session as a whole. */
 
-import type { Tell } from '../events/event-log.ts'
+import type { Emit } from '../events/event-log.ts'
 import type { Log } from '../log.ts'
 import type { Receipt, SessionRequest, StopReason } from '../protocol/schemas.ts'
 import type { Assigned } from './assign-session.ts'
@@ -22,23 +22,23 @@ export interface Announcer {
   stoppedBefore(receipt: Receipt, reason: StopReason): void
 }
 
-export function createAnnouncer(rootLog: Log, tell: Tell): Announcer {
+export function createAnnouncer(rootLog: Log, emit: Emit): Announcer {
   const log = rootLog.child({ component: 'session' })
   return {
     limitReached(limit, { idleMs, lifetimeMs }) {
       log.info({ limit, idleMs, lifetimeMs }, 'a limit of the session is reached')
-      if (limit === 'idle') tell({ type: 'idle_limit', idleMs })
-      else tell({ type: 'lifetime_limit', lifetimeMs })
+      if (limit === 'idle') emit({ type: 'idle_limit', idleMs })
+      else emit({ type: 'lifetime_limit', lifetimeMs })
     },
     sessionAssigned({ id, runtimeVersion = null }, assigned) {
       if (assigned.kind === 'renewed') {
         const { changed, more } = assigned
         log.info({ session: id, changed, more }, 'the session is renewed')
-        tell({ type: 'session_renewed', id, changed: [...changed], more })
+        emit({ type: 'session_renewed', id, changed: [...changed], more })
         return
       }
       log.info({ session: id, runtimeVersion }, 'the session is set')
-      tell({ type: 'session_set', id, runtimeVersion })
+      emit({ type: 'session_set', id, runtimeVersion })
     },
     hostTime(aheadMs) {
       if (Math.abs(aheadMs) < CLOCK_TOLERANCE_MS) return
@@ -46,15 +46,15 @@ export function createAnnouncer(rootLog: Log, tell: Tell): Announcer {
     },
     stopping(reason) {
       rootLog.info({ component: 'lifecycle', reason }, 'stopping')
-      tell({ type: 'stopping', reason })
+      emit({ type: 'stopping', reason })
     },
     stopped(receipt, reason) {
       log[receipt.clean ? 'info' : 'error']({ ...receipt }, 'the session is stopped')
-      tell({ type: 'stopped', ...receipt, reason })
+      emit({ type: 'stopped', ...receipt, reason })
     },
     stoppedBefore(receipt, reason) {
       log.warn({ ...receipt }, 'the session was stopped before guestd was started')
-      tell({ type: 'stopped', ...receipt, reason })
+      emit({ type: 'stopped', ...receipt, reason })
     },
   }
 }

@@ -1,5 +1,5 @@
 /** Whether what is left in memory leaves commands too little to run. */
-import type { Tell } from '../events/event-log.ts'
+import type { Emit } from '../events/event-log.ts'
 import type { CommandsMemory } from '../sys/commands-memory.ts'
 
 /** With less than this share of their memory commands wait long for each page. */
@@ -11,7 +11,7 @@ const MIB = 1024 * 1024
 /** Looks at each call, and emits an event `memory` when that changes. Returns why guestd is not ready, or `null`. */
 export function createMemoryWatch(
   read: () => CommandsMemory | null,
-  emit: Tell,
+  emit: Emit,
 ): () => string | null {
   let full = false
   return () => {

@@ -1,12 +1,12 @@
 /** Emits `ready` and `not_ready` whenever that changes. */
-import type { EventFacts, Tell } from '../events/event-log.ts'
+import type { Emit, EventFacts } from '../events/event-log.ts'
 import type { Ready } from './readiness.ts'
 
 export interface ReadyEvents {
   /** Evaluates, and emits an event if it changed: what it returns and the last event agree. */
   check(): Ready
   /** Emits an event of another part; one of the workspace is followed by a check. */
-  readonly emit: Tell
+  readonly emit: Emit
   /** Evaluates every 2 s from now on. */
   watch(): void
   end(): void
@@ -18,7 +18,7 @@ const CHECK_MS = 2_000
 /** @param facts of the `ready` event */
 export function createReadyEvents(
   evaluate: () => Ready,
-  emit: Tell,
+  emit: Emit,
   facts: { readonly version: string; readonly restarted: boolean },
 ): ReadyEvents {
   /** Codes of the last event; `null`: before the first one. */

@@ -12,7 +12,7 @@ export interface Notifier {
    * Sends assignments such as `READY=1`. While the manager's queue is full they wait, the later value
    * of a name in the place of the earlier one. Line breaks in a value become spaces.
    */
-  tell(assignments: Readonly<Record<string, string>>): void
+  send(assignments: Readonly<Record<string, string>>): void
   /**
    * Leaves a duplicate of the descriptor with the manager, to come back after a restart of guestd.
    *
@@ -68,7 +68,7 @@ export function createNotifier(address: string | null, failed: (errno: string) =
 
   return {
     present: socket !== null,
-    tell(assignments) {
+    send(assignments) {
       if (socket === null) return
       waiting = { ...waiting, ...assignments }
       flush()

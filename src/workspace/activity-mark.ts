@@ -1,6 +1,6 @@
 /** Keeps the last activity in the mark of a mounted volume. */
 import type { History } from './volume-history.ts'
-import type { Around } from './workspace.ts'
+import type { WorkspaceHooks } from './workspace.ts'
 
 /**
  * Volumes are told to be unused after days: an hour is near enough, and a volume is then written to
@@ -17,7 +17,7 @@ const LEAST_MOVE_MS = 1_000
  */
 export function keepActivity(
   history: Pick<History, 'generation' | 'worked'>,
-  { log, lastActivity }: Pick<Around, 'log' | 'lastActivity'>,
+  { log, lastActivity }: Pick<WorkspaceHooks, 'log' | 'lastActivity'>,
   everyMs = EVERY_MS,
 ): { stop(): Promise<void> } {
   let written = lastActivity()

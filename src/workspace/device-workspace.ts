@@ -13,13 +13,13 @@ import { drainInner } from './flush-loops.ts'
 import { createFlusher, type Flusher } from './flusher.ts'
 import { type Fullness, watchFullness } from './fullness.ts'
 import { readTop, TOP_LIMIT_MS } from './largest.ts'
-import { tellMounted } from './mount-events.ts'
+import { emitMounted } from './mount-events.ts'
 import { mountVolume, type Volume } from './mount-volume.ts'
 import type { Source } from './source.ts'
 import { unmountVolume } from './unmount.ts'
 import { readUsage } from './usage.ts'
 import type { History } from './volume-history.ts'
-import type { Around, Workspace, WorkspaceSettings } from './workspace.ts'
+import type { Workspace, WorkspaceHooks, WorkspaceSettings } from './workspace.ts'
 
 /** The place that keeps the held descriptor over a restart of guestd, such as the service manager. */
 export interface StoredFd {
@@ -54,13 +54,13 @@ export function openMounted(
   settings: WorkspaceSettings,
   firstOwner: Owner | null,
   stored: StoredFd,
-  around: Around,
+  hooks: WorkspaceHooks,
 ): Workspace & {
   /** Settles with the first attempt, or after 3 s. */
   readonly attempted: Promise<unknown>
 } {
   const { workspaceMount: path, user, flushLimitMs: limitMs, flushEveryMs: everyMs } = settings
-  const { log, tell } = around
+  const { log, emit } = hooks
   let mounted: Mounted | null = null
   let owner = firstOwner
   let reason = BEING_MOUNTED
@@ -83,32 +83,32 @@ export function openMounted(
         user,
         owner,
         storedFd: stored.fd,
-        now: around.now,
-        earliest: around.earliest,
+        now: hooks.now,
+        earliest: hooks.earliest,
         cancel: cancelled.signal,
       })
       if (volume.fd !== stored.fd) {
         await forget(stored)
         stored.keep(volume.fd)
       }
-      const health = watchHealth(volume, log, tell)
+      const health = watchHealth(volume, log, emit)
       const drain = (ms: number) => drainInner(volume, ms)
-      const flusher = createFlusher({ fd: volume.fd, limitMs, everyMs, log, tell, health, drain })
-      const activity = keepActivity(volume.history, around)
+      const flusher = createFlusher({ fd: volume.fd, limitMs, everyMs, log, emit, health, drain })
+      const activity = keepActivity(volume.history, hooks)
       const usage = () => {
         health.lookAtSize()
         return readUsage(volume.fd, volume.ownBytes)
       }
-      const fullness = watchFullness(usage, log, tell)
+      const fullness = watchFullness(usage, log, emit)
       mounted = { volume, flusher, health, fullness, activity }
-      tellMounted(volume, log, tell)
+      emitMounted(volume, log, emit)
     } catch (error) {
       const failure = asGuestdError(error)
       mismatch = failure.code === 'session_mismatch' ? failure : null
       const { message } = failure
       if (message !== reason) {
         log.error({ path, reason: message }, 'the workspace is not there')
-        tell({ type: 'workspace_unavailable', reason: message })
+        emit({ type: 'workspace_unavailable', reason: message })
       }
       reason = message
       // Nobody but its own session may have it, and that one asks for it.
@@ -191,7 +191,7 @@ export function openMounted(
         const { message } = failure
         if (message !== refused) {
           log.error({ path, reason: message }, 'the workspace takes no commands')
-          tell({ type: 'workspace_unavailable', reason: message })
+          emit({ type: 'workspace_unavailable', reason: message })
         }
         refused = message
         throw new GuestdError('session_mismatch', `${message}; ${MOUNTED_ALREADY}`, { field: 'id' })
@@ -228,7 +228,7 @@ export function openMounted(
         limitMs,
         report,
         why,
-        lastActivity: around.lastActivity(),
+        lastActivity: hooks.lastActivity(),
       })
       reason = 'it has been unmounted'
       return receipt

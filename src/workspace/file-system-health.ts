@@ -1,6 +1,6 @@
 /** Whether the file system of a mounted volume still is as it was mounted, and takes writes. */
 
-import type { Tell } from '../events/event-log.ts'
+import type { Emit } from '../events/event-log.ts'
 import type { Log } from '../log.ts'
 import { listMounts, type Mount } from '../sys/mounts.ts'
 import { errorsOf, errorWords, FAILED } from './ext4-errors.ts'
@@ -19,7 +19,7 @@ export interface Health {
   lookAtSize(): void
 }
 
-export function watchHealth({ device, fd, path }: Volume, log: Log, tell: Tell): Health {
+export function watchHealth({ device, fd, path }: Volume, log: Log, emit: Emit): Health {
   const size = sizeOf(fd)
   let refusal: string | null = null
   let resized: string | null = null
@@ -28,7 +28,7 @@ export function watchHealth({ device, fd, path }: Volume, log: Log, tell: Tell):
   const report = (reason: string | null) => {
     if (reason !== null && reason !== reported) {
       log.error({ path, reason }, 'the file system of the workspace has a problem')
-      tell({ type: 'workspace_unavailable', reason })
+      emit({ type: 'workspace_unavailable', reason })
     }
     reported = reason
     return reason

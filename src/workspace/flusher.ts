@@ -1,6 +1,6 @@
 /** Makes what was written durable: at a request, and in the background while the machine has anything to write. */
 
-import type { Tell } from '../events/event-log.ts'
+import type { Emit } from '../events/event-log.ts'
 import type { Log } from '../log.ts'
 import { HelperError, runHelper } from '../sys/helper.ts'
 import { messageOf } from '../util/message-of.ts'
@@ -38,7 +38,7 @@ export interface FlusherOptions {
   /** How often the background checks whether the machine has anything to write; 0: never. */
   readonly everyMs: number
   readonly log: Log
-  readonly tell: Tell
+  readonly emit: Emit
   /** Writes out what is on devices that live on the volume. Never fails. */
   readonly drain?: (limitMs: number) => Promise<Drained>
   /** Of a volume: it knows of failures that no call reports. */
@@ -56,7 +56,7 @@ const MAX_ERRORS = 16
 const isRefusal = ({ call, errno }: HelperError) => call === 'fsync' || errno === 'EROFS'
 
 export function createFlusher(options: FlusherOptions): Flusher {
-  const { fd, limitMs, everyMs, log, tell, health, drain } = options
+  const { fd, limitMs, everyMs, log, emit, health, drain } = options
   const errors: string[] = []
   let running: Promise<unknown> | null = null
   let next: Promise<Flushed> | null = null
@@ -64,7 +64,7 @@ export function createFlusher(options: FlusherOptions): Flusher {
   const failed = (reason: string) => {
     if (errors.length < MAX_ERRORS) errors.push(`${new Date().toISOString()} ${reason}`)
     log.error({ reason }, 'the flush failed')
-    tell({ type: 'flush_failed', reason })
+    emit({ type: 'flush_failed', reason })
   }
 
   /** A file system that takes no writes fails each flush with the same words. */

@@ -4,7 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { GuestdError } from '../errors.ts'
-import type { Tell } from '../events/event-log.ts'
+import type { Emit } from '../events/event-log.ts'
 import type { Log } from '../log.ts'
 import { HelperError } from '../sys/helper.ts'
 import { sizeWords } from '../volume/identify-devices.ts'
@@ -51,7 +51,7 @@ export function watchFolderUsage(
   path: string,
   capBytes: number,
   log: Log,
-  tell: Tell,
+  emit: Emit,
 ): FolderUsage {
   let usage: Usage | null = null
   /** What could not be read when it was last known to be past the cap: more of it later is no room. */
@@ -69,7 +69,7 @@ export function watchFolderUsage(
   let timer: NodeJS.Timeout | undefined
   let complaint = ''
   const stopped = new AbortController()
-  const levels = createLevels(log, tell)
+  const levels = createLevels(log, emit)
 
   const walkNow = async () => {
     const began = performance.now()

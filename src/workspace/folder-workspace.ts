@@ -1,6 +1,6 @@
 /** The workspace as a plain folder: made when it is missing, looked at when somebody asks. */
 import { chownSync, closeSync, existsSync, mkdirSync, openSync, statSync } from 'node:fs'
-import type { Tell } from '../events/event-log.ts'
+import type { Emit } from '../events/event-log.ts'
 import { doStep } from '../events/steps.ts'
 import type { Log } from '../log.ts'
 import type { Receipt } from '../protocol/schemas.ts'
@@ -29,7 +29,7 @@ export interface FolderSettings {
 export async function openFolder(
   settings: FolderSettings,
   log: Log,
-  tell: Tell,
+  emit: Emit,
 ): Promise<Workspace> {
   const { path, user, flushLimitMs, capBytes } = settings
   prepare(path, user, () => log.warn({ path }, 'the workspace was missing, and has been made'))
@@ -37,12 +37,12 @@ export async function openFolder(
   let isToldMissing = false
   const refused = (reason: string) => {
     isToldMissing = true
-    tell({ type: 'workspace_unavailable', reason })
+    emit({ type: 'workspace_unavailable', reason })
   }
   let usage: FolderUsage | null = null
   const taken = () => {
-    if (capBytes > 0) usage ??= watchFolderUsage(path, capBytes, log, tell)
-    if (isToldMissing) tell({ type: 'workspace_mounted', device: null, generation: null })
+    if (capBytes > 0) usage ??= watchFolderUsage(path, capBytes, log, emit)
+    if (isToldMissing) emit({ type: 'workspace_mounted', device: null, generation: null })
     isToldMissing = false
   }
 
@@ -67,7 +67,7 @@ export async function openFolder(
     const began = performance.now()
     const fd = openSync(path, 'r')
     try {
-      const flusher = createFlusher({ fd, limitMs: flushLimitMs, everyMs: 0, log, tell })
+      const flusher = createFlusher({ fd, limitMs: flushLimitMs, everyMs: 0, log, emit })
       const flushed = await flusher.flush()
       return receiptOf(Math.round(performance.now() - began), flushed, flusher.errors)
     } finally {

@@ -1,6 +1,6 @@
 /** Log lines and events when the workspace gets to 80, 90 and 100 %, and when it has room again. */
 
-import type { Tell } from '../events/event-log.ts'
+import type { Emit } from '../events/event-log.ts'
 import type { Log } from '../log.ts'
 import type { Usage } from './usage.ts'
 
@@ -13,10 +13,10 @@ const LEVELS = [80, 90, 100] as const
 /** A level is left below this much less than it, so that one at its edge is not told again and again. */
 const HYSTERESIS_PERCENT = 2
 
-export function createLevels(log: Log, tell: Tell): Levels {
+export function createLevels(log: Log, emit: Emit): Levels {
   let level = 0
   const told = (reached: (typeof LEVELS)[number] | 0, usage: Usage) => {
-    tell({ type: 'workspace_level', percent: reached, rising: reached > level, ...usage })
+    emit({ type: 'workspace_level', percent: reached, rising: reached > level, ...usage })
     level = reached
   }
   return {

@@ -1,6 +1,6 @@
 /** Watches how full the volume is: what was full when, and the levels that are told. */
 
-import type { Tell } from '../events/event-log.ts'
+import type { Emit } from '../events/event-log.ts'
 import type { Log } from '../log.ts'
 import { messageOf } from '../util/message-of.ts'
 import { createLevels } from './fullness-levels.ts'
@@ -18,9 +18,9 @@ export interface Fullness {
 const LOOK_MS = 250
 
 /** @param read the usage now; may fail */
-export function watchFullness(read: () => Usage, log: Log, tell: Tell): Fullness {
+export function watchFullness(read: () => Usage, log: Log, emit: Emit): Fullness {
   const seen: Record<Full, number> = { bytes: -1, inodes: -1 }
-  const levels = createLevels(log, tell)
+  const levels = createLevels(log, emit)
 
   let last: Usage | null = null
   let complaint = ''

@@ -1,27 +1,27 @@
 /** What is told once the workspace is mounted, to the log and to who follows the events. */
 
-import type { Tell } from '../events/event-log.ts'
+import type { Emit } from '../events/event-log.ts'
 import type { Log } from '../log.ts'
 import type { Volume } from './mount-volume.ts'
 
 /** That it is, and what was done to it before. */
-export function tellMounted(volume: Volume, log: Log, tell: Tell): void {
+export function emitMounted(volume: Volume, log: Log, emit: Emit): void {
   const { device, path, takenOver, fresh, history } = volume
   const { generation, recovery, expired, reset, keptBecause, formattedBytes } = history
   const facts = { path, device: device.path, takenOver, fresh, generation }
   if (formattedBytes !== null) {
     const formatted = { device: device.path, bytes: formattedBytes }
     log.warn(formatted, 'the workspace was blank, and has been formatted')
-    tell({ type: 'workspace_formatted', ...formatted })
+    emit({ type: 'workspace_formatted', ...formatted })
   }
   log.info(facts, 'the workspace is mounted')
-  tell({ type: 'workspace_mounted', device: device.path, generation })
+  emit({ type: 'workspace_mounted', device: device.path, generation })
   if (reset !== null) {
     log.warn({ reset }, 'the workspace was started empty')
-    if (!takenOver) tell({ type: 'workspace_reset', reset })
+    if (!takenOver) emit({ type: 'workspace_reset', reset })
   } else if (expired) log.warn({ expired, keptBecause }, 'the workspace has expired, and is kept')
   if (recovery.length > 0) {
     log.warn({ recovery }, 'the workspace had not been left clean')
-    tell({ type: 'workspace_recovered', recovery: [...recovery] })
+    emit({ type: 'workspace_recovered', recovery: [...recovery] })
   }
 }

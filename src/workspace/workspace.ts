@@ -1,6 +1,6 @@
 /** The workspace: a folder, or an ext4 on a device that guestd mounts. */
 
-import type { Tell } from '../events/event-log.ts'
+import type { Emit } from '../events/event-log.ts'
 import type { Report } from '../events/steps.ts'
 import type { Log } from '../log.ts'
 import type {
@@ -39,10 +39,10 @@ export interface WorkspaceSettings extends RetentionSettings {
   readonly flushLimitMs: number
 }
 
-/** What a workspace tells, and asks, of the session around it. */
-export interface Around {
+/** What a workspace needs from the session that it belongs to. */
+export interface WorkspaceHooks {
   readonly log: Log
-  readonly tell: Tell
+  readonly emit: Emit
   /** When work last ended, or now while any goes on. */
   lastActivity(): ActivityTime
   now(): ActivityTime
@@ -109,7 +109,7 @@ export async function openWorkspace(
   settings: WorkspaceSettings,
   owner: Owner | null,
   stored: StoredFd,
-  around: Around,
+  hooks: WorkspaceHooks,
   ended: Receipt | null,
 ): Promise<Workspace> {
   if (ended !== null) return endedWorkspace(settings, ended)
@@ -117,10 +117,10 @@ export async function openWorkspace(
   if (source.kind === 'folder')
     return await openFolder(
       { ...settings, path: source.path, capBytes: settings.workspaceCapBytes },
-      around.log,
-      around.tell,
+      hooks.log,
+      hooks.emit,
     )
-  const workspace = openMounted(source, settings, owner, stored, around)
+  const workspace = openMounted(source, settings, owner, stored, hooks)
   await workspace.attempted
   return workspace
 }

@@ -37,7 +37,7 @@ t.test('that every follower has the last event, or has gone, can be waited for',
   const followed = events.followed().then(() => {
     isOver = true
   })
-  events.tell({ type: 'stopping', reason: 'idle' })
+  events.emit({ type: 'stopping', reason: 'idle' })
   leaver.destroy()
   await once(reader, 'data')
   t.notOk(isOver)
@@ -53,7 +53,7 @@ t.test('nothing is written after the end of a stream whose reader stalls', async
     const events = createEvents(BOOT)
     const id = 'x'.repeat(1_000)
     for (let count = Number(url.slice(1)); count > 0; count--)
-      events.tell({ type: 'command_started', id, user: 'agent' })
+      events.emit({ type: 'command_started', id, user: 'agent' })
     response.on('error', error => errors.push(String(error)))
     replies.push(response)
     const reader = events.attach(null, false)

@@ -140,10 +140,10 @@ t.test('an EventSource is served, resumes, and is told when all is over', async 
 
 t.test('thousands of commands push out older ones of them, but nothing of the session', async t => {
   const events = createEvents(BOOT)
-  events.tell({ type: 'session_set', id: 's', runtimeVersion: null })
+  events.emit({ type: 'session_set', id: 's', runtimeVersion: null })
   for (let index = 0; index < 3_000; index++)
-    events.tell({ type: 'command_started', id: `c${index}`, user: 'agent' })
-  events.tell({ type: 'stopping', reason: 'signal' })
+    events.emit({ type: 'command_started', id: `c${index}`, user: 'agent' })
+  events.emit({ type: 'stopping', reason: 'signal' })
   const reader = events.attach(null, false)
   const all = Array.from({ length: 2_000 }, () => reader.read()).filter(event => event !== null)
   t.ok(reader.done)

@@ -28,7 +28,7 @@ t.test('a barrier resolves once the manager has read what came before it', async
   const manager = await openNotifySocket(t, address)
   const notifier = createNotifier(address, errno => t.fail(errno))
   manager.process.kill('SIGSTOP')
-  notifier.tell({ STATUS: 'before' })
+  notifier.send({ STATUS: 'before' })
   t.equal(await notifier.barrier(1), false, 'it has not read yet')
   const passed = notifier.barrier(LIMIT_MS)
   manager.process.kill('SIGCONT')
@@ -40,7 +40,7 @@ t.test('a value is one line of bounded length', async t => {
   const address = join(makeScratch(t), 'notify')
   const manager = await openNotifySocket(t, address)
   const notifier = createNotifier(address, errno => t.fail(errno))
-  notifier.tell({ STATUS: `a\nSTOPPING=1\r\n${'é'.repeat(5_000)}`, READY: '1' })
+  notifier.send({ STATUS: `a\nSTOPPING=1\r\n${'é'.repeat(5_000)}`, READY: '1' })
   const { values } = await manager.heard(notice => notice.values.READY === '1')
   t.same(Object.keys(values), ['STATUS', 'READY'])
   t.match(values.STATUS, /^a STOPPING=1 éé/)
@@ -50,7 +50,7 @@ t.test('a value is one line of bounded length', async t => {
 t.test('without a manager nothing is sent and nothing fails', async t => {
   const notifier = createNotifier(null, errno => t.fail(errno))
   t.equal(notifier.present, false)
-  notifier.tell({ READY: '1' })
+  notifier.send({ READY: '1' })
   notifier.dropFd('workspace')
   t.equal(notifier.storeFd('workspace', 0), false)
   t.equal(await notifier.barrier(LIMIT_MS), false)
@@ -60,8 +60,8 @@ t.test('an address that is none fails once, and without an exception', async t =
   for (const address of [`/${'x'.repeat(107)}`, `@${'é'.repeat(60)}`, '/dev/null', '']) {
     const errors: string[] = []
     const notifier = createNotifier(address, errno => errors.push(errno))
-    notifier.tell({ READY: '1' })
-    notifier.tell({ STATUS: 'again' })
+    notifier.send({ READY: '1' })
+    notifier.send({ STATUS: 'again' })
     t.equal(notifier.storeFd('workspace', 0), false)
     t.equal(errors.length, 1, `${address}: ${errors}`)
   }
