@@ -22,7 +22,7 @@ export function reasonsMarkdown(): string {
 }
 
 const tables = [
-  { file: 'README.md', marker: 'settings', text: settingsMarkdown },
+  { file: 'docs/settings.md', marker: 'settings', text: settingsMarkdown },
   { file: 'docs/api.md', marker: 'errors', text: errorsMarkdown },
   { file: 'docs/operations.md', marker: 'reasons', text: reasonsMarkdown },
 ] as const

@@ -18,7 +18,10 @@ export interface DocBlock {
 
 export const documentFiles: readonly string[] = [
   'README.md',
-  ...globSync('docs/*.md', { cwd: root }).sort(),
+  'CONTRIBUTING.md',
+  'SECURITY.md',
+  'CHANGELOG.md',
+  ...globSync('docs/**/*.md', { cwd: root }).sort(),
 ]
 
 export function docBlocks(): DocBlock[] {
@@ -31,4 +34,5 @@ export function docBlocks(): DocBlock[] {
   )
 }
 
-const FENCED = /^( *)```([^\n]*)\n([\s\S]*?)^ *```$/gm
+/** A fenced block with its indentation, its language and its text. */
+export const FENCED = /^( *)```([^\n]*)\n([\s\S]*?)^ *```$/gm

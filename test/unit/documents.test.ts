@@ -2,34 +2,74 @@ import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import t from 'tap'
 import { updatedDocuments } from '../../scripts/update-docs.ts'
+import { commands } from '../../src/cli/guestctl.ts'
 import { exitFields } from '../../src/protocol/schemas/parts.ts'
 import { SessionInfo } from '../../src/protocol/schemas.ts'
-import { docBlocks } from '../helpers/doc-blocks.ts'
+import { docBlocks, documentFiles, FENCED } from '../helpers/doc-blocks.ts'
 
 const root = join(import.meta.dirname, '../..')
-const documents = [
-  'README.md',
-  'architecture',
-  'frames',
-  'api',
-  'client',
-  'operations',
-  'storage',
-  'images',
-].map(name => join(root, name.endsWith('.md') ? name : `docs/${name}.md`))
+const MARKDOWN = /\.md$/
 
 t.test('the tables in the documents are those of the code', async t => {
   for (const [path, text] of updatedDocuments())
     t.equal(readFileSync(path, 'utf8'), text, `${path}: run node scripts/update-docs.ts`)
 })
 
-t.test('every link in the documents leads to a file that is there', async t => {
-  for (const path of documents) {
-    const links = readFileSync(path, 'utf8').matchAll(/\]\((?!https?:)([^)#]+)(#[^)]*)?\)/g)
-    for (const [, target = ''] of links)
-      t.ok(existsSync(join(dirname(path), target)), `${path}: ${target}`)
+t.test('every link in the documents leads to a file and a heading that are there', async t => {
+  for (const file of documentFiles) {
+    const path = join(root, file)
+    const links = [...withoutCode(path).matchAll(/\]\((?!https?:)([^)#\s]*)(?:#([^)\s]*))?\)/g)]
+    for (const [link, target = '', anchor] of links) {
+      const leadsTo = target === '' ? path : join(dirname(path), target)
+      if (!existsSync(leadsTo)) t.fail(`${file}: ${link}: there is no such file`)
+      else if (anchor !== undefined)
+        t.ok(anchorsOf(leadsTo).has(anchor), `${file}: ${link}: there is no such heading`)
+    }
   }
 })
+
+t.test('an anchor is made from a heading as GitHub makes it', async t => {
+  const anchors = anchorsOf(join(root, 'docs/operations.md'))
+  t.ok(anchors.has('the-state-in-rundir'), 'a name in camel case')
+  t.ok(anchors.has('roots-commands'), 'an apostrophe')
+  t.notOk(anchors.has('The state in runDir'))
+})
+
+t.test('every document is reached from the README', async t => {
+  const reached = new Set<string>()
+  const follow = (path: string) => {
+    if (reached.has(path)) return
+    reached.add(path)
+    for (const [, target = ''] of withoutCode(path).matchAll(/\]\((?!https?:)([^)#\s]+)/g))
+      if (MARKDOWN.test(target)) follow(join(dirname(path), target))
+  }
+  follow(join(root, 'README.md'))
+  for (const file of documentFiles) t.ok(reached.has(join(root, file)), file)
+})
+
+/** The text of a document without its blocks of code, in which nothing is a link or a heading. */
+function withoutCode(path: string): string {
+  return readFileSync(path, 'utf8').replace(FENCED, '')
+}
+
+/** The anchors that GitHub gives the headings: lower case, without punctuation, `-` for a space, `-1` for a repetition. */
+function anchorsOf(path: string): ReadonlySet<string> {
+  if (!MARKDOWN.test(path)) return new Set()
+  const seen = new Map<string, number>()
+  const anchors = new Set<string>()
+  for (const [, heading = ''] of withoutCode(path).matchAll(/^#{1,6} +(.*)$/gm)) {
+    const plain = heading.replace(/\[([^\]]*)\]\([^)]*\)/g, '$1')
+    const slug = plain
+      .toLowerCase()
+      .replace(/[^\p{L}\p{N}\s_-]/gu, '')
+      .trim()
+      .replace(/ /g, '-')
+    const count = seen.get(slug) ?? 0
+    seen.set(slug, count + 1)
+    anchors.add(count === 0 ? slug : `${slug}-${count}`)
+  }
+  return anchors
+}
 
 /** `text` is for output and diagrams; the process test of the examples runs or parses all others. */
 const languages = ['sh', 'console', 'ts', 'json', 'http', 'text']
@@ -82,4 +122,30 @@ t.test('a newcomer needs two commands', async t => {
     .split('\n')
     .map(line => line.replace(/ +#.*/, ''))
   t.same(commands, ['make run', 'make test'])
+})
+
+t.test('the README fits on two pages', async t => {
+  const lines = readFileSync(join(root, 'README.md'), 'utf8').split('\n')
+  t.ok(lines.length < 150, `${lines.length} lines`)
+})
+
+t.test('docs/guestctl.md has a row for every command', async t => {
+  const rows = readFileSync(join(root, 'docs/guestctl.md'), 'utf8')
+    .split('\n')
+    .filter(line => line.startsWith('| `'))
+    .map(line => line.split(' | ')[0] ?? '')
+  t.ok(commands.length > 10, 'the commands are found')
+  for (const { name } of commands)
+    t.ok(
+      rows.some(row => new RegExp(`^\\| \`${name}[ \`]`).test(row)),
+      name,
+    )
+})
+
+t.test('every promise in docs/guarantees.md names a test', async t => {
+  const promises = readFileSync(join(root, 'docs/guarantees.md'), 'utf8')
+    .split('\n')
+    .filter(line => line.startsWith('| ') && !line.startsWith('| promise'))
+  t.ok(promises.length > 40, 'the promises are found')
+  for (const line of promises) t.ok(/\]\(\.\.\/test\/\S+\.test\.ts\)/.test(line), line)
 })
