@@ -140,7 +140,7 @@ const nameBySignal: ReadonlyMap<number, string> = new Map(
 )
 /** signal(7): the real-time signals that glibc leaves to programs. */
 const FIRST_REALTIME = 34
-const LAST_REALTIME = 64
+const LAST_REALTIME = native.constants.lastSignal
 
 /** `SIGTERM` for 15; real-time signals as `SIGRTMIN+n`. */
 export function signalName(number: number): string {

@@ -40,6 +40,14 @@ export interface NativeReader {
 }
 
 interface Native {
+  readonly constants: {
+    /** The largest uid and gid: 2^32 - 1 means "leave as it is" to the kernel. */
+    readonly maxId: number
+    /** signal(7): the largest signal number. */
+    readonly lastSignal: number
+    /** Numbers in each row of `processTable()`. */
+    readonly processColumns: number
+  }
   launch(
     spec: LaunchSpec,
     done: (

@@ -25,7 +25,7 @@ const KEPT_MS = 20
 const KEPT_TIMES = 10
 /** Then the memory of the tables is given back. */
 const UNUSED_MS = 2_000
-const COLUMNS = 5
+const COLUMNS = native.constants.processColumns
 
 let latest: ProcessTable | null = null
 let previous: ProcessTable | null = null

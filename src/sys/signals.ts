@@ -19,7 +19,7 @@ const IGNORED = [
 ] as const
 /** signal(7): 32 and 33 belong to the threads of the C library, the rest to programs. */
 const FIRST_REALTIME = 32
-const LAST_REALTIME = 64
+const LAST_REALTIME = native.constants.lastSignal
 
 /** Each of these starts the stop. */
 export const STOP_SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT', 'SIGPWR'] as const

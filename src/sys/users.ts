@@ -7,8 +7,7 @@ const USER_PATH = '/usr/local/bin:/usr/bin:/bin:/usr/local/games:/usr/games'
 /** What Debian's ~/.profile puts before it: programs that the user has installed for itself. */
 const OWN_FOLDERS = ['.local/bin', 'bin']
 
-/** The largest uid and gid: 2^32 - 1 means "leave as it is" to the kernel. */
-const MAX_ID = 2 ** 32 - 2
+const { maxId } = native.constants
 
 /** There is no such user, or the number is larger than an id can be. */
 export class UnknownUserError extends Error {
@@ -28,8 +27,7 @@ export function findUser(wanted: string | number): UserEntry {
   const [, uid, gid] = /^(\d{1,10})(?::(\d{1,10}))?$/.exec(String(wanted)) ?? []
   if (uid === undefined) throw new UnknownUserError(`there is no user ${wanted}`)
   const ids = [uid, ...(gid === undefined ? [] : [gid])].map(Number)
-  if (ids.some(id => id > MAX_ID))
-    throw new UnknownUserError(`${wanted}: an id is at most ${MAX_ID}`)
+  if (ids.some(id => id > maxId)) throw new UnknownUserError(`${wanted}: an id is at most ${maxId}`)
   const user = native.findUser(Number(uid)) ?? withoutEntry(Number(uid))
   return gid === undefined ? user : { ...user, gid: Number(gid), groups: [Number(gid)] }
 }

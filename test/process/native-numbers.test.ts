@@ -37,7 +37,7 @@ t.test('a launch takes no number, list or text that it cannot copy as it is', t 
 t.test('no other function guesses what a wrong number means', t => {
   const call = (name: keyof typeof native, ...args: unknown[]) =>
     Reflect.apply(native[name] as (...args: unknown[]) => unknown, native, args)
-  const wrong: readonly [keyof typeof native, ...unknown[]][] = [
+  const wrong: readonly (readonly [keyof typeof native, ...unknown[]])[] = [
     ['sendSignal', -1, 0],
     ['sendSignal', 2 ** 32, 0],
     ['sendSignal', 0, 65],
@@ -59,6 +59,13 @@ t.test('no other function guesses what a wrong number means', t => {
     ['watchExit', process.pid, 0, 'no function'],
     ['readPipe', 0.5, () => {}, () => {}],
     ['exitNow', 256],
+    ...(['pausePipe', 'closePipe', 'pendingBytes', 'drainPipe'] as const).flatMap(name =>
+      [3, null, {}].map(reader => [name, reader, 1] as const),
+    ),
+    ['findUser', undefined],
+    ['findUser', { name: 'root' }],
+    ['notifySend', 0, 7, 'x', []],
+    ['notifySend', 0, '/x', null, []],
     ['notifySend', 0, '/x', 'x', [-1]],
     ['notifySend', 0, '/x', 'x', Array(17).fill(0)],
   ]
@@ -80,6 +87,11 @@ t.test('a text that does not fit is refused, also where the cut would be inside 
   t.equal(send(`/nowhere/${'x'.repeat(98)}€`, 'x'), 'ENAMETOOLONG')
   t.equal(send('/nowhere/x', `${'x'.repeat(4094)}€`), 'EMSGSIZE')
   t.equal(send(`/nowhere/${'x'.repeat(98)}`, 'x'.repeat(4095)), 'ENOENT')
+  t.end()
+})
+
+t.test('the numbers that C and TypeScript share are those of the kernel', t => {
+  t.same(native.constants, { maxId: 2 ** 32 - 2, lastSignal: 64, processColumns: 5 })
   t.end()
 })
 

@@ -3,8 +3,8 @@
     {
       "target_name": "guestd_native",
       "sources": [
-        "addon.c", "napi_util.c", "clone.c", "launch.c", "threads.c", "plan.c", "exit.c", "fds.c", "read_pipe.c", "users.c", "vsock.c",
-        "notify.c", "memory.c", "signals.c", "orphans.c", "proc_stat.c", "interpreter.c"
+        "addon.c", "napi_util.c", "clone.c", "launch.c", "launch_thread.c", "threads.c", "plan.c", "exit.c", "fds.c", "read_pipe.c", "users.c", "vsock.c",
+        "notify.c", "memory.c", "signals.c", "orphans.c", "proc_stat.c", "process_table.c", "interpreter.c"
       ],
       "cflags": ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-fvisibility=hidden"]
     },

@@ -1,11 +1,12 @@
 /*
- * The child between clone3 and exec.
+ * The child between clone3 and exec; see clone.h for the contracts.
  *
  * It shares the daemon's memory, so it makes raw system calls only: glibc's wrappers write errno,
- * and its setuid family broadcasts to the threads of the parent (nptl(7)).
+ * and its setuid functions apply to the threads of the parent (nptl(7)).
  */
 #define _GNU_SOURCE
 #include "clone.h"
+#include "kernel_signal.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -21,21 +22,11 @@
 
 /* Bytes of stack for the child: a few frames, no libc. */
 #define CHILD_STACK_BYTES (32 * 1024)
-#define KERNEL_SIGNAL_COUNT 64
-#define KERNEL_SIGSET_BYTES 8
 #define UMASK 022
 
 struct child_context {
   const struct gd_child_plan *plan;
   struct gd_child_state *state;
-};
-
-/* The kernel's struct sigaction on x86_64; glibc's has another layout. */
-struct kernel_sigaction {
-  void *handler;
-  unsigned long flags;
-  void *restorer;
-  uint64_t mask;
 };
 
 static inline long raw6(long n, long a, long b, long c, long d, long e) {
@@ -50,7 +41,7 @@ static inline long raw6(long n, long a, long b, long c, long d, long e) {
 }
 #define raw(n, a, b, c, d) raw6((n), (long)(a), (long)(b), (long)(c), (long)(d), 0)
 
-/* The child begins on its own stack in `enter`, which must not return. */
+/* The child starts on its own stack in `enter`, which must not return. */
 static long gd_clone3_call(struct clone_args *args, size_t size, void (*enter)(void *), void *arg) {
   long result;
   register void (*child_enter)(void *) __asm__("r12") = enter;
@@ -83,13 +74,13 @@ static void fail(struct child_context *context, const char *stage, long result) 
   } while (0)
 
 static void reset_signals(void) {
-  struct kernel_sigaction action = {0};
-  /* SIGKILL and SIGSTOP answer EINVAL: nothing to reset. */
-  for (int signal = 1; signal <= KERNEL_SIGNAL_COUNT; signal++)
-    raw(SYS_rt_sigaction, signal, &action, 0, KERNEL_SIGSET_BYTES);
+  struct gd_kernel_sigaction action = {0};
+  /* SIGKILL and SIGSTOP fail with EINVAL; they cannot have a handler. */
+  for (int signal = 1; signal <= GD_LAST_SIGNAL; signal++)
+    raw(SYS_rt_sigaction, signal, &action, 0, GD_SIGSET_BYTES);
 }
 
-/* Best effort: a daemon without the right to raise its children's score still runs them. */
+/* Best effort: without the permission to set the score the child runs with that of the daemon. */
 static void set_oom_score(const char *text) {
   long fd = raw(SYS_open, "/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC, 0, 0);
   if (fd < 0) return;
@@ -120,7 +111,7 @@ static void set_user(struct child_context *context, const struct gd_child_plan *
   check("user", raw(SYS_setresuid, plan->uid, plan->uid, plan->uid, 0));
 }
 
-/* As execvp(3): on to the next candidate where a file is missing or may not be run, EACCES kept. */
+/* As execvp(3): a candidate that is missing or not executable is skipped; EACCES is reported at the end. */
 static void exec(struct child_context *context, const struct gd_child_plan *plan) {
   long result = -ENOENT;
   bool denied = false;
@@ -145,7 +136,7 @@ __attribute__((no_sanitize("address"))) static void child(void *argument) {
   raw(SYS_umask, UMASK, 0, 0, 0);
   set_user(context, plan);
   check("chdir", raw(SYS_chdir, plan->cwd, 0, 0, 0));
-  raw(SYS_rt_sigprocmask, SIG_SETMASK, &none, 0, KERNEL_SIGSET_BYTES);
+  raw(SYS_rt_sigprocmask, SIG_SETMASK, &none, 0, GD_SIGSET_BYTES);
   exec(context, plan);
 }
 

@@ -1,18 +1,21 @@
 /*
- * watchExit(pid, pidfd, done): polls the pidfd on the event loop (pidfd_open(2): readable when the
- * process has terminated), reaps with wait4, closes the pidfd, and calls
- * done(exitCode | -1, signal | 0, cpuMicroseconds, maxRssKiB) once. It owns the pidfd, unless it throws.
+ * watchExit(pid, pidfd, done): polls the pidfd on the event loop (pidfd_open(2): it is readable when the process has
+ * terminated), reaps with wait4, closes the pidfd, and calls done(exitCode | -1, signal | 0, cpuMicroseconds, maxRssKiB)
+ * once. It owns the pidfd, unless it throws.
  *
- * A process that is traced, by another than guestd, can only be reaped once its tracer has waited for it or is
- * gone. Until then wait4 returns 0 though the pidfd is readable. After TRACED_LIMIT_MS the facts come from
- * /proc/PID/stat, maxRssKiB is 0, and the zombie is left to reapOrphans.
+ * A process that another process traces can only be reaped after its tracer has waited for it or has exited. Until then
+ * wait4 returns 0 although the pidfd is readable. After TRACED_LIMIT_MS the values come from /proc/PID/stat, maxRssKiB
+ * is 0, and reapOrphans reaps the zombie later.
  *
- * sendSignal(pidfd, signal): pidfd_send_signal(2); a recycled pid can never be hit.
+ * sendSignal(pidfd, signal): pidfd_send_signal(2). It cannot hit another process that has the same pid later.
  *
- * exitNow(code): _exit(2), which waits for no thread: one may hang in a write to a stalled console.
+ * openPidfd(pid) → pidfd of any process, to signal it without a race.
+ *
+ * exitNow(code): _exit(2). It waits for no thread: one may be blocked in a write to a stalled console.
  */
 #define _GNU_SOURCE
 #include "children.h"
+#include "kernel_signal.h"
 #include "napi_util.h"
 #include "proc_stat.h"
 
@@ -26,19 +29,16 @@
 #include <unistd.h>
 #include <uv.h>
 
-/* First pause before another wait4, in milliseconds; each one is twice the one before, up to the longest. */
+/* Pauses between two calls of wait4, in milliseconds. Each is twice the one before, up to the longest. */
 #define FIRST_PAUSE_MS 5
 #define LONGEST_PAUSE_MS 1000
 
-/* Far above what a tracer such as strace or gdb takes to wait. */
+/* A tracer such as strace or gdb waits much earlier. */
 #define TRACED_LIMIT_MS 300
-
-/* The kernel's largest signal number. */
-#define LAST_SIGNAL 64
 
 struct exit_watch {
   uv_poll_t poll;
-  uv_timer_t timer; /* only of a process that is traced */
+  uv_timer_t timer; /* only for a traced process */
   bool has_timer;
   uint64_t pause_ms;
   uint64_t waited_ms;
@@ -50,7 +50,7 @@ struct exit_watch {
   struct exit_watch *next;
 };
 
-/* Those whose process is not reaped yet. */
+/* The watches whose process is not reaped yet. */
 static struct exit_watch *watches;
 
 bool gd_is_watched(pid_t pid) {
@@ -60,9 +60,9 @@ bool gd_is_watched(pid_t pid) {
 }
 
 static void forget(struct exit_watch *watch) {
-  struct exit_watch **place = &watches;
-  while (*place != watch) place = &(*place)->next;
-  *place = watch->next;
+  struct exit_watch **link = &watches;
+  while (*link != watch) link = &(*link)->next;
+  *link = watch->next;
 }
 
 static void on_closed(uv_handle_t *handle) {
@@ -83,13 +83,12 @@ static double microseconds(struct timeval time) {
   return (double)time.tv_sec * 1e6 + (double)time.tv_usec;
 }
 
-/* Both status and usage are of a process that has ended; status < 0 where that is not known. */
+/* Reports the end of the process; status < 0 when it is not known. */
 static void report(struct exit_watch *watch, int status, double cpu_microseconds, double max_rss_kib) {
   napi_env env = watch->env;
-  napi_handle_scope scope;
   forget(watch);
   uv_poll_stop(&watch->poll);
-  napi_open_handle_scope(env, &scope);
+  napi_handle_scope scope = gd_open_scope(env);
   bool exited = status >= 0 && WIFEXITED(status);
   bool signaled = status >= 0 && WIFSIGNALED(status);
   napi_value argv[4] = {
@@ -99,12 +98,12 @@ static void report(struct exit_watch *watch, int status, double cpu_microseconds
       gd_number(env, max_rss_kib),
   };
   gd_call(env, watch->done, 4, argv);
-  napi_delete_reference(env, watch->done);
-  napi_close_handle_scope(env, scope);
+  gd_drop_function(env, watch->done);
+  gd_close_scope(env, scope);
   close_handles(watch);
 }
 
-/* False: it is traced, and its tracer has not waited for it. */
+/* False when the process is traced, and its tracer has not waited for it. */
 static bool reap(struct exit_watch *watch) {
   struct rusage usage = {0};
   int status = 0;
@@ -117,7 +116,7 @@ static bool reap(struct exit_watch *watch) {
   return true;
 }
 
-/* It cannot be another process of that pid: a zombie keeps its pid until it is reaped. */
+/* Reads the facts of the zombie. It keeps its pid until it is reaped, so they cannot be of another process. */
 static bool report_unreaped(struct exit_watch *watch) {
   struct gd_proc_stat stat;
   if (!gd_read_proc_stat(watch->pid, &stat) || stat.state != 'Z') return false;
@@ -125,13 +124,19 @@ static bool report_unreaped(struct exit_watch *watch) {
   return true;
 }
 
+static void start_timer(struct exit_watch *watch);
+
 static void on_timer(uv_timer_t *timer) {
   struct exit_watch *watch = timer->data;
   watch->waited_ms += watch->pause_ms;
   if (reap(watch)) return;
   if (watch->waited_ms >= TRACED_LIMIT_MS && report_unreaped(watch)) return;
   watch->pause_ms = watch->pause_ms * 2 < LONGEST_PAUSE_MS ? watch->pause_ms * 2 : LONGEST_PAUSE_MS;
-  uv_timer_start(timer, on_timer, watch->pause_ms, 0);
+  start_timer(watch);
+}
+
+static void start_timer(struct exit_watch *watch) {
+  gd_must_uv(uv_timer_start(&watch->timer, on_timer, watch->pause_ms, 0), "uv_timer_start");
 }
 
 static void on_exit_readable(uv_poll_t *poll, int status, int events) {
@@ -139,24 +144,23 @@ static void on_exit_readable(uv_poll_t *poll, int status, int events) {
   (void)status;
   (void)events;
   if (reap(watch)) return;
-  /* The pidfd stays readable: to poll it on would spin. */
+  /* The pidfd stays readable: polling it again would spin. */
   uv_poll_stop(poll);
-  uv_timer_init(poll->loop, &watch->timer);
+  gd_must_uv(uv_timer_init(poll->loop, &watch->timer), "uv_timer_init");
   watch->timer.data = watch;
   watch->has_timer = true;
   watch->pause_ms = FIRST_PAUSE_MS;
-  uv_timer_start(&watch->timer, on_timer, watch->pause_ms, 0);
+  start_timer(watch);
 }
 
-/* 0, or a libuv error: then nothing of the watch is left but its memory. */
+/* 0, or a libuv error: then only the memory of the watch is left. */
 static int start_watch(napi_env env, struct exit_watch *watch) {
   uv_loop_t *loop = NULL;
   if (napi_get_uv_event_loop(env, &loop) != napi_ok) return UV_EINVAL;
   int error = uv_poll_init(loop, &watch->poll, watch->pidfd);
   if (error != 0) return error;
   watch->poll.data = watch;
-  /* It cannot fail: the handle is not closing. */
-  uv_poll_start(&watch->poll, UV_READABLE, on_exit_readable);
+  gd_must_uv(uv_poll_start(&watch->poll, UV_READABLE, on_exit_readable), "uv_poll_start");
   watch->next = watches;
   watches = watch;
   return 0;
@@ -176,7 +180,7 @@ static napi_value watch_exit(napi_env env, napi_callback_info info) {
     watch->pidfd = pidfd;
     error = start_watch(env, watch);
     if (error == 0) return gd_undefined(env);
-    napi_delete_reference(env, watch->done);
+    gd_drop_function(env, watch->done);
   }
   free(watch);
   return error != 0 ? gd_throw_errno(env, "watchExit", -error) : NULL;
@@ -186,12 +190,11 @@ static napi_value send_signal(napi_env env, napi_callback_info info) {
   napi_value argv[2];
   int pidfd = -1, number = 0;
   if (!gd_args(env, info, 2, argv) || !gd_fd(env, argv[0], &pidfd)) return NULL;
-  if (!gd_int(env, argv[1], "signal", 0, LAST_SIGNAL, &number)) return NULL;
+  if (!gd_int(env, argv[1], "signal", 0, GD_LAST_SIGNAL, &number)) return NULL;
   long result = syscall(SYS_pidfd_send_signal, pidfd, number, NULL, 0);
   return result == 0 ? gd_undefined(env) : gd_throw_errno(env, "pidfd_send_signal", errno);
 }
 
-/* openPidfd(pid): for a process that is not a child, to signal it without a race. */
 static napi_value open_pidfd(napi_env env, napi_callback_info info) {
   napi_value argv[1];
   pid_t pid = 0;

@@ -1,4 +1,4 @@
-/* The contract stands in interpreter.h. */
+/* See interpreter.h for the contract. */
 #define _GNU_SOURCE
 #include "interpreter.h"
 
@@ -13,19 +13,19 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* The kernel looks at no more of a script (BINPRM_BUF_SIZE). */
+/* The kernel reads this much of a script (BINPRM_BUF_SIZE). */
 #define HEAD_BYTES 256
 
-/* Longest name that is reported, without its NUL. */
+/* Longest name to report, without its NUL. */
 #define NAME_BYTES 255
 
-/* Scripts of scripts: the kernel follows 5 (exec_binprm). */
+/* An interpreter can be a script itself. The kernel follows 5 (exec_binprm). */
 #define MAX_DEPTH 5
 
-/* Program headers of an ELF file that are looked at. */
+/* Program headers to read of an ELF file. */
 #define MAX_HEADERS 64
 
-/* Opens nothing but regular files: to open a device or a FIFO can have effects, or wait. */
+/* Opens regular files only: opening a device or a FIFO can have side effects, or block. */
 static int open_regular(int folder, const char *path) {
   char link[32];
   struct stat facts;
@@ -59,7 +59,7 @@ static bool of_script(const char *head, size_t length, char *name) {
   return true;
 }
 
-/* Offset and size of the name, of either class; false without one. */
+/* Finds offset and size of the name in a 32-bit or 64-bit file; false without one. */
 static bool find_segment(int file, const unsigned char *head, uint64_t *offset, uint64_t *size) {
   bool is_64 = head[EI_CLASS] == ELFCLASS64;
   Elf64_Ehdr large;
@@ -94,7 +94,7 @@ static bool of_elf(int file, const char *head, size_t length, char *name) {
   return true;
 }
 
-/* Whether the file names an interpreter; `name` has NAME_BYTES + 1. */
+/* Whether the file names an interpreter; `name` has NAME_BYTES + 1 bytes. */
 static bool read_name(int file, char *name) {
   char head[HEAD_BYTES];
   ssize_t length = read_at(file, head, sizeof head, 0);
@@ -102,7 +102,7 @@ static bool read_name(int file, char *name) {
   return of_script(head, (size_t)length, name) || of_elf(file, head, (size_t)length, name);
 }
 
-/* Follows interpreters that are there; true where `name` is not there. */
+/* Follows the interpreters that exist. True when one is missing; `name` is its name. */
 static bool follow(int folder, int file, char *name) {
   for (int depth = 0; file >= 0 && depth < MAX_DEPTH; depth++) {
     struct stat facts;

@@ -1,7 +1,7 @@
 /*
- * trimMemory(): malloc_trim(3) of every arena: pages that were freed go back to the kernel. The C library
- * keeps them by itself, and each thread that the engine compiles and collects garbage on has an arena. Holds
- * each arena for as long as its pages take: a few milliseconds for tens of MiB.
+ * trimMemory(): malloc_trim(3), which gives freed pages of every arena back to the kernel. The C library keeps them
+ * otherwise, and each thread on which V8 compiles and collects garbage has an arena. It locks one arena after another: a
+ * few milliseconds for tens of MiB.
  */
 #include "napi_util.h"
 

@@ -1,11 +1,10 @@
 /*
- * Datagrams for the service manager, as sd_notify(3) has them; Node has no Unix datagram sockets.
+ * Datagrams to the service manager, see sd_notify(3). Node has no Unix datagram sockets.
  *
  * notifySocket() → fd of a socket to send from, close-on-exec.
- * notifySend(fd, address, message, fds) → null, or the name of the errno, such as "EAGAIN" while the
- *   receiver's queue is full: nothing is thrown, and nothing waits. `address` is a path or, with "@"
- *   for its first byte, an abstract name (unix(7)). The receiver gets duplicates of `fds`, at most
- *   MAX_FDS of them.
+ * notifySend(fd, address, message, fds) → null, or the name of the errno, such as "EAGAIN" while the queue of the
+ *   receiver is full. It never waits, and throws for wrong arguments only. `address` is a path or, when its first byte
+ *   is "@", an abstract name (unix(7)). The receiver gets duplicates of `fds`, at most MAX_FDS.
  */
 #define _GNU_SOURCE
 #include "napi_util.h"
@@ -16,10 +15,10 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-/* A manager stores few; one datagram can carry 253 (SCM_MAX_FD). */
+/* guestd sends one or two. The kernel allows 253 in a datagram (SCM_MAX_FD). */
 #define MAX_FDS 16
 
-/* Far above any status line. */
+/* A status line is much shorter. */
 #define MAX_MESSAGE_BYTES 4096
 
 static napi_value notify_socket(napi_env env, napi_callback_info info) {
@@ -29,7 +28,7 @@ static napi_value notify_socket(napi_env env, napi_callback_info info) {
   return gd_number(env, fd);
 }
 
-/* The length of the address, or 0 when it does not fit. */
+/* Returns the length of the address, or 0 when it does not fit. */
 static socklen_t to_address(napi_env env, napi_value text, struct sockaddr_un *address) {
   char path[sizeof address->sun_path] = "";
   size_t length = 0;
@@ -37,27 +36,19 @@ static socklen_t to_address(napi_env env, napi_value text, struct sockaddr_un *a
   address->sun_family = AF_UNIX;
   memcpy(address->sun_path, path, length);
   if (path[0] == '@') address->sun_path[0] = '\0';
-  /* An abstract name is as long as it is; a path has its NUL. */
+  /* A path ends with a NUL; an abstract name does not. */
   return offsetof(struct sockaddr_un, sun_path) + length + (path[0] == '@' ? 0 : 1);
 }
 
-/* False, with an exception pending, where not all of them are descriptors. */
+/* False, with an exception pending, when it is not an array of descriptors. */
 static bool to_fds(napi_env env, napi_value array, int *fds, uint32_t *count) {
   if (napi_get_array_length(env, array, count) != napi_ok || *count > MAX_FDS) {
-    napi_throw_range_error(env, "ERR_INVALID_ARG_VALUE", "fds is not an array of at most 16 descriptors");
+    gd_throw_type(env, "fds is not an array of at most 16 descriptors");
     return false;
   }
-  for (uint32_t i = 0; i < *count; i++) {
-    napi_value element = NULL;
-    if (napi_get_element(env, array, i, &element) != napi_ok || !gd_fd(env, element, &fds[i])) return false;
-  }
+  for (uint32_t i = 0; i < *count; i++)
+    if (!gd_fd(env, gd_element(env, array, i), &fds[i])) return false;
   return true;
-}
-
-static napi_value result_of(napi_env env, int error) {
-  napi_value none = NULL;
-  napi_get_null(env, &none);
-  return error == 0 ? none : gd_string(env, strerrorname_np(error));
 }
 
 static napi_value notify_send(napi_env env, napi_callback_info info) {
@@ -71,11 +62,12 @@ static napi_value notify_send(napi_env env, napi_callback_info info) {
     char bytes[CMSG_SPACE(sizeof fds)];
   } control = {0};
   if (!gd_args(env, info, 4, argv)) return NULL;
+  if (!gd_is_string(env, argv[1], "address") || !gd_is_string(env, argv[2], "message")) return NULL;
   socklen_t address_size = to_address(env, argv[1], &address);
-  if (address_size == 0) return result_of(env, ENAMETOOLONG);
+  if (address_size == 0) return gd_errno_or_null(env, ENAMETOOLONG);
   uint32_t count = 0;
   int socket = -1;
-  if (!gd_text(env, argv[2], message, sizeof message, &length)) return result_of(env, EMSGSIZE);
+  if (!gd_text(env, argv[2], message, sizeof message, &length)) return gd_errno_or_null(env, EMSGSIZE);
   if (!gd_fd(env, argv[0], &socket) || !to_fds(env, argv[3], fds, &count)) return NULL;
   struct iovec part = {.iov_base = message, .iov_len = length};
   struct msghdr datagram = {
@@ -89,7 +81,7 @@ static napi_value notify_send(napi_env env, napi_callback_info info) {
     memcpy(CMSG_DATA(&control.header), fds, count * sizeof fds[0]);
   }
   ssize_t sent = sendmsg(socket, &datagram, MSG_NOSIGNAL | MSG_DONTWAIT);
-  return result_of(env, sent < 0 ? errno : 0);
+  return gd_errno_or_null(env, sent < 0 ? errno : 0);
 }
 
 void gd_init_notify(napi_env env, napi_value exports) {

@@ -1,11 +1,10 @@
 /*
- * reapOrphans(): from now on children that have no owner are reaped when they exit.
+ * reapOrphans(): from now on, reaps children that guestd has not started.
  *
- * A command can make such children, with clone(CLONE_PARENT), and PID 1 of a namespace gets the orphans of all.
- * Each of them would stay a zombie, and hold a pid, until guestd ends.
+ * A command can create such children with clone(CLONE_PARENT), and PID 1 of a namespace becomes the parent of every
+ * orphan in it. Each would stay a zombie, and occupy a pid, until guestd exits.
  *
- * A timer looks for them, not SIGCHLD: a command that makes thousands of children a second wakes the loop no more
- * often than a command that makes none.
+ * A timer searches for them. SIGCHLD would wake the loop for each child, and a command can create thousands a second.
  */
 #define _GNU_SOURCE
 #include "children.h"
@@ -19,12 +18,12 @@
 /* Interval of the search for zombies, in milliseconds. */
 #define IDLE_MS 1000
 
-/* Pause between two batches, and the first pause before a zombie that has an owner is looked at again. */
+/* Pause between two batches, and the first pause after a zombie that has an owner; in milliseconds. */
 #define BUSY_MS 10
 
 /*
- * Longest batch, in nanoseconds: a tenth of guestd's time. A batch of so many zombies is no bound: two processes make
- * 10,000 a second, and each costs a walk through all children, some microseconds a thousand.
+ * Longest batch, in nanoseconds: a tenth of BUSY_MS. A limit on the number of zombies would not bound the time: each
+ * search walks through all children, which takes some microseconds for each thousand.
  */
 #define BATCH_NS 1000000
 
@@ -45,7 +44,7 @@ static void compare(uv_handle_t *handle, void *argument) {
   if (uv_process_get_pid((uv_process_t *)handle) == search->pid) search->found = true;
 }
 
-/* libuv waits for the processes of node:child_process itself, each by its pid. */
+/* libuv waits for the processes of node:child_process itself, by pid. */
 static bool is_spawned(uv_loop_t *loop, pid_t pid) {
   struct search search = {.pid = pid, .found = false};
   uv_walk(loop, compare, &search);
@@ -56,7 +55,7 @@ static bool has_owner(uv_loop_t *loop, pid_t pid) {
   return gd_is_launching(pid) || gd_is_watched(pid) || is_spawned(loop, pid);
 }
 
-/* The first child that has exited and is not reaped yet, or 0. __WALL: also a child that sends no SIGCHLD. */
+/* Returns the first child that has exited and is not reaped, or 0. __WALL includes children that send no SIGCHLD. */
 static pid_t find_zombie(void) {
   siginfo_t info = {0};
   while (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT | __WALL) != 0)
@@ -64,7 +63,7 @@ static pid_t find_zombie(void) {
   return info.si_pid;
 }
 
-/* Only this thread reaps children without an owner, so the pid still names what was found. */
+/* Only this thread reaps children without an owner, so the pid still names the same process. */
 static void reap(pid_t pid) {
   while (waitpid(pid, NULL, WNOHANG | __WALL) < 0 && errno == EINTR) continue;
 }
@@ -80,13 +79,13 @@ static void on_timer(uv_timer_t *timer) {
       pause = BUSY_MS;
       continue;
     }
-    /* It hides those behind it until its owner reaps it, which is soon: but not always. */
+    /* waitid finds no other zombie before this one is reaped. Its owner usually does that soon. */
     pause = orphans.pause_ms < IDLE_MS ? orphans.pause_ms * 2 : BUSY_MS;
     if (pause > IDLE_MS) pause = IDLE_MS;
     break;
   }
   orphans.pause_ms = pause;
-  uv_timer_start(timer, on_timer, pause, 0);
+  gd_must_uv(uv_timer_start(timer, on_timer, pause, 0), "uv_timer_start");
 }
 
 static napi_value reap_orphans(napi_env env, napi_callback_info info) {
@@ -99,7 +98,7 @@ static napi_value reap_orphans(napi_env env, napi_callback_info info) {
   if (error != 0) return gd_throw_errno(env, "uv_timer_start", -error);
   orphans.is_started = true;
   orphans.pause_ms = IDLE_MS;
-  /* It keeps no process alive. */
+  /* The timer does not keep the process alive. */
   uv_unref((uv_handle_t *)&orphans.timer);
   return gd_undefined(env);
 }

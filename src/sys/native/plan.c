@@ -1,4 +1,4 @@
-/* A launch's plan out of JavaScript values; the contract stands in plan.h. */
+/* See plan.h for the contracts. */
 #include "plan.h"
 
 #include <errno.h>
@@ -7,20 +7,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The longest string and list that are copied: execve(2) takes no more. */
+/* Limits of a string and of a list: execve(2) takes no more. */
 #define MAX_STRING_BYTES (8 * 1024 * 1024)
 #define MAX_ITEMS (4 * 1024 * 1024)
 
-/* setgroups(2) */
+/* NGROUPS_MAX of setgroups(2). */
 #define MAX_GROUPS 65536
 
 static void *throw_type(napi_env env, const char *name, const char *what) {
   char text[120];
-  bool pending = false;
   snprintf(text, sizeof text, "%s is not %s", name, what);
-  napi_is_exception_pending(env, &pending);
-  if (!pending) napi_throw_type_error(env, "ERR_INVALID_ARG_VALUE", text);
-  return NULL;
+  return gd_throw_type(env, text);
 }
 
 char *gd_copy_string(napi_env env, napi_value value, const char *name) {
@@ -37,16 +34,11 @@ char *gd_copy_string(napi_env env, napi_value value, const char *name) {
   return throw_type(env, name, "a string without NUL");
 }
 
-/* False, with an exception pending, for what is no array or too long a one. */
+/* False, with an exception pending, when the value is not an array, or a longer one. */
 static bool array_length(napi_env env, napi_value array, const char *name, uint32_t most, uint32_t *count) {
   if (array != NULL && napi_get_array_length(env, array, count) == napi_ok && *count <= most) return true;
-  throw_type(env, name, "an array of that length");
+  throw_type(env, name, "an array within the limit of its length");
   return false;
-}
-
-static napi_value element(napi_env env, napi_value array, uint32_t index) {
-  napi_value item = NULL;
-  return napi_get_element(env, array, index, &item) == napi_ok ? item : NULL;
 }
 
 char **gd_copy_list(napi_env env, napi_value array, const char *name) {
@@ -58,11 +50,10 @@ char **gd_copy_list(napi_env env, napi_value array, const char *name) {
     return NULL;
   }
   for (uint32_t i = 0; i < count; i++) {
-    napi_handle_scope scope = NULL;
-    /* A handle of each of a million strings would stay until the end of the call. */
-    napi_open_handle_scope(env, &scope);
-    list[i] = gd_copy_string(env, element(env, array, i), name);
-    napi_close_handle_scope(env, scope);
+    /* Without a scope the handles of all strings, which may be millions, stay until the end of the call. */
+    napi_handle_scope scope = gd_open_scope(env);
+    list[i] = gd_copy_string(env, gd_element(env, array, i), name);
+    gd_close_scope(env, scope);
     if (list[i] != NULL) continue;
     gd_free_list(list);
     return NULL;
@@ -81,7 +72,7 @@ static bool copy_groups(napi_env env, napi_value array, struct gd_child_plan *pl
   }
   for (uint32_t i = 0; i < count; i++) {
     int64_t gid = 0;
-    if (!gd_integer(env, element(env, array, i), "groups", 0, GD_MAX_ID, &gid)) return false;
+    if (!gd_integer(env, gd_element(env, array, i), "groups", 0, GD_MAX_ID, &gid)) return false;
     groups[i] = (gid_t)gid;
   }
   plan->group_count = count;
@@ -96,7 +87,7 @@ static bool copy_texts(napi_env env, napi_value spec, struct gd_child_plan *plan
          (plan->oom_score_adj = gd_copy_string(env, gd_get(env, spec, "oomScoreAdj"), "oomScoreAdj")) != NULL;
 }
 
-/* 0, 1 and 2 are in the way of the child's own. */
+/* The child's own descriptors become 0, 1 and 2, so none of these may be one of them. */
 static bool copy_stdio(napi_env env, napi_value spec, struct gd_child_plan *plan) {
   return gd_int(env, gd_get(env, spec, "stdin"), "stdin", -1, INT_MAX, &plan->stdio[0]) &&
          gd_int(env, gd_get(env, spec, "stdout"), "stdout", 3, INT_MAX, &plan->stdio[1]) &&
@@ -115,7 +106,7 @@ static bool copy_user(napi_env env, napi_value spec, struct gd_child_plan *plan)
   return copy_groups(env, gd_get(env, spec, "groups"), plan);
 }
 
-/* The kernel takes no more descriptors than INT_MAX for a process. */
+/* A process cannot have more than INT_MAX descriptors. */
 static bool copy_limits(napi_env env, napi_value spec, struct gd_child_plan *plan) {
   int64_t soft = 0, hard = 0;
   if (!gd_integer(env, gd_get(env, spec, "nofileSoft"), "nofileSoft", 0, INT_MAX, &soft) ||
@@ -127,7 +118,6 @@ static bool copy_limits(napi_env env, napi_value spec, struct gd_child_plan *pla
 }
 
 bool gd_copy_plan(napi_env env, napi_value spec, struct gd_child_plan *plan) {
-  plan->cgroup_fd = -1;
   return copy_texts(env, spec, plan) && copy_stdio(env, spec, plan) && copy_user(env, spec, plan) &&
          copy_limits(env, spec, plan);
 }

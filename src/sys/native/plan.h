@@ -1,4 +1,4 @@
-/* A launch's plan out of JavaScript values: copies that no garbage collection moves or frees. */
+/* Reads the plan of a launch from JavaScript values. It consists of copies, which garbage collection does not move. */
 #ifndef GUESTD_PLAN_H
 #define GUESTD_PLAN_H
 
@@ -8,16 +8,19 @@
 /* The largest uid and gid: (uid_t)-1 means "leave as it is" to the kernel. */
 #define GD_MAX_ID (UINT32_MAX - 1LL)
 
-/* NULL, with an exception pending, for what is no string, holds a NUL, or finds no memory. */
+/*
+ * Copies a string; the caller frees it. NULL, with an exception pending, when the value is not a string, is longer than
+ * 8 MiB, contains a NUL, or when memory is short.
+ */
 char *gd_copy_string(napi_env env, napi_value value, const char *name);
 
-/* Of an array of strings: a list that ends with NULL. All of them, or NULL with an exception pending. */
+/* Copies an array of strings to a list that ends with NULL: all of them, or NULL with an exception pending. */
 char **gd_copy_list(napi_env env, napi_value array, const char *name);
 void gd_free_list(char *const *list);
 
 /*
- * Reads the fields of LaunchSpec in native.ts; the cgroup is the caller's to fill in. False, with an exception
- * pending, where one of them is not as it has to be: nothing is guessed. The plan is to be freed in both cases.
+ * Reads the fields of LaunchSpec in native.ts into a zeroed plan, but for the cgroup. False, with an exception pending,
+ * when a field is not valid. Free the plan in both cases.
  */
 bool gd_copy_plan(napi_env env, napi_value spec, struct gd_child_plan *plan);
 void gd_free_plan(struct gd_child_plan *plan);

@@ -1,6 +1,6 @@
 /*
- * Threads for work that may be stuck. One that is done waits for more: to wake it costs less than to make
- * another.
+ * Threads for work that may block; see threads.h for the contract. One idle thread waits for the next job: waking it is
+ * cheaper than creating another.
  */
 #define _GNU_SOURCE
 #include "threads.h"
@@ -14,6 +14,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+/* A launch needs the 32 KiB of its child and some KiB of its own. */
 #define STACK_BYTES (128 * 1024)
 
 struct job {
@@ -21,23 +22,23 @@ struct job {
   void *argument;
 };
 
-/* One thread waits at most: a second one that is done ends. */
+/* At most one thread is idle: another one that finishes its job ends. */
 static struct {
   pthread_mutex_t lock;
-  pthread_cond_t given;
-  bool is_waiting; /* and no job is meant for it yet */
-  bool has_job;    /* `job` is to be taken */
+  pthread_cond_t job_added;
+  bool is_idle; /* a thread waits, and has not been given a job */
+  bool has_job; /* `job` is for the waiting thread */
   struct job job;
-} pool = {.lock = PTHREAD_MUTEX_INITIALIZER, .given = PTHREAD_COND_INITIALIZER};
+} pool = {.lock = PTHREAD_MUTEX_INITIALIZER, .job_added = PTHREAD_COND_INITIALIZER};
 
-/* False: another one waits already. */
+/* False when another thread is idle already. */
 static bool wait_for_job(struct job *job) {
   pthread_mutex_lock(&pool.lock);
-  bool stays = !pool.is_waiting;
+  bool stays = !pool.is_idle;
   if (stays) {
-    pool.is_waiting = true;
-    /* What was given to one that has not woken up yet is taken from it: it goes on waiting instead. */
-    while (!pool.has_job) pthread_cond_wait(&pool.given, &pool.lock);
+    pool.is_idle = true;
+    /* Another thread may take the job before the signalled one wakes; that one keeps waiting. */
+    while (!pool.has_job) pthread_cond_wait(&pool.job_added, &pool.lock);
     pool.has_job = false;
     *job = pool.job;
   }
@@ -49,21 +50,22 @@ static void *run_jobs(void *argument) {
   struct job job = *(struct job *)argument;
   free(argument);
   uint64_t all = ~0ULL;
-  /* pthread_create lets glibc's cancellation signal through again. */
+  /* pthread_create unblocks the cancellation signal of glibc. */
   syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, NULL, sizeof all);
   do job.work(job.argument);
   while (wait_for_job(&job));
   return NULL;
 }
 
-static bool give_to_waiting(struct job job) {
+/* False when no thread is idle. */
+static bool give_to_idle_thread(struct job job) {
   pthread_mutex_lock(&pool.lock);
-  bool given = pool.is_waiting;
+  bool given = pool.is_idle;
   if (given) {
-    pool.is_waiting = false;
+    pool.is_idle = false;
     pool.has_job = true;
     pool.job = job;
-    pthread_cond_signal(&pool.given);
+    pthread_cond_signal(&pool.job_added);
   }
   pthread_mutex_unlock(&pool.lock);
   return given;
@@ -73,19 +75,22 @@ static int start_thread(struct job *job) {
   uint64_t all = ~0ULL, before = 0;
   pthread_attr_t attributes;
   pthread_t thread;
-  pthread_attr_init(&attributes);
-  pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-  pthread_attr_setstacksize(&attributes, STACK_BYTES);
-  syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, sizeof all);
-  int error = pthread_create(&thread, &attributes, run_jobs, job);
-  syscall(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, sizeof all);
+  int error = pthread_attr_init(&attributes);
+  if (error != 0) return error;
+  error = pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+  if (error == 0) error = pthread_attr_setstacksize(&attributes, STACK_BYTES);
+  if (error == 0) {
+    syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, sizeof all);
+    error = pthread_create(&thread, &attributes, run_jobs, job);
+    syscall(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, sizeof all);
+  }
   pthread_attr_destroy(&attributes);
   return error;
 }
 
 int gd_run_on_thread(void (*work)(void *), void *argument) {
   struct job job = {.work = work, .argument = argument};
-  if (give_to_waiting(job)) return 0;
+  if (give_to_idle_thread(job)) return 0;
   struct job *first = malloc(sizeof *first);
   if (first == NULL) return ENOMEM;
   *first = job;

@@ -1,9 +1,9 @@
 /*
- * AF_VSOCK (vsock(7)), which Node cannot open.
+ * AF_VSOCK (vsock(7)), which Node does not support.
  *
  * vsockListen(port) → fd of a listening socket on every CID of this machine.
- * vsockConnect(cid, port) → fd of a socket whose connect is under way.
- * vsockConnected(fd, done): done(errno name | null) once the connect has ended.
+ * vsockConnect(cid, port) → fd of a socket that is connecting.
+ * vsockConnected(fd, done): calls done(errno name | null) when it has connected or failed.
  * vsockPeer(fd) → CID of the other end, or -1 when the socket is of another family.
  * socketFamily(fd) → "vsock", "unix", "inet", or "other".
  * peerGone(fd) → whether the peer has closed the connection, not only its sending side.
@@ -20,7 +20,7 @@
 #include <unistd.h>
 #include <uv.h>
 
-/* Connections that wait for accept; the kernel caps it at net.core.somaxconn. */
+/* Connections that wait for accept; the kernel limits it to net.core.somaxconn. */
 #define BACKLOG 4096
 
 static int vsock_socket(void) { return socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0); }
@@ -67,24 +67,21 @@ struct connect_watch {
 
 static void on_closed(uv_handle_t *handle) { free(handle->data); }
 
-/* Called after the poll handle has let go of the fd, so that another handle may take it. */
+/* Stops polling before the call of done, so that another handle can use the fd. */
 static void on_connect_ended(uv_poll_t *poll, int status, int events) {
   struct connect_watch *watch = poll->data;
   napi_env env = watch->env;
-  napi_value result = NULL;
-  napi_handle_scope scope;
   int error = status < 0 ? -status : 0;
   socklen_t size = sizeof error;
   (void)events;
-  if (error == 0) getsockopt(watch->fd, SOL_SOCKET, SO_ERROR, &error, &size);
+  if (error == 0 && getsockopt(watch->fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0) error = errno;
   uv_poll_stop(poll);
   uv_close((uv_handle_t *)poll, on_closed);
-  napi_open_handle_scope(env, &scope);
-  napi_get_null(env, &result);
-  if (error != 0) result = gd_string(env, strerrorname_np(error));
+  napi_handle_scope scope = gd_open_scope(env);
+  napi_value result = gd_errno_or_null(env, error);
   gd_call(env, watch->done, 1, &result);
-  napi_delete_reference(env, watch->done);
-  napi_close_handle_scope(env, scope);
+  gd_drop_function(env, watch->done);
+  gd_close_scope(env, scope);
 }
 
 static napi_value vsock_connected(napi_env env, napi_callback_info info) {
@@ -98,7 +95,7 @@ static napi_value vsock_connected(napi_env env, napi_callback_info info) {
   struct connect_watch *watch = calloc(1, sizeof *watch);
   int error = watch == NULL ? UV_ENOMEM : uv_poll_init(loop, &watch->poll, fd);
   if (error != 0) {
-    napi_delete_reference(env, done);
+    gd_drop_function(env, done);
     free(watch);
     return gd_throw_errno(env, "uv_poll_init", -error);
   }
@@ -106,7 +103,7 @@ static napi_value vsock_connected(napi_env env, napi_callback_info info) {
   watch->fd = fd;
   watch->done = done;
   watch->poll.data = watch;
-  uv_poll_start(&watch->poll, UV_WRITABLE, on_connect_ended);
+  gd_must_uv(uv_poll_start(&watch->poll, UV_WRITABLE, on_connect_ended), "uv_poll_start");
   return gd_undefined(env);
 }
 
@@ -142,21 +139,19 @@ static napi_value socket_family(napi_env env, napi_callback_info info) {
 }
 
 /*
- * After a close of the peer poll(2) reports POLLHUP for a Unix socket, and send(2) of no bytes fails
- * with EPIPE for a vsock socket. TCP cannot tell a close from a shutdown of the sending side until the
- * peer answers a write with a reset, which poll reports.
+ * After the peer has closed, poll(2) reports POLLHUP for a Unix socket, and send(2) of no bytes fails with EPIPE for a
+ * vsock socket. For TCP a close looks like a shutdown of the sending side until the peer answers a write with a reset,
+ * which poll reports.
  */
 static napi_value peer_gone(napi_env env, napi_callback_info info) {
   napi_value argv[1];
-  napi_value result = NULL;
   int fd = -1;
   if (!gd_args(env, info, 1, argv) || !gd_fd(env, argv[0], &fd)) return NULL;
   struct pollfd looked = {.fd = fd};
   if (poll(&looked, 1, 0) < 0) return gd_throw_errno(env, "poll", errno);
   bool gone = (looked.revents & (POLLHUP | POLLERR | POLLNVAL)) != 0;
   if (!gone && send(fd, "", 0, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) gone = errno != EAGAIN && errno != EINTR;
-  if (napi_get_boolean(env, gone, &result) != napi_ok) return gd_throw_errno(env, "peerGone", EINVAL);
-  return result;
+  return gd_boolean(env, gone);
 }
 
 void gd_init_vsock(napi_env env, napi_value exports) {
