@@ -21,6 +21,7 @@ import { serveRun } from './v1/commands/run.ts'
 import { serveSignal } from './v1/commands/signal.ts'
 import { serveStdin } from './v1/commands/stdin.ts'
 import { serveEvents } from './v1/events/read.ts'
+import { serveClearTemporary } from './v1/session/clear-temporary.ts'
 import { serveFlush } from './v1/session/flush.ts'
 import { serveGetSession } from './v1/session/get.ts'
 import { serveLargest } from './v1/session/largest.ts'
@@ -92,6 +93,7 @@ export function createApp(options: ApiOptions, access: Access): App {
   serveSetSession(app, options)
   serveLargest(app, options)
   serveFlush(app, options)
+  serveClearTemporary(app, options)
   serveStop(app, options)
   serveStart(app, options)
   serveEvents(app, options)

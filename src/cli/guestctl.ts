@@ -4,6 +4,7 @@ import { createClient, type GuestdClient } from '../client/index.ts'
 import { version } from '../version.ts'
 import { parseArguments } from './arguments.ts'
 import { type Arguments, type CliCommand, type Context, UsageError } from './command-spec.ts'
+import { clearTmp } from './commands/clear-tmp.ts'
 import { events } from './commands/events.ts'
 import { flush } from './commands/flush.ts'
 import { inspect } from './commands/inspect.ts'
@@ -40,6 +41,7 @@ export const commands: readonly CliCommand[] = [
   session,
   events,
   flush,
+  clearTmp,
   stop,
   start,
   volume,

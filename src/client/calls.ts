@@ -1,6 +1,7 @@
 /** The calls with one reply. */
 
 import type {
+  ClearedTemporary,
   CommandInfo,
   CommandList,
   KillReply,
@@ -28,6 +29,7 @@ export type Calls = Pick<
   | 'ready'
   | 'assignSession'
   | 'flush'
+  | 'clearTemporary'
   | 'stop'
   | 'startSession'
   | 'largest'
@@ -94,6 +96,13 @@ export function createCalls(transport: Transport): Calls {
       await transport.json<Receipt>({
         method: 'POST',
         path: '/v1/session/flush',
+        signal,
+        slow: true,
+      }),
+    clearTemporary: async ({ signal } = {}) =>
+      await transport.json<ClearedTemporary>({
+        method: 'POST',
+        path: '/v1/session/clear-temporary',
         signal,
         slow: true,
       }),

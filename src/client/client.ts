@@ -3,6 +3,7 @@
 import type { GuestdError } from '../errors.ts'
 import type { Frame } from '../protocol/frames.ts'
 import type {
+  ClearedTemporary,
   CommandInfo,
   KillReply,
   ReadinessReason,
@@ -46,7 +47,7 @@ export interface ClientOptions {
   readonly connectTimeoutMs?: number
   /**
    * Limit for the first byte of a reply, in milliseconds; 0: none. Default: 30,000. A call that waits for
-   * a command or a disk (`kill`, `flush`, `stop`, `largest`, `assignSession`, a write to `stdin`) may take longer
+   * a command or a disk (`kill`, `flush`, `clearTemporary`, `stop`, `largest`, `assignSession`, a write to `stdin`) may take longer
    * as long as guestd answers other requests. A call that reaches the limit rejects with a ConnectError
    * `timeout`.
    */
@@ -135,6 +136,11 @@ export interface GuestdClient {
   assignSession(request: SessionRequest, options?: CallOptions): Promise<SessionInfo>
   /** Who takes the space of the workspace; `count` of each, 10 unless given. */
   largest(options?: CallOptions & { readonly count?: number }): Promise<WorkspaceLargest>
+  /**
+   * Removes what users of commands have left in `/tmp`, `/var/tmp` and `/dev/shm`, where files can be memory.
+   * Rejects with `busy` while anything of a command is left.
+   */
+  clearTemporary(options?: CallOptions): Promise<ClearedTemporary>
   /** Makes durable all that was written to the workspace. */
   flush(options?: CallOptions): Promise<Receipt>
   /**

@@ -14,6 +14,7 @@ export type {
   Stream,
 } from '../protocol/frames.ts'
 export type {
+  ClearedTemporary,
   CommandInfo,
   CommandLimits,
   KillReply,

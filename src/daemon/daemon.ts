@@ -133,6 +133,10 @@ function apiOf(
   const control = createControl({
     ...{ stop, workspace, assignment: runState.assignment, stopped },
     hostTime: text => session.announcer.hostTime(runState.clock.set(text)),
+    temporary: {
+      isBusy: () => registry.isBusy(true),
+      users: () => [config.user ?? [], registry.list().map(command => command.info().user)].flat(),
+    },
     check: session.check,
     sessionAssigned: session.sessionAssigned,
     restart: () => restart(runState, log),

@@ -47,6 +47,7 @@ export async function startMisconfigured(
     control: {
       assignSession: async () => refuse(),
       flush: async () => refuse(),
+      clearTemporary: async () => refuse(),
       largest: async () => refuse(),
       stop: () => refuse(),
       start: () => refuse(),

@@ -31,6 +31,7 @@ export {
 export { Problem } from './schemas/problem-schema.ts'
 export { Readiness, ReadinessReason, type ReasonCode } from './schemas/readiness-schema.ts'
 export {
+  ClearedTemporary,
   Receipt,
   SessionStart,
   StopFrame,

@@ -1,9 +1,16 @@
 /** What the API may do with the session. */
 import { GuestdError } from '../errors.ts'
-import type { Receipt, SessionRequest, StopFrame, WorkspaceLargest } from '../protocol/schemas.ts'
+import type {
+  ClearedTemporary,
+  Receipt,
+  SessionRequest,
+  StopFrame,
+  WorkspaceLargest,
+} from '../protocol/schemas.ts'
 import { memoryPlaces } from '../sys/commands-memory.ts'
 import type { Workspace } from '../workspace/workspace.ts'
 import type { Assigned, SessionAssignment } from './assign-session.ts'
+import { clearTemporary, type TemporaryOwners } from './clear-temporary.ts'
 import type { Stop } from './stop.ts'
 
 export interface SessionControl {
@@ -11,6 +18,8 @@ export interface SessionControl {
   assignSession(request: SessionRequest): Promise<void>
   /** @throws GuestdError `workspace_unavailable`, `stopping` */
   flush(): Promise<Receipt>
+  /** @throws GuestdError `busy` while anything of a command is left */
+  clearTemporary(): Promise<ClearedTemporary>
   /** @throws GuestdError `workspace_unavailable` */
   largest(count: number): Promise<WorkspaceLargest>
   /** Starts the stop, or joins it: all of its steps, and the receipt. */
@@ -28,6 +37,7 @@ export interface ControlOptions {
   readonly stop: Stop
   readonly workspace: Workspace
   readonly assignment: SessionAssignment
+  readonly temporary: TemporaryOwners
   /** Throws a GuestdError where the session cannot be as it is asked for. */
   readonly check: (request: SessionRequest) => void
   /** Called with the host's time, before the workspace is mounted for it. */
@@ -59,6 +69,7 @@ export function createControl(options: ControlOptions): SessionControl {
       const assigned = await assignment.assignSession(session, workspace.bind)
       if (assigned !== null) sessionAssigned(session, assigned)
     },
+    clearTemporary: async () => await clearTemporary(options.temporary),
     largest: async count => ({ ...(await workspace.largest(count)), memory: memoryPlaces() }),
     stop() {
       if (stop.state === 'ready') void stop.run('request').then(stopped)

@@ -31,6 +31,7 @@ export type HelperCommand =
   | 'backed'
   | 'drain'
   | 'ipc'
+  | 'clear'
 
 export interface HelperOptions {
   /** In milliseconds: then the helper is killed, or, where it cannot be, left behind. */

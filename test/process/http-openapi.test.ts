@@ -50,6 +50,7 @@ t.test('the document is OpenAPI 3.1 with every route there is', async t => {
       'PUT /v1/session',
       'GET /v1/session/largest',
       'POST /v1/session/flush',
+      'POST /v1/session/clear-temporary',
       'POST /v1/session/stop',
       'POST /v1/session/start',
       'GET /v1/events',
@@ -81,7 +82,7 @@ t.test(
         )
       }
     }
-    t.equal(ids.size, 17)
+    t.equal(ids.size, 18)
   },
 )
 

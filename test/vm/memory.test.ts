@@ -97,7 +97,7 @@ t.test('what users can leave in memory is a part of what commands may take', asy
   await asRoot(client, 'rm /dev/shm/left* /tmp/left*; ipcrm --all')
 })
 
-t.test('the status has what files in memory take', async t => {
+t.test('the status has what files in memory take, and clear-tmp removes them', async t => {
   const before = (await client.session()).memory
   await run(client, { command: 'fallocate -l 16M /tmp/kept; fallocate -l 16M /dev/shm/kept' })
   const after = (await client.session()).memory
@@ -107,7 +107,12 @@ t.test('the status has what files in memory take', async t => {
   t.ok(after.leftBytes >= before.leftBytes + 32 * MIB, 'all of them')
   const { out } = await guest.guestctl(['status'])
   t.match(out, /^Memory: .* in use, .* by files in memory; files of \/ take .*$/m)
-  await asRoot(client, 'rm /tmp/kept /dev/shm/kept')
+  const { id } = await client.start({ command: 'sleep 1000' })
+  await t.rejects(client.clearTemporary(), { code: 'busy' })
+  await client.kill(id)
+  const cleared = await guest.guestctl(['clear-tmp'])
+  t.match(cleared, { code: 0, out: /^\d+ files and folders removed, \d/ })
+  t.equal(await asRoot(client, 'ls /tmp/kept /dev/shm/kept 2>&1 | grep -c "No such file"'), '2\n')
 })
 
 t.test('root’s commands have memory that those of others cannot take', async t => {

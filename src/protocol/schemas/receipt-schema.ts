@@ -70,6 +70,19 @@ export const SessionStart = Type.Object(
 )
 export type SessionStart = Static<typeof SessionStart>
 
+export const ClearedTemporary = Type.Object(
+  {
+    removed: Type.Integer({ minimum: 0, description: 'Files and folders that were removed' }),
+    freedBytes: Type.Integer({ minimum: 0, description: 'What they took, in bytes' }),
+    kept: Type.Integer({
+      minimum: 0,
+      description: 'Files and folders that could not be removed, such as mount points',
+    }),
+  },
+  { description: 'What was removed of temporary files' },
+)
+export type ClearedTemporary = Static<typeof ClearedTemporary>
+
 export const StopFrame = Type.Union([StopStep, StopReceipt], {
   description: 'A line of the answer to a stop',
 })

@@ -16,7 +16,7 @@
         "helper/main.c", "helper/device.c", "helper/mount.c", "helper/flush.c", "helper/loop.c", "helper/power.c", "helper/mark.c", "helper/lock.c",
         "helper/usage.c", "helper/walk.c", "helper/largest.c", "helper/own.c", "helper/release.c", "helper/drain.c",
         "helper/stats.c", "helper/enter.c", "helper/ipc.c",
-        "helper/trim.c"
+        "helper/trim.c", "helper/clear.c"
       ],
       "cflags": ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror"],
       "ldflags!": ["-rdynamic"],

@@ -30,6 +30,7 @@ int cmd_drain(char **args);
 int cmd_backed(char **args);
 int cmd_enter(char **args);
 int cmd_ipc(char **args);
+int cmd_clear(char **args);
 
 /* Takes the lock of an image file; -1 and errno EAGAIN: another has it. */
 int lock_file(int fd);
@@ -41,6 +42,9 @@ int fail(const char *call, int error);
 int is_lost_and_found(int folder);
 /* What that folder takes in bytes; 0: it is gone, or cannot be found. Takes the root of the file system. */
 long own_bytes(int root);
+
+/* Whether a process runs as that user, by any of its ids. Where /proc cannot be read: yes. */
+int user_runs(long uid);
 
 /* A number in decimal; -1 where the text is none. */
 long number(const char *text);

@@ -74,8 +74,7 @@ static int is_of(const char *pid, long uid) {
   return found;
 }
 
-/* Where /proc cannot be read the user counts as one that runs something. */
-static int runs(long uid) {
+int user_runs(long uid) {
   DIR *processes = opendir("/proc");
   const struct dirent *entry = NULL;
   int found = processes == NULL;
@@ -98,7 +97,7 @@ int cmd_ipc(char **args) {
   list(&objects);
   for (; *args != NULL; args++) {
     long uid = number(*args);
-    if (uid <= 0 || runs(uid)) continue;
+    if (uid <= 0 || user_runs(uid)) continue;
     for (size_t i = 0; i < objects.count; i++)
       if (objects.held[i].uid == uid) removed += (size_t)drop(&objects.held[i]);
   }

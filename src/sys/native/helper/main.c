@@ -45,6 +45,7 @@ static const struct {
   {"drain", ANY, cmd_drain},
   {"enter", ANY, cmd_enter},
   {"ipc", ANY, cmd_ipc},
+  {"clear", ANY, cmd_clear},
   {"power", 1, cmd_power},
 };
 
