@@ -2,7 +2,7 @@
 
 import { GuestdError } from '../errors.ts'
 import type { Frame } from '../protocol/frames.ts'
-import { createTail } from '../protocol/tail.ts'
+import { createTailBuffer } from '../protocol/tail-buffer.ts'
 import type { CollectedResult, CommandResult } from './types.ts'
 
 /** Bytes kept of each stream unless asked otherwise; as much as guestd's own JSON reply keeps. */
@@ -21,8 +21,8 @@ export async function collectFrames(
     const detail = `maxBytes is no whole number from 0: ${maxBytes}`
     throw new GuestdError('invalid_request', detail, { field: 'maxBytes' })
   }
-  const stdout = createTail(maxBytes)
-  const stderr = createTail(maxBytes)
+  const stdout = createTailBuffer(maxBytes)
+  const stderr = createTailBuffer(maxBytes)
   for await (const frame of frames) {
     if (frame.type !== 'output') continue
     const tail = frame.stream === 'stderr' ? stderr : stdout

@@ -1,7 +1,7 @@
 /** One stream of frames over as many connections as it takes, each byte delivered once. */
 
 import type { IncomingMessage } from 'node:http'
-import { createEventStreamDecoder } from '../protocol/event-stream.ts'
+import { createEventStreamDecoder } from '../protocol/event-stream-decode.ts'
 import type { Frame } from '../protocol/frames.ts'
 import { ProtocolError } from '../protocol/protocol-error.ts'
 import { ConnectError, fromConnection } from './connect-error.ts'

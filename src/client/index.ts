@@ -11,7 +11,7 @@ export type {
   KeepaliveFrame,
   OutputFrame,
   StartFrame,
-  Stream,
+  StreamName,
 } from '../protocol/frames.ts'
 export type {
   ClearedTemporary,

@@ -1,5 +1,5 @@
 /** The output of one command: its pipes, its log, who reads it, and who may make it wait. */
-import type { Stream } from '../protocol/frames.ts'
+import type { StreamName } from '../protocol/frames.ts'
 import { outputPipe, type PipeReader, readPipe } from '../sys/pipes.ts'
 import type { BlockPool } from './blocks.ts'
 import type { Budget, BudgetMember } from './budget.ts'
@@ -26,7 +26,7 @@ export interface Output {
   /** Somebody reads it, or may come back to do so. */
   readonly isRead: boolean
   /** Makes a pipe for a stream. Returns the end for the child. */
-  open(stream: Stream): number
+  open(stream: StreamName): number
   /** Begins to read the pipes. */
   read(): void
   /** Something has happened in the command's life that readers may tell. */
@@ -72,7 +72,7 @@ export function createOutput(
   const readers = new Set<LogReader>()
   const pipes: PipeReader[] = []
   /** Our ends of pipes that are not read yet. */
-  const unread = new Map<Stream, number>()
+  const unread = new Map<StreamName, number>()
   let openPipes = 0
   let discarded = false
   let isFinishing = false

@@ -1,23 +1,16 @@
 /** The facts of an exit, with `null` for all that does not apply or is not known. */
-import type { ExitFacts } from '../protocol/frames.ts'
+import { type ExitFacts, exitFields } from '../protocol/schemas/frame-schema.ts'
 
 /** What `inspect` shows while a command runs. */
-export const noExit = {
-  exitCode: null,
-  signal: null,
-  cause: null,
-  stage: null,
-  errno: null,
-  interpreter: null,
-  oomScope: null,
-  workspaceFull: null,
-  durationMs: null,
-  cpuMs: null,
-  maxRssBytes: null,
+export const noExit = Object.fromEntries(Object.keys(exitFields).map(name => [name, null])) as {
+  readonly [Name in keyof ExitFacts]: null
 }
 
-export function exitFacts(
-  known: Pick<ExitFacts, 'cause' | 'durationMs'> & Partial<ExitFacts>,
-): ExitFacts {
+/** The names of the facts that are never null. */
+type RequiredFact = {
+  [Name in keyof ExitFacts]: null extends ExitFacts[Name] ? never : Name
+}[keyof ExitFacts]
+
+export function exitFacts(known: Pick<ExitFacts, RequiredFact> & Partial<ExitFacts>): ExitFacts {
   return { ...noExit, ...known }
 }

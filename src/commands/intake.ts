@@ -2,7 +2,7 @@
  * How the bytes of one pipe enter the log: whole characters at a time. Those of a quiet pipe are copied, those of a busy
  * one are read into the log's own memory.
  */
-import type { Stream } from '../protocol/frames.ts'
+import type { StreamName } from '../protocol/frames.ts'
 import { completePrefixLength } from '../protocol/utf8.ts'
 import type { OutputLog } from './output-log.ts'
 
@@ -29,7 +29,7 @@ export interface Intake {
  */
 export function createIntake(
   log: OutputLog,
-  stream: Stream,
+  stream: StreamName,
   readsDirectly: boolean,
   entered: () => void,
 ): Intake {

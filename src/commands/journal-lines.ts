@@ -1,44 +1,61 @@
 /**
- * The lines of the journal. Each is `CRC JSON`: a crc32 in eight hexadecimal digits, and what it covers.
- * Only a line with the right checksum and the shape that is written here counts.
+ * The lines of the journal. Each is `CRC JSON`: a crc32 in eight hexadecimal digits, and the JSON that it covers.
+ * A line counts only if its checksum is right and its JSON matches the schema.
  */
 import { crc32 } from 'node:zlib'
-import { causes, type EndFacts, type ExitFacts } from '../protocol/frames.ts'
-import {
-  type Check,
-  isAmount,
-  isFlag,
-  isText,
-  oneOf,
-  orMissing,
-  orNull,
-  shape,
-} from '../util/shape.ts'
+import type { Static, TSchema } from 'typebox'
+import * as Type from 'typebox'
+import type { EndFacts, ExitFacts } from '../protocol/frames.ts'
+import { endFields, exitFields } from '../protocol/schemas/frame-schema.ts'
+import { matchesSchema } from '../util/matches-schema.ts'
 
-export interface StartRecord {
-  readonly id: string
+const amount = Type.Number({ minimum: 0 })
+const text = Type.String()
+const orNull = <T extends TSchema>(schema: T) => Type.Union([schema, Type.Null()])
+
+const StartRecord = Type.Object({
+  id: text,
   /** Digest of the request that started it; `null` when its id was made by guestd. */
-  readonly digest: string | null
-  readonly startedAt: string
-  readonly cwd: string
-  readonly user: string
-  readonly commandLine: string
-  readonly detach: boolean
-  readonly onDisconnect: 'keep' | 'kill'
-  readonly cgroupPath: string | null
-}
+  digest: orNull(text),
+  startedAt: text,
+  cwd: text,
+  user: text,
+  commandLine: text,
+  detach: Type.Boolean(),
+  onDisconnect: Type.Enum(['keep', 'kill']),
+  cgroupPath: orNull(text),
+})
+export type StartRecord = Readonly<Static<typeof StartRecord>>
 
-export interface PidRecord {
-  readonly pid: number
+const PidRecord = Type.Object({
+  pid: amount,
   /** Field 22 of /proc/PID/stat: with the pid it names one process; `null` where a cgroup does. */
-  readonly startTime: number | null
-}
+  startTime: orNull(amount),
+})
+export type PidRecord = Readonly<Static<typeof PidRecord>>
 
 export interface EndRecord {
   readonly endedAt: string
+  /** A record of an older guestd lacks the facts that were added since. */
   readonly exit: ExitFacts
   readonly end: Omit<EndFacts, 'truncated'>
 }
+
+/** The fields of an exit. Those that can be null can be missing. */
+const storedExit = Object.fromEntries(
+  Object.entries(exitFields).map(([name, schema]) => [
+    name,
+    'anyOf' in schema ? Type.Optional(schema) : schema,
+  ]),
+)
+
+const { stdoutBytes, stderrBytes, descendants } = endFields
+
+const EndRecord = Type.Object({
+  endedAt: text,
+  exit: Type.Object(storedExit),
+  end: Type.Object({ stdoutBytes, stderrBytes, descendants }),
+})
 
 export interface Entry {
   readonly start: StartRecord
@@ -125,50 +142,20 @@ function parse(json: Buffer): Line | null {
   }
 }
 
-const exit = shape({
-  exitCode: orNull(isAmount),
-  signal: orNull(isText),
-  cause: oneOf(...causes),
-  stage: orNull(isText),
-  errno: orNull(isText),
-  interpreter: orMissing(orNull(isText)),
-  oomScope: orMissing(oneOf('command', 'machine', null)),
-  workspaceFull: oneOf('bytes', 'inodes', null),
-  durationMs: isAmount,
-  cpuMs: orNull(isAmount),
-  maxRssBytes: orNull(isAmount),
-})
-
-const shapes: Readonly<Record<Line['op'], Check>> = {
-  journal: shape({ version: isAmount, bootId: isText }),
-  start: shape({
-    id: isText,
-    record: shape({
-      id: isText,
-      digest: orNull(isText),
-      startedAt: isText,
-      cwd: isText,
-      user: isText,
-      commandLine: isText,
-      detach: isFlag,
-      onDisconnect: oneOf('keep', 'kill'),
-      cgroupPath: orNull(isText),
-    }),
-  }),
-  pid: shape({ id: isText, record: shape({ pid: isAmount, startTime: orNull(isAmount) }) }),
-  end: shape({
-    id: isText,
-    record: shape({
-      endedAt: isText,
-      exit,
-      end: shape({ stdoutBytes: isAmount, stderrBytes: isAmount, descendants: isAmount }),
-    }),
-  }),
-  forget: shape({ id: isText }),
+const schemas: Readonly<Record<Line['op'], TSchema>> = {
+  journal: Type.Object({ version: amount, bootId: text }),
+  start: Type.Object({ id: text, record: StartRecord }),
+  pid: Type.Object({ id: text, record: PidRecord }),
+  end: Type.Object({ id: text, record: EndRecord }),
+  forget: Type.Object({ id: text }),
 }
 
 function isLine(value: unknown): value is Line {
   if (typeof value !== 'object' || value === null || !('op' in value)) return false
   const { op } = value
-  return typeof op === 'string' && Object.hasOwn(shapes, op) && shapes[op as Line['op']](value)
+  return (
+    typeof op === 'string' &&
+    Object.hasOwn(schemas, op) &&
+    matchesSchema(schemas[op as Line['op']], value)
+  )
 }

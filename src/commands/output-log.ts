@@ -5,7 +5,7 @@
  * ring's bound the oldest bytes go, and a reader that still wanted them sees `begin` ahead of it. What counts is
  * the memory that is held: a block counts as a whole as long as one byte of it does.
  */
-import type { Stream } from '../protocol/frames.ts'
+import type { StreamName } from '../protocol/frames.ts'
 import { completePrefixLength } from '../protocol/utf8.ts'
 import { type Block, type BlockPool, createBlockPool } from './blocks.ts'
 
@@ -20,7 +20,7 @@ const COMPACT_AFTER = 1024
 const notPooled = createBlockPool(64 * 1024, () => 0)
 
 export interface LogSlice {
-  readonly stream: Stream
+  readonly stream: StreamName
   readonly bytes: Uint8Array
   /** The cursor after these bytes. */
   readonly cursor: number
@@ -36,13 +36,13 @@ export interface OutputLog {
   /** Memory that the log holds now, in bytes. */
   readonly heldBytes: number
   /** Bytes that ever entered, for each stream. */
-  readonly totals: Readonly<Record<Stream, number>>
+  readonly totals: Readonly<Record<StreamName, number>>
   /** Copies the bytes. */
-  append(stream: Stream, bytes: Uint8Array): void
+  append(stream: StreamName, bytes: Uint8Array): void
   /** Free memory of the log, to be filled from its beginning on and given to `commit` in the same step. */
   room(): Uint8Array
   /** The first bytes of `room` enter the log, without a copy. */
-  commit(stream: Stream, length: number): void
+  commit(stream: StreamName, length: number): void
   /** At most `maxBytes` bytes of one stream from `cursor` on; `null` at the end. `cursor` >= begin. */
   slice(cursor: number, maxBytes: number): LogSlice | null
   /** Bytes from `cursor` on, with what their segments cost. */
@@ -54,7 +54,7 @@ export interface OutputLog {
 }
 
 interface Segment {
-  readonly stream: Stream
+  readonly stream: StreamName
   /** Cursor of the first byte. */
   readonly cursor: number
   readonly block: Block
@@ -86,7 +86,7 @@ export function createOutputLog(
   /** The block that is filled, from `used` on. */
   let block: Block | null = null
   let used = 0
-  const totals: Record<Stream, number> = { stdout: 0, stderr: 0, tty: 0 }
+  const totals: Record<StreamName, number> = { stdout: 0, stderr: 0, tty: 0 }
 
   const drop = (dropped: Block) => {
     heldBytes -= dropped.bytes.length
@@ -105,7 +105,7 @@ export function createOutputLog(
   }
 
   /** The bytes after `used` have been written. Joins the newest segment when it ends there. */
-  const enter = (stream: Stream, into: Block, length: number) => {
+  const enter = (stream: StreamName, into: Block, length: number) => {
     const newest = segments.length > head ? segments.at(-1) : null
     const joins =
       newest?.stream === stream && newest.block === into && newest.offset + newest.length === used

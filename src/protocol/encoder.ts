@@ -1,4 +1,4 @@
-/** From frames to the bytes of a response. */
+/** Encodes frames as the body of a reply. */
 
 import { encodeEventStream } from './event-stream-encode.ts'
 import type { Frame } from './frames.ts'
@@ -10,13 +10,13 @@ export interface FrameEncoder {
   /** For the Content-Type header. */
   readonly mediaType: StreamMediaType
   /**
-   * The bytes of one frame, as chunks to write in this order. In the event stream the payload is
-   * the frame's own memory: it has to stay as it is until the chunk is written.
+   * The bytes of one frame, in chunks to write in this order. In the event stream a chunk is the memory of the frame's
+   * own bytes: it must not change until it is written.
    */
   encode(frame: Frame): Uint8Array[]
 }
 
-/** `application/json` has no encoder: it is one object at the end, made by createSummary. */
+/** An encoder for each media type but `application/json`, which is one object at the end (createSummary). */
 export function createEncoder(mediaType: StreamMediaType): FrameEncoder {
   return { mediaType, encode: encodings[mediaType] }
 }

@@ -1,8 +1,7 @@
-/** Messages of the Amazon event stream as frames. */
+/** Reads messages of the Amazon event stream as frames. */
 
 import { crc32 } from 'node:zlib'
 import { type ByteQueue, createByteQueue, joinPieces } from './bytes.ts'
-import type { FrameDecoder } from './decoder.ts'
 import {
   CURSOR,
   EVENT_TYPE,
@@ -14,14 +13,27 @@ import {
   STREAM,
 } from './event-stream-format.ts'
 import { readHeaders } from './event-stream-headers.ts'
-import { frameFromJson, toStream } from './frame-from-json.ts'
 import type { Frame } from './frames.ts'
+import { frameFromJson } from './json-frames.ts'
 import { ProtocolError } from './protocol-error.ts'
+import { streamNames } from './schemas/frame-schema.ts'
 import { cutBetweenCharacters } from './utf8-pieces.ts'
 
+export interface FrameDecoder {
+  /**
+   * The frames that a chunk completes, in order. The bytes of `output` frames can be views of the chunks, so a chunk must
+   * not change afterwards. One large `output` frame can come as several, cut between characters, each with its own cursor.
+   *
+   * @throws ProtocolError `oversize`, `checksum` or `malformed`; the decoder cannot be used afterwards
+   */
+  push(chunk: Uint8Array): Frame[]
+  /** @throws ProtocolError `truncated` if the stream stops inside a message */
+  end(): void
+}
+
 /**
- * Output that came in pieces of at least this many bytes on average is handed on in pieces: a copy
- * of it would cost more than the frames.
+ * Output whose chunks have at least this many bytes on average is not joined: copying it would cost more than handling
+ * more frames.
  */
 const MIN_PIECE_BYTES = 8 * 1024
 
@@ -32,11 +44,10 @@ interface Prelude {
 }
 
 /**
- * Frames out of messages. Both CRCs are checked, and the prelude's before the rest is waited for.
- * Nothing large is copied: output that arrives in several chunks is handed on as several frames,
- * cut between characters, each with the cursor after it.
+ * Checks both CRCs of a message, that of the prelude before the rest has arrived. Copies nothing large: output that
+ * arrives in several chunks becomes several frames.
  *
- * @param options `maxMessageBytes`: largest message, all of it
+ * @param options `maxMessageBytes`: largest message, in total
  */
 export function createEventStreamDecoder(options: {
   readonly maxMessageBytes: number
@@ -70,16 +81,16 @@ function readPrelude(bytes: Buffer, maxMessageBytes: number): Prelude {
   const totalBytes = bytes.readUInt32BE(0)
   const headerBytes = bytes.readUInt32BE(4)
   if (crc32(bytes.subarray(0, PRELUDE_CHECKED_BYTES)) !== bytes.readUInt32BE(8)) {
-    throw new ProtocolError('checksum', "the CRC of a message's prelude is wrong")
+    throw new ProtocolError('checksum', "the CRC of a message's prelude does not match")
   }
   if (totalBytes > maxMessageBytes) {
     throw new ProtocolError(
       'oversize',
-      `a message of ${totalBytes} bytes is larger than ${maxMessageBytes}`,
+      `a message has ${totalBytes} bytes; at most ${maxMessageBytes} are allowed`,
     )
   }
   if (headerBytes > totalBytes - MIN_MESSAGE_BYTES) {
-    throw new ProtocolError('malformed', 'the lengths of a message do not fit together')
+    throw new ProtocolError('malformed', 'the headers of a message are longer than the message')
   }
   return { bytes, totalBytes, headerBytes }
 }
@@ -90,7 +101,7 @@ function readMessage(prelude: Prelude, queue: ByteQueue): readonly Frame[] {
   let crc = crc32(headers, crc32(prelude.bytes))
   for (const piece of payload) crc = crc32(piece, crc)
   if (crc !== queue.take(MESSAGE_CRC_BYTES).readUInt32BE(0)) {
-    throw new ProtocolError('checksum', 'the CRC of a message is wrong')
+    throw new ProtocolError('checksum', 'the CRC of a message does not match')
   }
   return toFrames(readHeaders(headers), payload)
 }
@@ -111,13 +122,17 @@ function toFrames(headers: Headers, payload: readonly Buffer[]): readonly Frame[
 }
 
 function toOutputFrames(headers: Headers, payload: readonly Buffer[]): readonly Frame[] {
-  const stream = toStream(headers.get(STREAM))
+  const stream = streamNames.find(name => name === headers.get(STREAM))
+  if (stream === undefined) {
+    throw new ProtocolError('malformed', 'an output message has no known stream')
+  }
   const end = headers.get(CURSOR)
   if (typeof end !== 'number') {
     throw new ProtocolError('malformed', 'an output message has no cursor')
   }
   const length = payload.reduce((sum, piece) => sum + piece.length, 0)
-  if (end < length) throw new ProtocolError('malformed', 'a cursor is before its own output')
+  if (end < length)
+    throw new ProtocolError('malformed', 'the cursor of an output message is less than its length')
   if (payload.length < 2 || length < payload.length * MIN_PIECE_BYTES) {
     return [{ type: 'output', stream, cursor: end, bytes: joinPieces(payload) }]
   }

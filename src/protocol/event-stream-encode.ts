@@ -13,24 +13,23 @@ import {
   STREAM,
   STRING_TAG,
 } from './event-stream-format.ts'
-import { frameToJson } from './frame-to-json.ts'
-import type { Frame, Stream } from './frames.ts'
+import type { Frame, PlainFrame, StreamName } from './frames.ts'
+import { frameToJson } from './json-frames.ts'
+import { frameSchemas } from './schemas/frame-schema.ts'
 
 /**
- * Prelude and headers, payload, CRC: the payload of an `output` frame is the very memory that the
- * frame has. Other frames carry their JSON. `cursor` is a header of every frame that has one.
+ * One message in three chunks: prelude and headers, payload, CRC. The payload of an `output` frame is the frame's own
+ * memory, that of any other frame its JSON. Every frame with a cursor has it as a header too.
  */
 export function encodeEventStream(frame: Frame): Uint8Array[] {
   if (frame.type === 'output') {
-    return message(outputHead(frame.stream), frame.cursor, frame.bytes)
+    return message(outputHeads[frame.stream], frame.cursor, frame.bytes)
   }
   const payload = Buffer.from(JSON.stringify(frameToJson(frame)))
-  return frame.type === 'error'
-    ? message(errorHead, null, payload)
-    : message(jsonHeads[frame.type], frame.cursor, payload)
+  return message(jsonHeads[frame.type], 'cursor' in frame ? frame.cursor : null, payload)
 }
 
-/** @param head prelude's room and the headers; with a cursor, its value is the last thing in it */
+/** @param head room for the prelude, then the headers; if there is a cursor, the head ends with its 8 bytes */
 function message(head: Buffer, cursor: number | null, payload: Uint8Array): Uint8Array[] {
   const headLength = head.length
   const total = headLength + payload.length + MESSAGE_CRC_BYTES
@@ -45,42 +44,32 @@ function message(head: Buffer, cursor: number | null, payload: Uint8Array): Uint
   return [start, payload, frame.subarray(headLength)]
 }
 
-/** A cursor is a whole number that is exact in a double. */
+/** @param value a safe integer from 0 */
 function writeInt64(buffer: Buffer, value: number, at: number): void {
   buffer.writeUInt32BE(Math.floor(value / 2 ** 32), at)
   buffer.writeUInt32BE(value % 2 ** 32, at + 4)
 }
 
-const outputHeads: Readonly<Record<Stream, Buffer>> = {
+/** Heads are made once, at the start: of a message only its lengths, CRCs and cursor differ. */
+const outputHeads: Readonly<Record<StreamName, Buffer>> = {
   stdout: makeOutputHead('stdout'),
   stderr: makeOutputHead('stderr'),
   tty: makeOutputHead('tty'),
 }
 
-function outputHead(stream: Stream): Buffer {
-  return outputHeads[stream]
-}
-
-function makeOutputHead(stream: Stream): Buffer {
+function makeOutputHead(stream: StreamName): Buffer {
   return makeHead('output', 'application/octet-stream', [
     stringHeader(STREAM, stream),
     cursorHeader(),
   ])
 }
 
-function makeJsonHead(type: string): Buffer {
-  return makeHead(type, 'application/json', [cursorHeader()])
-}
-
-const jsonHeads: Readonly<Record<Exclude<Frame['type'], 'output' | 'error'>, Buffer>> = {
-  start: makeJsonHead('start'),
-  gap: makeJsonHead('gap'),
-  exit: makeJsonHead('exit'),
-  end: makeJsonHead('end'),
-  keepalive: makeJsonHead('keepalive'),
-}
-
-const errorHead = makeHead('error', 'application/json', [])
+const jsonHeads = Object.fromEntries(
+  Object.entries(frameSchemas).map(([type, { properties }]) => [
+    type,
+    makeHead(type, 'application/json', 'cursor' in properties ? [cursorHeader()] : []),
+  ]),
+) as Readonly<Record<PlainFrame['type'], Buffer>>
 
 function makeHead(eventType: string, contentType: string, more: readonly Buffer[]): Buffer {
   return Buffer.concat([
@@ -92,7 +81,7 @@ function makeHead(eventType: string, contentType: string, more: readonly Buffer[
   ])
 }
 
-/** Name's length, name, tag, value's length in two bytes, value. All of them ASCII. */
+/** Length of the name, name, tag, length of the value in two bytes, value. Both are ASCII, below 256 bytes. */
 function stringHeader(name: string, value: string): Buffer {
   const lengths = Buffer.from([STRING_TAG, 0, value.length])
   return Buffer.concat([Buffer.from([name.length]), Buffer.from(name), lengths, Buffer.from(value)])

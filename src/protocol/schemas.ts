@@ -15,6 +15,21 @@ export {
 } from './schemas/command-schema.ts'
 export { EventsQuery, SessionEvent, type StateProblem } from './schemas/event-schema.ts'
 export {
+  Base64Frame,
+  type Cause,
+  EndFacts,
+  EndFrame,
+  ErrorFrame,
+  ExitFacts,
+  ExitFrame,
+  GapFrame,
+  JsonFrame,
+  KeepaliveFrame,
+  StartFrame,
+  type StreamName,
+  TextFrame,
+} from './schemas/frame-schema.ts'
+export {
   COMMAND_LINE_CHARACTERS,
   ID_PATTERN,
   MAX_ARG_BYTES,

@@ -1,28 +1,28 @@
-/** The `application/json` form of a run: one object, when it is over. */
+/** The `application/json` form of a run: one object, sent when the command has ended. */
 
 import { isUtf8 } from 'node:buffer'
 import { GuestdError, isErrorCode } from '../errors.ts'
 import type { EndFrame, ExitFrame, Frame } from './frames.ts'
 import { jsonText } from './json-text.ts'
+import { endFields, exitFields } from './schemas/frame-schema.ts'
 import { type CommandSummary, SUMMARY_STREAM_BYTES } from './schemas.ts'
-import { createTail, type Tail } from './tail.ts'
+import { createTailBuffer, type TailBuffer } from './tail-buffer.ts'
 import { leadingContinuationBytes } from './utf8.ts'
 
 export interface Summary {
-  /** Adds a frame. Copies its output; keeps the last bytes of each stream, up to the limit. */
+  /** Adds a frame. Copies its output, and keeps the last bytes of each stream, up to the limit. */
   add(frame: Frame): void
   /**
-   * What the frames came to. Without an `exit` and `end` (the command still runs) their fields
-   * are null.
+   * The object. The fields of `exit` and `end` are null before those frames are added.
    *
-   * @throws GuestdError when an `error` frame came, with its code, or none that gives an id
+   * @throws GuestdError with the code of an `error` frame; `internal` if no `start` frame was added
    */
   finish(): CommandSummary
   /**
-   * The same as the JSON of `finish`, in pieces that are made one by one: escaped, output takes six times its memory.
-   * The output is given away, so this is the last call.
+   * The JSON of `finish`, in pieces that are made one by one, because escaped output can take six times its memory. Call
+   * it last: it gives the output away.
    *
-   * @throws GuestdError as `finish`, before the first piece
+   * @throws GuestdError as `finish` does, before the first piece
    */
   encode(): Iterator<Uint8Array>
 }
@@ -31,7 +31,7 @@ export interface Summary {
  * Output of a terminal counts as `stdout`.
  *
  * @param limitBytes bytes kept of each stream; default 1 MiB
- * @param mayHold asked before both streams together take so many bytes; where it refuses, less is kept
+ * @param mayHold called before both streams together hold a number of bytes; if it returns false, less is kept
  */
 export function createSummary(
   limitBytes = SUMMARY_STREAM_BYTES,
@@ -39,7 +39,7 @@ export function createSummary(
 ): Summary {
   const held = { stdout: 0, stderr: 0 }
   const tailOf = (stream: 'stdout' | 'stderr') =>
-    createTail(limitBytes, bytes => {
+    createTailBuffer(limitBytes, bytes => {
       if (!mayHold(held.stdout + held.stderr - held[stream] + bytes)) return false
       held[stream] = bytes
       return true
@@ -67,8 +67,8 @@ export function createSummary(
 
   function facts() {
     if (failure !== null) throw failure
-    if (id === null) throw new GuestdError('internal', 'the stream of frames has no beginning')
-    return { id, ...exitFacts(exit), ...endFacts(end), cursor }
+    if (id === null) throw new GuestdError('internal', 'the frames have no start frame')
+    return { id, ...factsOf(exitFields, exit), ...factsOf(endFields, end), cursor }
   }
 
   function finish(): CommandSummary {
@@ -82,18 +82,28 @@ export function createSummary(
   return { add, finish, encode: () => pieces(facts(), stdout, stderr) }
 }
 
-/** A member of JSON for each stream, after the facts. */
-function* pieces(facts: object, stdout: Tail, stderr: Tail): Iterator<Uint8Array> {
+/** The fields of a frame; null for each of them if there is none. */
+function factsOf<Name extends string, Facts extends Readonly<Record<Name, unknown>>>(
+  fields: Readonly<Record<Name, unknown>>,
+  frame: Facts | null,
+): { [name in Name]: Facts[name] | null } {
+  const names = Object.keys(fields) as Name[]
+  const entries = names.map(name => [name, frame === null ? null : frame[name]])
+  return Object.fromEntries(entries)
+}
+
+/** The JSON of the facts, then a member for each stream. */
+function* pieces(facts: object, stdout: TailBuffer, stderr: TailBuffer): Iterator<Uint8Array> {
   yield Buffer.from(JSON.stringify(facts).slice(0, -1))
   yield* textPieces(stdout, 'stdout')
   yield* textPieces(stderr, 'stderr')
   yield Buffer.from('}')
 }
 
-/** A multiple of three: only the last piece of a base64 text may end with padding. */
+/** A multiple of three: only the last piece of a base64 text can end with padding. */
 const PIECE_BYTES = 48 * 1024
 
-function* textPieces(tail: Tail, name: 'stdout' | 'stderr'): Iterable<Uint8Array> {
+function* textPieces(tail: TailBuffer, name: 'stdout' | 'stderr'): Iterable<Uint8Array> {
   const { bytes, isText, cutBytes } = readable(tail.take(), tail.droppedBytes)
   yield Buffer.from(isText ? `,"${name}":"` : `,"${name}Base64":"`)
   for (let at = 0; at < bytes.length; at += PIECE_BYTES) {
@@ -104,34 +114,9 @@ function* textPieces(tail: Tail, name: 'stdout' | 'stderr'): Iterable<Uint8Array
   yield Buffer.from(`","${name}Cut":${cutBytes}`)
 }
 
-function exitFacts(exit: ExitFrame | null) {
-  return {
-    exitCode: exit?.exitCode ?? null,
-    signal: exit?.signal ?? null,
-    cause: exit?.cause ?? null,
-    stage: exit?.stage ?? null,
-    errno: exit?.errno ?? null,
-    interpreter: exit?.interpreter ?? null,
-    oomScope: exit?.oomScope ?? null,
-    workspaceFull: exit?.workspaceFull ?? null,
-    durationMs: exit?.durationMs ?? null,
-    cpuMs: exit?.cpuMs ?? null,
-    maxRssBytes: exit?.maxRssBytes ?? null,
-  }
-}
-
-function endFacts(end: EndFrame | null) {
-  return {
-    stdoutBytes: end?.stdoutBytes ?? null,
-    stderrBytes: end?.stderrBytes ?? null,
-    truncated: end?.truncated ?? null,
-    descendants: end?.descendants ?? null,
-  }
-}
-
-/** The last member is the number of bytes that came and are not included. */
+/** One member for the output, and one for the number of bytes that are left out. */
 function asText<T extends string, B extends string, C extends string>(
-  tail: Tail,
+  tail: TailBuffer,
   [textName, base64Name, cutName]: readonly [T, B, C],
 ): { readonly [name in T | B]?: string } & { readonly [name in C]: number } {
   const { bytes, isText, cutBytes } = readable(tail.bytes(), tail.droppedBytes)
@@ -142,7 +127,7 @@ function asText<T extends string, B extends string, C extends string>(
   return { ...text, ...cut }
 }
 
-/** Text where it is UTF-8, apart from a character that lost its beginning. */
+/** Text if the bytes are UTF-8, without the rest of a character whose first bytes were dropped. */
 function readable(bytes: Buffer, droppedBytes: number) {
   const lead = droppedBytes > 0 ? leadingContinuationBytes(bytes) : 0
   const text = bytes.subarray(lead)

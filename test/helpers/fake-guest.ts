@@ -5,8 +5,9 @@
 
 import http from 'node:http'
 import type { AddressInfo, ListenOptions } from 'node:net'
+import { exitFacts } from '../../src/commands/exit-facts.ts'
 import { asGuestdError, GuestdError } from '../../src/errors.ts'
-import { encodeEventStream } from '../../src/protocol/event-stream.ts'
+import { encodeEventStream } from '../../src/protocol/event-stream-encode.ts'
 import type { EndFrame, ExitFrame, Frame, StartFrame } from '../../src/protocol/frames.ts'
 import { toProblem } from '../../src/protocol/problem.ts'
 
@@ -146,22 +147,8 @@ export function startFrame(id: string, cursor: number): StartFrame {
 }
 
 export function exitFrame(cursor: number, facts: Partial<ExitFrame> = {}): ExitFrame {
-  return {
-    type: 'exit',
-    exitCode: 0,
-    signal: null,
-    cause: 'exit',
-    stage: null,
-    errno: null,
-    interpreter: null,
-    oomScope: null,
-    workspaceFull: null,
-    durationMs: 1,
-    cpuMs: 1,
-    maxRssBytes: null,
-    cursor,
-    ...facts,
-  }
+  const known = exitFacts({ cause: 'exit', exitCode: 0, durationMs: 1, cpuMs: 1 })
+  return { type: 'exit', ...known, cursor, ...facts }
 }
 
 export function endFrame(cursor: number, facts: Partial<EndFrame> = {}): EndFrame {

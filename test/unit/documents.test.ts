@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path'
 import t from 'tap'
 import { updatedDocuments } from '../../scripts/update-docs.ts'
 import { commands } from '../../src/cli/guestctl.ts'
-import { exitFields } from '../../src/protocol/schemas/parts.ts'
+import { exitFields } from '../../src/protocol/schemas/frame-schema.ts'
 import { SessionInfo } from '../../src/protocol/schemas.ts'
 import { docBlocks, documentFiles, FENCED } from '../helpers/doc-blocks.ts'
 

@@ -4,18 +4,20 @@ import type { FastifySchema } from 'fastify'
 import { errorTable } from '../../errors.ts'
 import * as schemas from '../../protocol/schemas.ts'
 import type { Route } from '../routes.ts'
-import { Frame } from './frame-schema.ts'
 
 type Json = Readonly<Record<string, unknown>>
 
+/** The names of components that differ from the name of their schema. */
+const componentNames = new Map([['JsonFrame', 'Frame']])
+
 /**
- * Schemas with a name of their own; wherever they appear a reference stands for them. By their text, as an optional
- * member is a copy of its schema.
+ * The schemas that become components: a reference replaces each of them. The key is the text of the schema, because an
+ * optional member is a copy of its schema.
  */
 const named: ReadonlyMap<string, string> = new Map<string, string>(
-  [['Frame', Frame], ...Object.entries(schemas)]
+  Object.entries(schemas)
     .filter(([, schema]) => isObject(schema))
-    .map(([name, schema]) => [JSON.stringify(schema), String(name)]),
+    .map(([name, schema]) => [JSON.stringify(schema), componentNames.get(name) ?? name]),
 )
 
 /** Rules that `checkRunRequest` has and the schema for validation lacks: its messages are better. */

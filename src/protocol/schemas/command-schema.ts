@@ -2,13 +2,14 @@
 
 import type { Static } from 'typebox'
 import * as Type from 'typebox'
+import { endFields, exitFields } from './frame-schema.ts'
 import {
   COMMAND_LINE_CHARACTERS,
   commandId,
   count,
-  exitFields,
   nullable,
   nullableCount,
+  nullWhileRunning,
   SUMMARY_STREAM_BYTES,
 } from './parts.ts'
 
@@ -79,7 +80,7 @@ export const CommandInfo = Type.Object(
       description: `First ${COMMAND_LINE_CHARACTERS} characters of the script, or of argv joined by spaces`,
     }),
     detach: Type.Boolean({ description: 'Whether it was started with detach' }),
-    ...exitFields,
+    ...nullWhileRunning(exitFields),
     stdoutBytes: count('Bytes of standard output that entered the log so far'),
     stderrBytes: count('Bytes of standard error that entered the log so far'),
     truncated: count('Bytes that are no longer held'),
@@ -116,13 +117,8 @@ const cutOf = (stream: string) =>
 export const CommandSummary = Type.Object(
   {
     id: commandId('Id of the command'),
-    ...exitFields,
-    stdoutBytes: nullableCount('All bytes of standard output; null while the command runs'),
-    stderrBytes: nullableCount('All bytes of standard error; null while the command runs'),
-    truncated: nullableCount(
-      'Bytes lost to gaps before they were read; null while the command runs',
-    ),
-    descendants: nullableCount('Processes still alive in its cgroup; null while the command runs'),
+    ...nullWhileRunning(exitFields),
+    ...nullWhileRunning(endFields),
     cursor: count('Position in the log after what this object tells, in bytes'),
     stdoutCut: count(cutOf('stdout')),
     stderrCut: count(cutOf('stderr')),

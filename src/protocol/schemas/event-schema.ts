@@ -2,7 +2,7 @@
 
 import type { Static, TProperties } from 'typebox'
 import * as Type from 'typebox'
-import { causes } from '../frames.ts'
+import { exitFields } from './frame-schema.ts'
 import { count, nullable } from './parts.ts'
 import { ReadinessReason } from './readiness-schema.ts'
 import { receiptFields, StopReason } from './receipt-schema.ts'
@@ -129,9 +129,9 @@ export const SessionEvent = Type.Union(
     }),
     event('command_ended', 'A command has ended', {
       id,
-      cause: Type.Enum([...causes], { description: 'As in its `exit` frame' }),
-      exitCode: nullable(Type.Integer({ minimum: 0, maximum: 255 }), 'As in its `exit` frame'),
-      signal: nullable(Type.String(), 'As in its `exit` frame'),
+      cause: exitFields.cause,
+      exitCode: exitFields.exitCode,
+      signal: exitFields.signal,
     }),
     event('gap', 'Events that are not held, if there were any', {
       from: cursor('What they came after'),

@@ -1,8 +1,7 @@
 /** Pieces that several schemas of the API share, and the numbers they state. */
 
-import type { TSchema } from 'typebox'
+import type { TNull, TProperties, TSchema, TUnion } from 'typebox'
 import * as Type from 'typebox'
-import { causes } from '../frames.ts'
 
 /** Longest script, in bytes of UTF-8. A longer one is a file's job. */
 export const MAX_COMMAND_BYTES = 1024 * 1024
@@ -70,43 +69,21 @@ export const nullableCount = (description: string) =>
 export const commandId = (description: string) =>
   Type.String({ pattern: ID_PATTERN, maxLength: 128, description })
 
-/** The fields of the `exit` frame, `null` while the command runs. */
-export const exitFields = {
-  exitCode: nullable(
-    Type.Integer({ minimum: 0, maximum: 255 }),
-    'Exit code; null while the command runs, where a signal ended it, and where nothing ran',
-  ),
-  signal: nullable(Type.String(), 'Name of the signal that ended it, such as "SIGKILL", or null'),
-  cause: nullable(
-    Type.Enum([...causes]),
-    'Why the command ended: the first cause wins. Null while it runs',
-  ),
-  stage: nullable(
-    Type.String(),
-    'With cause "spawn": the step of the launch that failed, such as "chdir" or "exec"; else null',
-  ),
-  errno: nullable(
-    Type.String(),
-    'With cause "spawn": name of the error, such as "ENOENT"; else null',
-  ),
-  interpreter: nullable(
-    Type.String(),
-    'With stage "exec" and "ENOENT": the interpreter that the program names, where that is missing; else null',
-  ),
-  oomScope: nullable(
-    Type.Enum(['command', 'machine']),
-    'With cause "oom": whose memory ran out, that of the limit of the command or of the machine; else null',
-  ),
-  workspaceFull: nullable(
-    Type.Enum(['bytes', 'inodes']),
-    'What of the workspace was seen full while the command ran, or null',
-  ),
-  durationMs: nullableCount('Milliseconds from launch to exit; null while the command runs'),
-  cpuMs: nullable(
-    Type.Number({ minimum: 0 }),
-    'User and system time in milliseconds of the process and the children it waited for; null: unknown',
-  ),
-  maxRssBytes: nullableCount(
-    'Most memory used at once, in bytes: of its cgroup, page cache included, or else the largest resident set of one process; null: unknown',
-  ),
+/** A time as `Date.prototype.toISOString` writes it. */
+export const time = (description: string) =>
+  Type.String({ format: 'date-time', description: `${description}; ISO 8601, UTC` })
+
+/** A schema that allows null beside what it allows itself. */
+type Nullable<T extends TSchema> = TUnion<[T, TNull]>
+
+/** The fields of a frame that comes later: `null` until then. */
+export function nullWhileRunning<Fields extends TProperties>(
+  fields: Fields,
+): { [Name in keyof Fields]: Nullable<Fields[Name]> } {
+  const entries = Object.entries(fields).map(([name, schema]) => {
+    const { description, ...rule } = schema as TSchema & { readonly description: string }
+    const alternatives = 'anyOf' in rule ? rule.anyOf : [rule, Type.Null()]
+    return [name, { anyOf: alternatives, description: `${description}. Null while it runs` }]
+  })
+  return Object.fromEntries(entries)
 }

@@ -3,9 +3,9 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createParser } from 'eventsource-parser'
 import t from 'tap'
-import { createEventStreamDecoder } from '../../../src/protocol/event-stream.ts'
-import { createNdjsonDecoder } from '../../../src/protocol/ndjson.ts'
+import { createEventStreamDecoder } from '../../../src/protocol/event-stream-decode.ts'
 import { startGuestd } from '../../helpers/guestd.ts'
+import { createNdjsonReader } from '../../helpers/ndjson-frames.ts'
 
 const MIB = 1024 * 1024
 /** Above every message that guestd sends. */
@@ -34,7 +34,7 @@ for (const { accept, mib, decoder } of [
   {
     accept: 'application/x-ndjson',
     mib: 256,
-    decoder: createNdjsonDecoder({ maxLineBytes: MAX_MESSAGE_BYTES }),
+    decoder: createNdjsonReader(),
   },
 ]) {
   t.test(`${mib} MiB of random bytes arrive with the same SHA-256 as ${accept}`, async t => {

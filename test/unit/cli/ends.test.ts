@@ -12,7 +12,7 @@ import {
   renderTable,
 } from '../../../src/cli/text-table.ts'
 import { type CommandInfo, GuestdError } from '../../../src/client/index.ts'
-import { causes, type ExitFacts } from '../../../src/protocol/frames.ts'
+import { causes, type ExitFacts } from '../../../src/protocol/schemas/frame-schema.ts'
 import { exitFrame } from '../../helpers/fake-guest.ts'
 
 const facts = (given: Partial<ExitFacts>): ExitFacts => exitFrame(0, { exitCode: null, ...given })

@@ -2,7 +2,10 @@
 
 import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
-import { causes, type Frame, type OutputFrame, streams } from '../../../src/protocol/frames.ts'
+import type { Frame, OutputFrame, PlainFrame } from '../../../src/protocol/frames.ts'
+import { frameSchemas, streamNames } from '../../../src/protocol/schemas/frame-schema.ts'
+import { arbitraryOf } from '../../helpers/arbitrary-json.ts'
+import { exitFrame } from '../../helpers/fake-guest.ts'
 
 /** Few enough for emulated guests, which run these too. */
 const NUM_RUNS = 100
@@ -13,7 +16,7 @@ export function holds<T>(t: { pass(message: string): boolean }, property: fc.IPr
   t.pass(`holds for ${NUM_RUNS} runs`)
 }
 
-export const sampleFrames: readonly Exclude<Frame, OutputFrame>[] = [
+export const sampleFrames: readonly PlainFrame[] = [
   {
     type: 'start',
     id: 'build-1',
@@ -24,21 +27,16 @@ export const sampleFrames: readonly Exclude<Frame, OutputFrame>[] = [
     cursor: 0,
   },
   { type: 'gap', from: 12, to: 5_000_000_000, cursor: 5_000_000_000 },
-  {
-    type: 'exit',
+  exitFrame(2 ** 40 + 3, {
     exitCode: null,
     signal: 'SIGKILL',
     cause: 'oom',
-    stage: null,
-    errno: null,
-    interpreter: null,
     oomScope: 'command',
     workspaceFull: 'bytes',
-    durationMs: 12.5,
-    cpuMs: 3,
+    durationMs: 12,
+    cpuMs: 3.5,
     maxRssBytes: 4096,
-    cursor: 2 ** 40 + 3,
-  },
+  }),
   {
     type: 'end',
     stdoutBytes: 7,
@@ -73,13 +71,10 @@ export const anyBytes: fc.Arbitrary<Uint8Array> = fc.oneof(
     .map(parts => Buffer.from(parts.join(''))),
 )
 
-const anyCount = fc.nat({ max: Number.MAX_SAFE_INTEGER })
-const nullable = <T>(value: fc.Arbitrary<T>) => fc.option(value)
-
 /** Its cursor is never before its own bytes. */
 export const anyOutput: fc.Arbitrary<OutputFrame> = fc
   .record({
-    stream: fc.constantFrom(...streams),
+    stream: fc.constantFrom(...streamNames),
     before: fc.nat({ max: 2 ** 52 }),
     bytes: anyBytes,
   })
@@ -90,28 +85,13 @@ export const anyOutput: fc.Arbitrary<OutputFrame> = fc
     bytes,
   }))
 
-const anyExit: fc.Arbitrary<Frame> = fc.record(
-  {
-    type: fc.constant('exit'),
-    exitCode: nullable(fc.nat({ max: 255 })),
-    signal: nullable(fc.constantFrom('SIGTERM', 'SIGKILL')),
-    cause: fc.constantFrom(...causes),
-    stage: nullable(fc.string()),
-    errno: nullable(fc.string()),
-    interpreter: nullable(fc.string()),
-    oomScope: fc.constantFrom(null, 'command', 'machine'),
-    workspaceFull: fc.constantFrom(null, 'bytes', 'inodes'),
-    durationMs: fc.nat(),
-    cpuMs: nullable(fc.nat()),
-    maxRssBytes: nullable(anyCount),
-    cursor: anyCount,
-  },
-  { noNullPrototype: true },
-)
+const anyPlainFrame = fc.oneof(
+  ...Object.values(frameSchemas).map(arbitraryOf),
+) as fc.Arbitrary<PlainFrame>
 
 export const anyFrame: fc.Arbitrary<Frame> = fc.oneof(
   { weight: 4, arbitrary: anyOutput },
-  { weight: 1, arbitrary: anyExit },
+  { weight: 2, arbitrary: anyPlainFrame },
   { weight: 1, arbitrary: fc.constantFrom(...sampleFrames) },
 )
 

@@ -1,6 +1,7 @@
 import t from 'tap'
 import type { TSchema } from 'typebox'
 import { Value } from 'typebox/value'
+import { noExit } from '../../../src/commands/exit-facts.ts'
 import { errorTable, GuestdError } from '../../../src/errors.ts'
 import { toProblem } from '../../../src/protocol/problem.ts'
 import {
@@ -85,17 +86,7 @@ t.test('a running command has null where nothing is known yet', async t => {
     user: 'root',
     commandLine: 'true',
     detach: false,
-    exitCode: null,
-    signal: null,
-    cause: null,
-    stage: null,
-    errno: null,
-    interpreter: null,
-    oomScope: null,
-    workspaceFull: null,
-    durationMs: null,
-    cpuMs: null,
-    maxRssBytes: null,
+    ...noExit,
     stdoutBytes: 0,
     stderrBytes: 0,
     truncated: 0,

@@ -2,8 +2,8 @@ import { createParser, type EventSourceMessage } from 'eventsource-parser'
 import fc from 'fast-check'
 import t from 'tap'
 import { createEncoder } from '../../../src/protocol/encoder.ts'
-import { frameFromJson } from '../../../src/protocol/frame-from-json.ts'
 import type { Frame } from '../../../src/protocol/frames.ts'
+import { frameOf } from '../../helpers/ndjson-frames.ts'
 import { anyCuts, anyFrame, areSame, cut, holds, sampleFrames } from './sample-frames.ts'
 
 const encoder = createEncoder('text/event-stream')
@@ -57,7 +57,7 @@ t.test('any frames, split anywhere, come out whole', async t => {
     t,
     fc.property(fc.array(anyFrame, { maxLength: 8 }), anyCuts, (frames, sizes) => {
       const events = parse(cut(Buffer.concat(frames.map(encode)), sizes))
-      const out = events.map(event => frameFromJson(JSON.parse(event.data)))
+      const out = events.map(event => frameOf(JSON.parse(event.data)))
       return areSame(out, frames)
     }),
   )

@@ -1,37 +1,16 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { Value } from 'typebox/value'
-import type { EndFrame, ExitFrame, Frame, StartFrame } from '../../../src/protocol/frames.ts'
+import type { EndFrame, Frame } from '../../../src/protocol/frames.ts'
 import { CommandSummary, SUMMARY_STREAM_BYTES } from '../../../src/protocol/schemas.ts'
 import { createSummary } from '../../../src/protocol/summary.ts'
-import { createTail, FIRST_BYTES } from '../../../src/protocol/tail.ts'
+import { createTailBuffer, FIRST_BYTES } from '../../../src/protocol/tail-buffer.ts'
+import { exitFrame, startFrame } from '../../helpers/fake-guest.ts'
 import { thrownBy } from '../../helpers/thrown-by.ts'
 import { anyBytes, holds } from './sample-frames.ts'
 
-const start: StartFrame = {
-  type: 'start',
-  id: 'x1',
-  pid: 7,
-  startedAt: '2026-01-02T03:04:05.678Z',
-  cwd: '/',
-  user: 'root',
-  cursor: 0,
-}
-const exit: ExitFrame = {
-  type: 'exit',
-  exitCode: 3,
-  signal: null,
-  cause: 'exit',
-  stage: null,
-  errno: null,
-  interpreter: null,
-  oomScope: null,
-  workspaceFull: null,
-  durationMs: 5,
-  cpuMs: 1,
-  maxRssBytes: null,
-  cursor: 8,
-}
+const start = startFrame('x1', 0)
+const exit = exitFrame(8, { exitCode: 3, durationMs: 5 })
 const end: EndFrame = {
   type: 'end',
   stdoutBytes: 6,
@@ -157,7 +136,7 @@ t.test('a tail holds the last bytes of any pushes', async t => {
       fc.array(anyBytes, { maxLength: 20 }),
       fc.integer({ min: 1, max: 700 }),
       (pushes, max) => {
-        const tail = createTail(max)
+        const tail = createTailBuffer(max)
         for (const bytes of pushes) tail.push(bytes)
         const all = Buffer.concat(pushes)
         const last = all.subarray(Math.max(0, all.length - max))
@@ -165,7 +144,7 @@ t.test('a tail holds the last bytes of any pushes', async t => {
       },
     ),
   )
-  const large = createTail(10_000)
+  const large = createTailBuffer(10_000)
   let whole = Buffer.alloc(0)
   for (let turn = 0; turn < 300; turn += 1) {
     const bytes = Buffer.alloc(turn, turn % 256)

@@ -1,34 +1,34 @@
-/** The last bytes of a stream, in memory that never exceeds them. */
+/** Keeps the last bytes of a stream, in memory of a bounded size. */
 
 import { asBuffer } from './bytes.ts'
 
-/** First size of the memory, in bytes: most commands say little. */
+/** First size of the memory, in bytes: most commands write little. */
 export const FIRST_BYTES = 4 * 1024
 
-export interface Tail {
-  /** Bytes dropped at the beginning. */
+export interface TailBuffer {
+  /** Bytes that were dropped at the beginning. */
   readonly droppedBytes: number
-  /** Adds bytes, copying them. */
+  /** Appends a copy of the bytes. */
   push(bytes: Uint8Array): void
-  /** The bytes held, in order: a copy. */
+  /** A copy of the bytes held, in order. */
   bytes(): Buffer
-  /** The bytes held, in order. The tail holds none of them any more. */
+  /** The bytes held, in order. The buffer is empty afterwards. */
   take(): Buffer
 }
 
 /**
  * @param maxBytes most bytes held; older ones are dropped
- * @param mayHold asked before so many bytes are held; after a refusal the tail holds fewer from then on, at least
- * {@link FIRST_BYTES}
+ * @param mayHold called before the memory grows to a number of bytes; if it returns false, less is held from then on, at
+ * least {@link FIRST_BYTES}
  */
-export function createTail(
+export function createTailBuffer(
   maxBytes: number,
   mayHold: (bytes: number) => boolean = () => true,
-): Tail {
+): TailBuffer {
   let mostBytes = maxBytes
   let ring = new Uint8Array(0)
   let length = 0
-  /** Where the next byte goes. */
+  /** Index of the next byte. */
   let writeAt = 0
   let droppedBytes = 0
 
@@ -37,7 +37,7 @@ export function createTail(
     return Buffer.concat([older, ring.subarray(0, writeAt)])
   }
 
-  /** Only a ring that is not full grows, so that its bytes still begin at 0. */
+  /** Grows the ring, if it is not full yet: its bytes begin at 0 until then. */
   function reserve(wanted: number): void {
     if (wanted <= ring.length || ring.length === mostBytes) return
     const held = inOrder()
