@@ -9,6 +9,13 @@ import { docBlocks, documentFiles, FENCED } from '../helpers/doc-blocks.ts'
 
 const root = join(import.meta.dirname, '../..')
 const MARKDOWN = /\.md$/
+const ROOMS =
+  'src|test|scripts|rootfs|vm|systemd|commands|sys|daemon|workspace|volume|protocol|session|api'
+/** `commands/plan.ts`, `test/storage/mount.test.ts`; a name with a placeholder is none. */
+const SOURCE_FILE = new RegExp(
+  `(?<![\\w/.-])(?:${ROOMS})/[\\w./-]+\\.(?:ts|c|json|service|sh)\\b`,
+  'g',
+)
 
 t.test('the tables in the documents are those of the code', async t => {
   for (const [path, text] of updatedDocuments())
@@ -26,6 +33,19 @@ t.test('every link in the documents leads to a file and a heading that are there
         t.ok(anchorsOf(leadsTo).has(anchor), `${file}: ${link}: there is no such heading`)
     }
   }
+})
+
+t.test('every source file that the documents name is there', async t => {
+  const names = documentFiles.flatMap(file =>
+    [...readFileSync(join(root, file), 'utf8').matchAll(SOURCE_FILE)].map(([name]) => name),
+  )
+  t.ok(names.length > 40, 'the names are found')
+  // The documents of the rooms leave `src/` out.
+  for (const name of new Set(names))
+    t.ok(
+      ['', 'src', 'docs'].some(folder => existsSync(join(root, folder, name))),
+      name,
+    )
 })
 
 t.test('an anchor is made from a heading as GitHub makes it', async t => {
