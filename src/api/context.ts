@@ -1,4 +1,4 @@
-/** What the routes work with. */
+/** What the front doors and their routes work with. */
 
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
@@ -10,19 +10,32 @@ import type { Events } from '../events/event-log.ts'
 import type { Log } from '../log.ts'
 import type { ReadinessReason, SessionInfo } from '../protocol/schemas.ts'
 import type { SessionControl } from '../session/control.ts'
+import type { RouteList } from './routes.ts'
 
-export interface ApiOptions {
-  readonly commands: Commands
+/** What every request goes through needs this, whatever is served. */
+export interface AppSettings {
+  readonly config: Pick<Config, 'bodyTimeoutMs' | 'tcpHosts' | 'token'>
+  /**
+   * Why guestd refuses every route without `alwaysServed` now; null: it refuses none. Called for each request.
+   */
+  readonly refusal: () => GuestdError | null
+  readonly log: Log
+}
+
+/** What guestd can say of itself, also when it can do nothing else. */
+export interface ApiStatus {
   readonly session: () => SessionInfo
+  readonly health: Health
+}
+
+/** What guestd does for its host. Each front door offers it, or a part of it, in its own form. */
+export interface ApiCore extends AppSettings, ApiStatus {
+  readonly commands: Commands
   readonly events: Pick<Events, 'attach' | 'isOver'>
   readonly control: SessionControl
-  readonly health: Health
-  /** Why every call but those for health, the session and its events is refused now; null: it is not. */
-  readonly refusal?: () => GuestdError | null
-  readonly config: Pick<Config, 'bodyTimeoutMs' | 'keepaliveMs' | 'tcpHosts' | 'token'>
+  readonly config: AppSettings['config'] & Pick<Config, 'keepaliveMs'>
   /** Memory that the output of all commands takes, in bytes. */
   readonly outputBytes: number
-  readonly log: Log
   /** Version of guestd. */
   readonly version: string
 }
@@ -39,3 +52,10 @@ export type App = FastifyInstance<
   FastifyBaseLogger,
   TypeBoxTypeProvider
 >
+
+/**
+ * Adds routes to the scope that it gets. Hooks and parsers that it adds count in that scope alone.
+ *
+ * @param routes all routes of the app, also those that are added later
+ */
+export type FrontDoor = (scope: App, routes: RouteList) => void

@@ -1,4 +1,4 @@
-/** The routes there are: what a wrong method is told, and what the OpenAPI document lists. */
+/** The list of routes: the replies to a wrong path or method and the OpenAPI document are made from it. */
 
 import type { FastifyReply, FastifyRequest, FastifySchema } from 'fastify'
 import { GuestdError } from '../errors.ts'
@@ -11,6 +11,12 @@ declare module 'fastify' {
     description?: string
     /** Of a body of raw bytes: its media types, each with what it is. */
     consumes?: Readonly<Record<string, string>>
+  }
+  interface FastifyContextConfig {
+    /** Served also while guestd refuses everything else, as after the stop of the session. Default: false. */
+    alwaysServed?: boolean
+    /** Served without the token. Default: false. */
+    needsNoToken?: boolean
   }
 }
 

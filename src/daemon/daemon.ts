@@ -1,5 +1,5 @@
 /** The order in which guestd comes up and goes down. */
-import { createApi } from '../api/api.ts'
+import { createApi } from '../api/app.ts'
 import type { Config } from '../config/config.ts'
 import { GuestdError } from '../errors.ts'
 import { createEvents } from '../events/event-log.ts'

@@ -1,10 +1,8 @@
 /**
- * guestd with settings that cannot be used, on sockets that its service manager holds. Were it to
- * exit it would be started again for ever, and the host would see nothing but connections that hang:
- * it serves the reason instead, and nothing else.
+ * guestd with bad settings, on sockets that its service manager holds. If it exited, the manager would start it again
+ * and again, and the connections of the host would hang. It serves the reason instead, and refuses everything else.
  */
-import { createApi } from '../api/api.ts'
-import type { Commands } from '../commands/types.ts'
+import { createStatusApi } from '../api/app.ts'
 import type { BadSetting, Config } from '../config/config.ts'
 import { GuestdError } from '../errors.ts'
 import type { Log } from '../log.ts'
@@ -17,10 +15,10 @@ import type { Daemon } from './daemon.ts'
 const LAST_REPLIES_MS = 2_000
 
 /**
- * Serves the inherited sockets until the settings are mended and guestd is started again. It looks at
- * nothing of the machine and keeps nothing.
+ * Serves the inherited sockets until the settings are corrected and guestd is started again. It reads nothing of the
+ * machine and stores nothing.
  *
- * @param config with the defaults in the place of what is bad
+ * @param config with the default in the place of each bad value
  */
 export async function startMisconfigured(
   bad: readonly BadSetting[],
@@ -34,35 +32,18 @@ export async function startMisconfigured(
     message: `configuration: ${message}`,
   }))
   const field = bad[0]?.key ?? undefined
-  const refusal = () =>
-    new GuestdError('misconfigured', reason, field === undefined ? {} : { field })
-  const refuse = (): never => {
-    throw refusal()
-  }
   const session = describe(config, reason, version)
-  const api = createApi({
-    commands: noCommands(refusal),
+  const api = createStatusApi({
     session: () => session,
-    events: { attach: refuse, isOver: () => false },
-    control: {
-      assignSession: async () => refuse(),
-      flush: async () => refuse(),
-      clearTemporary: async () => refuse(),
-      largest: async () => refuse(),
-      stop: () => refuse(),
-      start: () => refuse(),
-    },
     health: { ready: () => ({ ready: false, reasons }) },
-    refusal,
+    refusal: () => new GuestdError('misconfigured', reason, field === undefined ? {} : { field }),
     config,
-    outputBytes: config.output.totalBytes,
     log,
-    version,
   })
   const { listening, drain } = await serve(
     api,
     addresses({ ...config, listen: [] }),
-    // Nothing runs here, and the token may be what is wrong.
+    // No command can run, and the token may be the bad setting.
     { ...config, version, allowUnauthenticated: true },
     log,
   )
@@ -75,20 +56,6 @@ export async function startMisconfigured(
       await api.close()
       return null
     },
-  }
-}
-
-/** Never asked, as every request is refused before. */
-function noCommands(refusal: () => GuestdError): Commands {
-  return {
-    run: async () => {
-      throw refusal()
-    },
-    get: () => {
-      throw refusal()
-    },
-    list: () => [],
-    counts: { running: 0, ended: 0 },
   }
 }
 

@@ -9,11 +9,11 @@ import type {
 } from 'node:http'
 import { Server as NetServer, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { refuseConnect, refuseNonHttp } from '../api/not-http.ts'
 import { PROBLEM_TYPE, problemBytes } from '../api/problems.ts'
 import type { Config } from '../config/config.ts'
 import { GuestdError } from '../errors.ts'
 import { createHalfClosed } from './half-closed.ts'
+import { refuseConnect, refuseNonHttp } from './not-http.ts'
 
 /** Most bytes of a request's line and header fields together; more are 431. */
 export const MAX_HEADER_BYTES = 16 * 1024

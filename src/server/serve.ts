@@ -1,6 +1,6 @@
 /** Serving the API wherever guestd listens. */
 import { createServer, type Server } from 'node:http'
-import type { Api } from '../api/api.ts'
+import type { Api } from '../api/app.ts'
 import type { Config, ListenAddress } from '../config/config.ts'
 import { StartError } from '../errors.ts'
 import type { Log } from '../log.ts'

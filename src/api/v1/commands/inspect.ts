@@ -1,10 +1,10 @@
 /** GET /v1/commands/:id */
 
 import { CommandInfo, CommandParams } from '../../../protocol/schemas.ts'
-import type { ApiOptions, App } from '../../context.ts'
+import type { ApiCore, App } from '../../context.ts'
 import { NoQuery, problems } from '../reply-schemas.ts'
 
-export function serveInspect(app: App, { commands }: Pick<ApiOptions, 'commands'>): void {
+export function serveInspect(app: App, { commands }: Pick<ApiCore, 'commands'>): void {
   app.route({
     method: 'GET',
     url: '/v1/commands/:id',

@@ -1,10 +1,10 @@
 /** DELETE /v1/commands/:id */
 
 import { CommandParams, KillReply } from '../../../protocol/schemas.ts'
-import type { ApiOptions, App } from '../../context.ts'
+import type { ApiCore, App } from '../../context.ts'
 import { NoQuery, problems } from '../reply-schemas.ts'
 
-export function serveKill(app: App, { commands }: Pick<ApiOptions, 'commands'>): void {
+export function serveKill(app: App, { commands }: Pick<ApiCore, 'commands'>): void {
   app.route({
     method: 'DELETE',
     url: '/v1/commands/:id',

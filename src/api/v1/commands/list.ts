@@ -1,10 +1,10 @@
 /** GET /v1/commands */
 
 import { CommandList, ListQuery } from '../../../protocol/schemas.ts'
-import type { ApiOptions, App } from '../../context.ts'
+import type { ApiCore, App } from '../../context.ts'
 import { problems } from '../reply-schemas.ts'
 
-export function serveList(app: App, { commands }: Pick<ApiOptions, 'commands'>): void {
+export function serveList(app: App, { commands }: Pick<ApiCore, 'commands'>): void {
   app.route({
     method: 'GET',
     url: '/v1/commands',

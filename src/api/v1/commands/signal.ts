@@ -1,10 +1,10 @@
 /** POST /v1/commands/:id/signal */
 
 import { CommandParams, SignalRequest } from '../../../protocol/schemas.ts'
-import type { ApiOptions, App } from '../../context.ts'
+import type { ApiCore, App } from '../../context.ts'
 import { NoQuery, Nothing, problems } from '../reply-schemas.ts'
 
-export function serveSignal(app: App, { commands }: Pick<ApiOptions, 'commands'>): void {
+export function serveSignal(app: App, { commands }: Pick<ApiCore, 'commands'>): void {
   app.route({
     method: 'POST',
     url: '/v1/commands/:id/signal',

@@ -8,13 +8,13 @@ import type { CommandStdin } from '../../../commands/types.ts'
 import type { Turn } from '../../../commands/writer-queue.ts'
 import { CommandParams, StdinQuery, StdinReply } from '../../../protocol/schemas.ts'
 import { isPeerGone } from '../../../sys/vsock.ts'
-import type { ApiOptions, App } from '../../context.ts'
+import type { ApiCore, App } from '../../context.ts'
 import { problems } from '../reply-schemas.ts'
 
 const NO_BYTES = new Uint8Array(0)
 
 /** In a scope of its own, where a body of any type stays the stream that it is. */
-export function serveStdin(app: App, { commands }: ApiOptions): void {
+export function serveStdin(app: App, { commands }: ApiCore): void {
   void app.register(async scope => {
     scope.removeAllContentTypeParsers()
     scope.addContentTypeParser('*', async () => undefined)

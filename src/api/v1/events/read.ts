@@ -3,7 +3,7 @@
 import type { FastifyRequest } from 'fastify'
 import { negotiate } from '../../../protocol/negotiate.ts'
 import { EventsQuery, SessionEvent } from '../../../protocol/schemas.ts'
-import type { ApiOptions, App } from '../../context.ts'
+import type { ApiCore, App } from '../../context.ts'
 import { streamEvents } from '../../stream-events.ts'
 import { Nothing, problems } from '../reply-schemas.ts'
 
@@ -17,10 +17,11 @@ const reply = {
   },
 } as const
 
-export function serveEvents(app: App, { events, config, log }: ApiOptions): void {
+export function serveEvents(app: App, { events, config, log }: ApiCore): void {
   app.route({
     method: 'GET',
     url: '/v1/events',
+    config: { alwaysServed: true },
     exposeHeadRoute: false,
     schema: {
       summary: 'Read what happens to the session',

@@ -1,10 +1,10 @@
 /** POST /v1/session/flush */
 
 import { Receipt } from '../../../protocol/schemas.ts'
-import type { ApiOptions, App } from '../../context.ts'
+import type { ApiCore, App } from '../../context.ts'
 import { NoQuery, problems } from '../reply-schemas.ts'
 
-export function serveFlush(app: App, { control }: Pick<ApiOptions, 'control'>): void {
+export function serveFlush(app: App, { control }: Pick<ApiCore, 'control'>): void {
   app.route({
     method: 'POST',
     url: '/v1/session/flush',

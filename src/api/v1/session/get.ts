@@ -1,13 +1,14 @@
 /** GET /v1/session */
 
 import { SessionInfo } from '../../../protocol/schemas.ts'
-import type { ApiOptions, App } from '../../context.ts'
+import type { ApiCore, App } from '../../context.ts'
 import { NoQuery, problems } from '../reply-schemas.ts'
 
-export function serveGetSession(app: App, { session }: Pick<ApiOptions, 'session'>): void {
+export function serveGetSession(app: App, { session }: Pick<ApiCore, 'session'>): void {
   app.route({
     method: 'GET',
     url: '/v1/session',
+    config: { alwaysServed: true },
     schema: {
       summary: 'Inspect the session',
       querystring: NoQuery,

@@ -1,12 +1,12 @@
 /** GET /v1/session/largest */
 
 import { LargestQuery, WorkspaceLargest } from '../../../protocol/schemas.ts'
-import type { ApiOptions, App } from '../../context.ts'
+import type { ApiCore, App } from '../../context.ts'
 import { problems } from '../reply-schemas.ts'
 
 const DEFAULT_COUNT = 10
 
-export function serveLargest(app: App, { control }: Pick<ApiOptions, 'control'>): void {
+export function serveLargest(app: App, { control }: Pick<ApiCore, 'control'>): void {
   app.route({
     method: 'GET',
     url: '/v1/session/largest',

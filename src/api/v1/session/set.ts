@@ -1,16 +1,17 @@
 /** PUT /v1/session */
 
 import { SessionInfo, SessionRequest } from '../../../protocol/schemas.ts'
-import type { ApiOptions, App } from '../../context.ts'
+import type { ApiCore, App } from '../../context.ts'
 import { NoQuery, problems } from '../reply-schemas.ts'
 
 export function serveSetSession(
   app: App,
-  { session, control }: Pick<ApiOptions, 'session' | 'control'>,
+  { session, control }: Pick<ApiCore, 'session' | 'control'>,
 ): void {
   app.route({
     method: 'PUT',
     url: '/v1/session',
+    config: { alwaysServed: true },
     schema: {
       summary: 'Set or renew the session',
       description:

@@ -1,13 +1,14 @@
 /** POST /v1/session/start */
 
 import { SessionStart } from '../../../protocol/schemas.ts'
-import type { ApiOptions, App } from '../../context.ts'
+import type { ApiCore, App } from '../../context.ts'
 import { NoQuery, problems } from '../reply-schemas.ts'
 
-export function serveStart(app: App, { control }: Pick<ApiOptions, 'control'>): void {
+export function serveStart(app: App, { control }: Pick<ApiCore, 'control'>): void {
   app.route({
     method: 'POST',
     url: '/v1/session/start',
+    config: { alwaysServed: true },
     schema: {
       summary: 'Start a stopped session again',
       description:

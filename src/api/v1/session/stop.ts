@@ -2,7 +2,7 @@
 
 import { pipeline } from 'node:stream'
 import { StopFrame } from '../../../protocol/schemas.ts'
-import type { ApiOptions, App } from '../../context.ts'
+import type { ApiCore, App } from '../../context.ts'
 import { NO_PROXY_BUFFER } from '../../keepalive.ts'
 import { NoQuery, problems } from '../reply-schemas.ts'
 
@@ -13,10 +13,11 @@ const stopReply = {
   },
 } as const
 
-export function serveStop(app: App, { control }: Pick<ApiOptions, 'control'>): void {
+export function serveStop(app: App, { control }: Pick<ApiCore, 'control'>): void {
   app.route({
     method: 'POST',
     url: '/v1/session/stop',
+    config: { alwaysServed: true },
     schema: {
       summary: 'Stop the session',
       description:

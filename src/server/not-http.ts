@@ -2,8 +2,8 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
+import { PROBLEM_TYPE, problemBytes } from '../api/problems.ts'
 import { type ErrorCode, GuestdError } from '../errors.ts'
-import { PROBLEM_TYPE, problemBytes } from './problems.ts'
 
 export interface NonHttp {
   /** What Node's parser or its timer says. */

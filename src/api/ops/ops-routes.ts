@@ -1,0 +1,12 @@
+/** The front door for operators: whether guestd is well, and what its API is. */
+
+import type { ApiCore, FrontDoor } from '../context.ts'
+import { serveHealth } from './health.ts'
+import { serveOpenApi } from './openapi.ts'
+
+export function opsRoutes(core: Pick<ApiCore, 'health' | 'version'>): FrontDoor {
+  return (scope, routes) => {
+    serveHealth(scope, core)
+    serveOpenApi(scope, routes.all, core.version)
+  }
+}
