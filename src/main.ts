@@ -75,7 +75,7 @@ async function start(config: Config): Promise<void> {
     process.exit(EXIT_BAD_SETTINGS)
   }
   await run(config, async (log, notifier, asked) => {
-    const daemon = await startDaemon(config, log, version, notifier, asked)
+    const daemon = await startDaemon({ config, log, version, notifier, asked })
     const { listening } = daemon
     if (!asked.aborted)
       log.info({ component: 'lifecycle', version, listening, pid: process.pid }, 'serving')

@@ -23,9 +23,11 @@ import { killStrays, NO_STRAYS, type Strays } from './strays.ts'
 import type { Command, Commands } from './types.ts'
 
 export interface RegistrySettings
-  extends PlanSettings,
+  extends Omit<PlanSettings, 'env' | 'limits'>,
     Omit<CommandSettings, 'fullMark' | 'pool' | 'ringBytes'> {
   readonly maxCommands: number
+  /** Environment and limits of commands that ask for none. The host may change them: called for each command. */
+  readonly defaults: () => Pick<PlanSettings, 'env' | 'limits'>
   /** How long the commands may take to end when guestd stops. */
   readonly stopLimitMs: number
   readonly output: {
@@ -161,7 +163,7 @@ export function createRegistry(
     containment: Containment,
     trace: Trace | null,
   ): ManagedCommand => {
-    const details = endDetails(request, trace, settings)
+    const details = endDetails(request, trace, { ...settings, ...settings.defaults() })
     const command = createCommand({
       id,
       request,
@@ -194,7 +196,7 @@ export function createRegistry(
       const detail = `${settings.maxCommands} commands run already: maxCommands`
       throw new GuestdError('too_many_commands', detail)
     }
-    const plan = planLaunch(request, settings, machine, trace)
+    const plan = planLaunch(request, { ...settings, ...settings.defaults() }, machine, trace)
     hooks.admit(plan.cwd)
     const id = request.id ?? randomUUID()
     const digest = request.id === undefined ? null : requestDigest(request)

@@ -4,7 +4,8 @@ import type { Config } from '../config/config.ts'
 import { GuestdError } from '../errors.ts'
 import type { Emit } from '../events/event-log.ts'
 import type { Log } from '../log.ts'
-import type { SessionLimits } from '../session/session-limits.ts'
+import type { Activity } from '../session/activity.ts'
+import type { SessionSettings } from '../session/session-settings.ts'
 import type { Stop } from '../session/stop.ts'
 import type { Workspace } from '../workspace/workspace.ts'
 import { endLine } from './command-log.ts'
@@ -14,23 +15,21 @@ import type { IpcCleaner } from './ipc-cleaner.ts'
 export interface CommandHooksOptions {
   readonly config: Pick<Config, 'busyDescendants' | 'logCommands'>
   readonly workspace: Workspace
-  readonly sessionLimits: SessionLimits
+  readonly activity: Pick<Activity, 'touch'>
+  readonly settings: Pick<SessionSettings, 'sessionLimits' | 'waitsFor'>
+  readonly stop: Pick<Stop, 'reason'>
   readonly idleTrim: IdleTrim
   readonly ipc: Pick<IpcCleaner, 'started' | 'settled'>
   /** Of the component `commands`. */
   readonly log: Log
   readonly emit: Emit
-  /** Why no command is started before the host has done something; `null`: nothing is missing. */
-  readonly waitsFor: () => string | null
-  readonly stopReason: () => Stop['reason']
 }
 
 export function createCommandHooks(options: CommandHooksOptions): RegistryHooks {
-  const { config, workspace, sessionLimits, idleTrim, ipc, log, emit, waitsFor, stopReason } =
-    options
+  const { config, workspace, activity, settings, stop, idleTrim, ipc, log, emit } = options
   return {
     admit(cwd) {
-      const missing = waitsFor()
+      const missing = settings.waitsFor()
       if (missing !== null) throw new GuestdError('starting', missing)
       workspace.admit(cwd)
     },
@@ -42,18 +41,18 @@ export function createCommandHooks(options: CommandHooksOptions): RegistryHooks 
       emit({ type: 'command_started', id, user })
     },
     ended(command, details) {
-      sessionLimits.touch()
+      activity.touch()
       const info = command.info()
       const { id, cause, exitCode, signal } = info
       if (cause !== null) emit({ type: 'command_ended', id, cause, exitCode, signal })
-      const { lifetimeMs } = sessionLimits.facts()
-      const context = { logCommands: config.logCommands, stopReason: stopReason(), lifetimeMs }
+      const { lifetimeMs } = settings.sessionLimits()
+      const context = { logCommands: config.logCommands, stopReason: stop.reason, lifetimeMs }
       log.info(endLine(info, details, context), 'command ended')
       idleTrim.touch()
     },
     settled() {
       ipc.settled()
-      if (config.busyDescendants) sessionLimits.touch()
+      if (config.busyDescendants) activity.touch()
     },
   }
 }

@@ -1,38 +1,39 @@
-/** The session: its workspace, its commands, its limits and its one stop. */
+/**
+ * The session, from top to bottom: each part gets the parts above it. A part that does work adds itself to `activity`
+ * and to `stop`; one that follows events subscribes to `events`.
+ */
 import { checkLimits, type Machine } from '../commands/plan.ts'
-import { createRegistry, type Registry } from '../commands/registry.ts'
-import { strayWords } from '../commands/strays.ts'
+import type { Registry } from '../commands/registry.ts'
 import type { Config } from '../config/config.ts'
-import type { EventFacts, Events } from '../events/event-log.ts'
+import type { Events } from '../events/event-log.ts'
 import type { Log } from '../log.ts'
-import { checkSessionRequest, type SessionRequest } from '../protocol/schemas.ts'
+import { checkSessionRequest } from '../protocol/schemas.ts'
+import { type Activity, createActivity } from '../session/activity.ts'
 import { type Announcer, createAnnouncer } from '../session/announcer.ts'
-import { type Assigned, ownerOf, type SessionAssignment } from '../session/assign-session.ts'
+import { ownerOf } from '../session/assign-session.ts'
+import { createControl, type SessionControl } from '../session/control.ts'
 import { createMemoryWatch } from '../session/memory-watch.ts'
 import { createReadiness } from '../session/readiness.ts'
 import { createReadyEvents, type ReadyEvents } from '../session/ready-events.ts'
 import { createSessionLimits, type SessionLimits } from '../session/session-limits.ts'
+import { createSessionSettings, type SessionSettings } from '../session/session-settings.ts'
 import { createStop, type Stop } from '../session/stop.ts'
 import { readCommandsMemory } from '../sys/commands-memory.ts'
-import { keepYoungGenerationSmall, releaseMemory } from '../sys/memory.ts'
 import type { Notifier } from '../sys/notify.ts'
 import { openWorkspace, type Workspace } from '../workspace/workspace.ts'
-import { createCommandHooks } from './command-hooks.ts'
-import { warnOfLimits } from './command-log.ts'
-import { createIdleTrim, type IdleTrim } from './idle-trim.ts'
-import { createIpcCleaner } from './ipc-cleaner.ts'
+import type { Cleanup } from './cleanup.ts'
+import { openCommands } from './open-commands.ts'
 import { endMachine } from './power-off.ts'
 import type { RunState } from './run-state.ts'
 import { watchState } from './state-watch.ts'
 import { createStoredFd } from './stored-fd.ts'
-import type { Undo } from './undo.ts'
 
 export interface SessionParts {
   readonly config: Config
   readonly log: Log
   readonly version: string
   readonly notifier: Notifier
-  readonly undo: Undo
+  readonly cleanup: Cleanup
   readonly events: Events
   readonly runState: RunState
   readonly machine: Machine
@@ -41,160 +42,81 @@ export interface SessionParts {
 }
 
 export interface Session {
-  readonly workspace: Workspace
-  readonly registry: Registry
-  readonly stop: Stop
-  readonly sessionLimits: SessionLimits
-  readonly readyEvents: ReadyEvents
   readonly announcer: Announcer
-  readonly idleTrim: IdleTrim
-  /** Of commands that ask for none. */
-  limits(): Config['limits']
-  /** @throws GuestdError where the session cannot be as it is asked for */
-  check(request: SessionRequest): void
-  /** The session has been set or renewed. */
-  sessionAssigned(request: SessionRequest, assigned: NonNullable<Assigned>): void
+  readonly settings: SessionSettings
+  readonly activity: Activity
+  readonly workspace: Workspace
+  readonly stop: Stop
+  readonly limits: SessionLimits
+  readonly commands: Registry
+  readonly readyEvents: ReadyEvents
+  readonly control: SessionControl
   /** What follows a stop that no signal asked for. */
-  stopped(): Promise<void>
-  /** Ends what looks at `runDir`. */
-  close(): void
+  afterStop(): Promise<void>
 }
-
-const WAITS = 'the host has not set the session: PUT /v1/session'
 
 export async function openSession(parts: SessionParts): Promise<Session> {
-  const { config, log, version, undo, events, runState, machine } = parts
-  const { boot, assignment, report } = runState
-  const facts = { version, restarted: boot.restarted }
-  // Not evaluated before the API is served.
-  const readyEvents = createReadyEvents(() => ready(), events.emit, facts)
-  const emit = readyEvents.emit
-  const announcer = createAnnouncer(log, emit)
-  const waitsFor = () => (config.requireSession && assignment.request === null ? WAITS : null)
-  const sessionLimits = createSessionLimits({
-    limits: () => ({
-      idleMs: assignment.request?.idleMs ?? config.idleMs,
-      lifetimeMs: assignment.request?.lifetimeMs ?? config.lifetimeMs,
-    }),
-    bornAt: boot.firstStartAt,
-    busy: () => isBusy(),
-    reached(limit) {
-      announcer.limitReached(limit, sessionLimits.facts())
-      void stop.run(limit).then(stopped)
-    },
-  })
-  /** Until there are commands there is no work. */
-  let isBusy = () => false
-  const workspace = await openSessionWorkspace(parts, sessionLimits, emit)
-  /** A stop that goes on, or is over, is joined. */
-  let endSession = (): Promise<unknown> => workspace.end(() => {}, 'signal')
-  undo.add(() => endSession())
-  const commandLog = log.child({ component: 'commands' })
-  warnOfLimits(config, machine, commandLog)
-  const idleTrim = createIdleTrim({
-    release: releaseMemory,
-    resume: keepYoungGenerationSmall,
-    isBusy: () => registry.isBusy(true),
-  })
-  // The start is work too.
-  idleTrim.touch()
-  const ipc = createIpcCleaner(() => registry.isBusy(true), commandLog)
-  undo.add(() => ipc.stop())
-  const settings = settingsOf(config, assignment, parts.output, workspace.path)
-  const stopReason = () => stop.reason
-  const hooks = {
-    config,
-    workspace,
-    sessionLimits,
-    idleTrim,
-    ipc,
-    log: commandLog,
-    emit,
-    waitsFor,
-    stopReason,
-  }
-  const registry = createRegistry(settings, machine, runState.journal, createCommandHooks(hooks))
-  isBusy = () => registry.isBusy(config.busyDescendants)
-  const strays = await registry.recover()
-  if (strays.processes > 0) report('processes_killed', strayWords(strays))
-  const state = watchState({ path: config.runDir, ...runState })
-  undo.add(() => state.stop())
-  const stop = createSessionStop({
-    parts,
-    workspace,
-    registry,
-    sessionLimits,
-    readyEvents,
-    announcer,
-  })
-  endSession = () => stop.run('signal')
-  const look = () => {
-    state.look()
-    return state.reasons()
-  }
-  const memory = createMemoryWatch(() => readCommandsMemory(machine.cgroups), emit)
-  const ready = createReadiness({ config, stop, workspace, state: look, memory, waitsFor })
-  const stopped = async () => {
+  const { config, version, cleanup, events, runState, machine } = parts
+  const log = parts.log.child({ component: 'session' })
+  const { boot, assignment } = runState
+  const announcer = createAnnouncer(parts.log, events.emit)
+  const settings = createSessionSettings(config, assignment)
+  const activity = createActivity()
+
+  const workspace = await openSessionWorkspace(parts, activity)
+  const stop = createSessionStop(parts, workspace, announcer)
+  cleanup.add(() => stop.run('signal'))
+  const isStopping = () => stop.state !== 'ready'
+  const afterStop = async () => {
     const followed = Promise.all([stop.followed(), events.followed()])
-    if (config.powerOff !== null) await endMachine(config.powerOff, followed, sessionLogOf(log))
+    if (config.powerOff !== null) await endMachine(config.powerOff, followed, log)
   }
-  return {
-    ...{ workspace, registry, stop, sessionLimits, readyEvents, announcer, idleTrim, stopped },
-    limits: () => settings.limits,
-    check(request) {
-      checkSessionRequest(request)
-      checkLimits(request.limits, machine)
-    },
-    sessionAssigned(request, assigned) {
-      announcer.sessionAssigned(request, assigned)
-      if (assigned.kind === 'set') sessionLimits.touch()
-      readyEvents.check()
-      sessionLimits.watch()
-    },
-    close() {
-      ipc.stop()
-      state.stop()
-    },
-  }
-}
 
-function sessionLogOf(log: Log): Log {
-  return log.child({ component: 'session' })
-}
+  const commands = await openCommands(parts, { workspace, activity, settings, stop })
 
-/** The settings of commands: what the host has set goes over what is configured. */
-function settingsOf(
-  config: Config,
-  assignment: SessionAssignment,
-  output: Config['output'],
-  workspace: string,
-) {
-  return {
-    ...config,
-    output,
+  const limits = createSessionLimits({
+    limits: settings.sessionLimits,
+    bornAt: boot.firstStartAt,
+    activity,
+    isStopping,
+    reached(limit) {
+      announcer.limitReached(limit, settings.sessionLimits())
+      void stop.run(limit).then(afterStop)
+    },
+  })
+  const state = watchState({ path: config.runDir, ...runState })
+  cleanup.add(state.stop)
+  const memory = createMemoryWatch(() => readCommandsMemory(machine.cgroups), events.emit)
+  const evaluate = createReadiness({ config, stop, workspace, state, memory, settings })
+  const facts = { version, restarted: boot.restarted }
+  const readyEvents = createReadyEvents({ evaluate, events, isStopping, facts })
+  const session = {
+    announcer,
+    settings,
+    activity,
     workspace,
-    get env() {
-      return { ...config.env, ...assignment.request?.env }
-    },
-    get limits() {
-      return { ...config.limits, ...assignment.request?.limits }
-    },
+    stop,
+    limits,
+    commands,
+    readyEvents,
+    afterStop,
   }
+  return { ...session, control: createSessionControl(parts, session) }
 }
 
-/** Notes which workspace it is, once it is there. */
+/** Records which workspace it is, once it is there. */
 async function openSessionWorkspace(
-  { config, log, notifier, runState: { binding, assignment, clock, memory } }: SessionParts,
-  { idleForMs }: SessionLimits,
-  emit: Events['emit'],
+  { config, log, notifier, events, runState }: SessionParts,
+  { idleForMs }: Activity,
 ): Promise<Workspace> {
+  const { binding, assignment, clock, memory } = runState
   const owner = assignment.request === null ? null : ownerOf(assignment.request)
+  events.subscribe(({ type }) => {
+    if (type === 'workspace_mounted') void binding.note()
+  })
   const hooks = {
-    log: sessionLogOf(log),
-    emit(event: EventFacts) {
-      emit(event)
-      if (event.type === 'workspace_mounted') void binding.note()
-    },
+    log: log.child({ component: 'session' }),
+    emit: events.emit,
     lastActivity: () => clock.now(idleForMs()),
     now: () => clock.now(),
     earliest: () => clock.earliest(),
@@ -207,25 +129,17 @@ async function openSessionWorkspace(
   return workspace
 }
 
-interface StopParts
-  extends Pick<Session, 'workspace' | 'registry' | 'sessionLimits' | 'readyEvents' | 'announcer'> {
-  readonly parts: SessionParts
-}
-
-function createSessionStop(options: StopParts): Stop {
-  const { parts, workspace, registry, sessionLimits, readyEvents, announcer } = options
-  const { events, runState } = parts
-  const log = sessionLogOf(parts.log)
+function createSessionStop(
+  { events, runState, ...parts }: SessionParts,
+  workspace: Workspace,
+  announcer: Announcer,
+): Stop {
+  const log = parts.log.child({ component: 'session' })
   return createStop({
-    endCommands: registry.stop,
     workspace,
-    started(reason) {
-      sessionLimits.end()
-      readyEvents.end()
-      announcer.stopping(reason)
-    },
-    stepped: step => log.info({ ...step }, 'stop step'),
     before: runState.memory.ended,
+    started: announcer.stopping,
+    stepped: step => log.info({ ...step }, 'stop step'),
     ended(receipt, reason) {
       try {
         runState.memory.remember({ reason, receipt })
@@ -234,6 +148,37 @@ function createSessionStop(options: StopParts): Stop {
       }
       announcer.stopped(receipt, reason)
       events.end()
+    },
+  })
+}
+
+function createSessionControl(
+  { config, log, runState, machine }: SessionParts,
+  session: Omit<Session, 'control'>,
+): SessionControl {
+  const { announcer, activity, workspace, stop, limits, commands, readyEvents } = session
+  return createControl({
+    ...{ stop, workspace, assignment: runState.assignment, afterStop: session.afterStop },
+    check(request) {
+      checkSessionRequest(request)
+      checkLimits(request.limits, machine)
+    },
+    hostTime: text => announcer.hostTime(runState.clock.set(text)),
+    sessionAssigned(request, assigned) {
+      announcer.sessionAssigned(request, assigned)
+      if (assigned.kind === 'set') activity.touch()
+      readyEvents.check()
+      limits.watch()
+    },
+    temporary: {
+      isBusy: activity.hasProcesses,
+      users: () => [config.user ?? [], commands.list().map(command => command.info().user)].flat(),
+    },
+    restart() {
+      runState.memory.forget()
+      log.info({ component: 'session' }, 'the session is to be started again: guestd ends')
+      // The reply under way is sent first, as at every end.
+      process.kill(process.pid, 'SIGTERM')
     },
   })
 }

@@ -6,168 +6,129 @@ import { createEvents } from '../events/event-log.ts'
 import type { Log } from '../log.ts'
 import type { Receipt, SessionInfo } from '../protocol/schemas.ts'
 import { addresses, serve } from '../server/serve.ts'
-import { createControl } from '../session/control.ts'
 import { describeSession } from '../session/describe-session.ts'
 import { bootId } from '../sys/boot-id.ts'
 import { closeCgroupTree } from '../sys/cgroup.ts'
 import type { Notifier } from '../sys/notify.ts'
+import { type Cleanup, createCleanup } from './cleanup.ts'
 import { openSession, type Session, type SessionParts } from './compose-session.ts'
 import { lookAtMachine } from './machine.ts'
 import { fitToMachine } from './memory-plan.ts'
-import { openRunState, type RunState } from './run-state.ts'
+import { openRunState } from './run-state.ts'
 import { statusLine } from './status-line.ts'
-import { createUndo, type Undo } from './undo.ts'
 
-/** After the last command has ended, readers have this long to take their last frames. */
+/** How long readers have to take their last frames after the last command has ended. */
 const LAST_FRAMES_MS = 2_000
 
 export interface Daemon {
-  /** What it listens at. */
+  /** The addresses that it listens on. */
   readonly listening: readonly string[]
-  /** How it is, in a line that changes only with what it tells. */
+  /** Its state in one line, which changes only when the state does. */
   status(): string
   /** Longest time that a stop takes, in milliseconds. */
   readonly stopsWithinMs: number
   /**
-   * The stop, or what is left of one that the API began; then readers get their last frames and the
-   * listeners are closed. Asked again, it cuts the grace of the commands short; it is one stop.
+   * Stops the session, or joins a stop that the API began; then readers get their last frames and the listeners are
+   * closed. A second call cuts the grace of the commands short: there is one stop.
    *
    * @returns how the workspace was left; `null` where there is none
    */
   stop(): Promise<Receipt | null>
 }
 
-/**
- * Journal and remains of the daemon before, then the API, then the listeners: no request is served early.
- *
- * @param asked aborted once a stop is asked for: then it serves nothing, and is there to be stopped
- * @throws StartError and others, once everything that was opened is closed
- */
-export async function startDaemon(
-  config: Config,
-  log: Log,
-  version: string,
-  notifier: Notifier,
-  asked: AbortSignal,
-): Promise<Daemon> {
-  const undo = createUndo()
-  try {
-    return await openDaemon({ config, log, version, notifier, asked, undo })
-  } catch (error) {
-    await undo.all()
-    throw error
-  }
-}
-
-interface Opening {
+export interface StartOptions {
   readonly config: Config
   readonly log: Log
   readonly version: string
   readonly notifier: Notifier
+  /** Aborted once a stop is asked for: guestd then listens on nothing. */
   readonly asked: AbortSignal
-  readonly undo: Undo
 }
 
-async function openDaemon({ asked, ...opening }: Opening): Promise<Daemon> {
-  const { config, log, undo } = opening
+/**
+ * The state of the guestd before, the session, the API, then the listeners: no request is served early.
+ *
+ * @throws StartError and others, once everything that was opened is closed
+ */
+export async function startDaemon(options: StartOptions): Promise<Daemon> {
+  const cleanup = createCleanup()
+  try {
+    return await openDaemon(options, cleanup)
+  } catch (error) {
+    await cleanup.run()
+    throw error
+  }
+}
+
+async function openDaemon({ asked, ...options }: StartOptions, cleanup: Cleanup): Promise<Daemon> {
+  const { config, log, version } = options
   const startedAt = new Date().toISOString()
   const events = createEvents(bootId())
-  const runState = await openRunState(config, log, events.emit, undo)
+  const runState = await openRunState(config, log, events.emit, cleanup)
   const { output, reserve } = fitToMachine(config, log)
   const machine = lookAtMachine(config.runDir, reserve)
   const { cgroups } = machine
-  if (cgroups !== null) undo.add(() => closeCgroupTree(cgroups))
-  const parts = { ...opening, events, runState, machine, output }
+  if (cgroups !== null) cleanup.add(() => closeCgroupTree(cgroups))
+  const parts = { ...options, cleanup, events, runState, machine, output }
   const session = await openSession(parts)
-  const { workspace, registry, stop, sessionLimits, readyEvents } = session
+  const { commands, control, readyEvents, stop, workspace } = session
   const describe = () => infoOf(parts, session, startedAt)
-  const api = apiOf(parts, session, describe)
-  const { listening, drain } = await serve(
-    api,
-    asked.aborted ? [] : addresses(config),
-    { ...config, version: opening.version },
-    log,
-  )
+  const api = createApi({
+    ...{ config, log, version, events, commands, control, session: describe },
+    outputBytes: output.totalBytes,
+    health: { ready: readyEvents.check },
+    refusal: () =>
+      stop.state === 'stopped' ? new GuestdError('stopped', 'the session has been stopped') : null,
+  })
+  const listen = asked.aborted ? [] : addresses(config)
+  const { listening, drain } = await serve(api, listen, { ...config, version }, log)
   if (!asked.aborted) {
     readyEvents.watch()
-    sessionLimits.watch()
+    session.limits.watch()
   }
-  const before = runState.memory.ended
-  if (before !== null) {
-    readyEvents.end()
-    sessionLimits.end()
-    session.announcer.stoppedBefore(before.receipt, before.reason)
-    events.end()
-    void session.stopped()
-  }
-  const leave = async () => {
+  announceEarlierStop(parts, session)
+
+  const end = async () => {
     const receipt = await stop.run('signal')
-    session.idleTrim.stop()
     await drain(LAST_FRAMES_MS)
     await api.close()
-    if (cgroups !== null) closeCgroupTree(cgroups)
-    session.close()
-    runState.journal.close()
-    runState.runDir.release()
+    await cleanup.run()
     return receipt
   }
-  let left: Promise<Receipt> | null = null
+  let ending: Promise<Receipt> | null = null
   return {
     listening,
     status: () => statusLine(describe(), readyEvents.check().reasons, listening),
     stopsWithinMs: config.stopLimitMs + workspace.endsWithinMs + LAST_FRAMES_MS,
     stop() {
-      if (left !== null) registry.hurry()
-      left ??= leave()
-      return left
+      if (ending !== null) commands.hurry()
+      ending ??= end()
+      return ending
     },
   }
 }
 
-function apiOf(
-  { config, log, version, events, runState, output }: SessionParts,
-  session: Session,
-  describe: () => SessionInfo,
-) {
-  const { workspace, registry, stop, readyEvents, stopped } = session
-  const control = createControl({
-    ...{ stop, workspace, assignment: runState.assignment, stopped },
-    hostTime: text => session.announcer.hostTime(runState.clock.set(text)),
-    temporary: {
-      isBusy: () => registry.isBusy(true),
-      users: () => [config.user ?? [], registry.list().map(command => command.info().user)].flat(),
-    },
-    check: session.check,
-    sessionAssigned: session.sessionAssigned,
-    restart: () => restart(runState, log),
-  })
-  const refusal = () =>
-    stop.state === 'stopped' ? new GuestdError('stopped', 'the session has been stopped') : null
-  const health = { ready: readyEvents.check }
-  const shared = { config, log, version, events, outputBytes: output.totalBytes }
-  return createApi({ ...shared, commands: registry, session: describe, control, health, refusal })
-}
-
-function restart({ memory }: RunState, log: Log): void {
-  memory.forget()
-  log.info({ component: 'session' }, 'the session is to be started again: guestd ends')
-  // The reply under way is sent first, as at every end.
-  process.kill(process.pid, 'SIGTERM')
+/** The session was stopped before this start of guestd, and the stop still counts. */
+function announceEarlierStop({ events, runState }: SessionParts, session: Session): void {
+  const { ended } = runState.memory
+  if (ended === null) return
+  session.announcer.stoppedBefore(ended.receipt, ended.reason)
+  events.end()
+  void session.afterStop()
 }
 
 function infoOf(
   { config, version, machine, runState }: SessionParts,
-  session: Session,
+  { workspace, commands, stop, settings, activity, limits, readyEvents }: Session,
   startedAt: string,
 ): SessionInfo {
-  const { workspace, registry, stop, sessionLimits, readyEvents } = session
   return describeSession({
     request: runState.assignment.request,
     state: readyEvents.check().state,
-    ...{ stop, workspace, machine, commands: registry, sessionLimits, startedAt, version },
-    limits: { maxCommands: config.maxCommands, ...session.limits() },
+    ...{ stop, workspace, machine, commands, sessionLimits: limits, startedAt, version },
+    limits: { maxCommands: config.maxCommands, ...settings.commandDefaults().limits },
     retentionMs: config.retentionMs,
-    lastActivity: runState.clock.now(sessionLimits.idleForMs()),
+    lastActivity: runState.clock.now(activity.idleForMs()),
     bootId: runState.boot.id,
   })
 }

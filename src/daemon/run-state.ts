@@ -11,9 +11,9 @@ import { openStopMemory, type StopMemory } from '../session/remembered-stop.ts'
 import { type Binding, openBinding } from '../session/workspace-binding.ts'
 import { bootId } from '../sys/boot-id.ts'
 import { messageOf } from '../util/message-of.ts'
+import type { Cleanup } from './cleanup.ts'
 import { openRunDir, type RunDir } from './run-dir.ts'
 import { createReport, type Report } from './state-watch.ts'
-import type { Undo } from './undo.ts'
 
 export interface RunState {
   readonly runDir: RunDir
@@ -36,10 +36,10 @@ export async function openRunState(
   { runDir: path, workspace }: Pick<Config, 'runDir' | 'workspace'>,
   log: Log,
   emit: Emit,
-  undo: Undo,
+  cleanup: Cleanup,
 ): Promise<RunState> {
   const runDir = openRunDir(path)
-  undo.add(() => runDir.release())
+  cleanup.add(() => runDir.release())
   const report = createReport(log, emit)
   const binding = await openBinding(path, bootId(), workspace)
   if (binding.isForeign) report('other_session', OTHER_SESSION)
@@ -49,7 +49,7 @@ export async function openRunState(
     isForeign: binding.isForeign,
     failed: error => report('journal_full', `a line could not be written: ${messageOf(error)}`),
   })
-  undo.add(() => journal.close())
+  cleanup.add(() => journal.close())
   for (const { code, reason } of journal.problems) report(code, reason)
   const boot = openBoot(path, err =>
     log.warn({ component: 'lifecycle', err }, 'a restart of guestd would begin the lifetime anew'),

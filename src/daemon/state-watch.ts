@@ -3,14 +3,11 @@ import type { Journal } from '../commands/journal.ts'
 import type { Emit } from '../events/event-log.ts'
 import type { Log } from '../log.ts'
 import type { StateProblem } from '../protocol/schemas.ts'
+import type { StateReasons } from '../session/readiness.ts'
 import { messageOf } from '../util/message-of.ts'
 import type { RunDir } from './run-dir.ts'
 
-export interface StateWatch {
-  /** Looks now. */
-  look(): void
-  /** Why guestd is not ready, in words: what cannot be written down now. */
-  reasons(): readonly string[]
+export interface StateWatch extends StateReasons {
   stop(): void
 }
 

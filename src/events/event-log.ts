@@ -26,6 +26,8 @@ export interface Events {
    * @throws GuestdError `invalid_request`, `cursor_out_of_range`
    */
   attach(cursor: string | null, follow: boolean): EventReader
+  /** Calls the listener with each event from now on, at once. It must not throw. */
+  subscribe(listener: (event: SessionEvent) => void): void
   /** Resolves once every follower of now has gone. */
   followed(): Promise<void>
 }
@@ -60,6 +62,7 @@ export function createEvents(bootId: string): Events {
   const first = Number(process.hrtime.bigint() / NS_PER_US)
   let last = first
   let over = false
+  const listeners: ((event: SessionEvent) => void)[] = []
   const readers = new Map<EventReader, PromiseWithResolvers<void>>()
   const cursorOf = (seq: number) => `${bootId}:${seq}`
 
@@ -95,6 +98,7 @@ export function createEvents(bootId: string): Events {
       ring.push({ seq: last, event })
       if (ring.length > KEPT) ring.shift()
       wake()
+      for (const listener of listeners) listener(event)
     },
     end() {
       over = true
@@ -140,6 +144,7 @@ export function createEvents(bootId: string): Events {
       readers.set(reader, Promise.withResolvers())
       return reader
     },
+    subscribe: listener => void listeners.push(listener),
     async followed() {
       await Promise.all([...readers.values()].map(reader => reader.promise))
     },

@@ -45,13 +45,13 @@ export interface ControlOptions {
   /** Called when the session has been set or renewed. */
   readonly sessionAssigned: (request: SessionRequest, assigned: NonNullable<Assigned>) => void
   /** Called once, after a stop that the API asked for first. */
-  readonly stopped: () => Promise<void>
+  readonly afterStop: () => Promise<void>
   /** Forgets the stop and ends guestd, to be started again. */
   readonly restart: () => void
 }
 
 export function createControl(options: ControlOptions): SessionControl {
-  const { stop, workspace, assignment, check, sessionAssigned, stopped, restart } = options
+  const { stop, workspace, assignment, check, sessionAssigned, afterStop, restart } = options
   return {
     async flush() {
       if (stop.state === 'stopping')
@@ -72,7 +72,7 @@ export function createControl(options: ControlOptions): SessionControl {
     clearTemporary: async () => await clearTemporary(options.temporary),
     largest: async count => ({ ...(await workspace.largest(count)), memory: memoryPlaces() }),
     stop() {
-      if (stop.state === 'ready') void stop.run('request').then(stopped)
+      if (stop.state === 'ready') void stop.run('request').then(afterStop)
       return stop.follow()
     },
     start() {

@@ -4,6 +4,7 @@ import type { ReadinessReason, ReasonCode, SessionInfo } from '../protocol/schem
 import { findUser } from '../sys/users.ts'
 import type { Workspace } from '../workspace/workspace.ts'
 import { fullPlaces } from './free-space.ts'
+import type { SessionSettings } from './session-settings.ts'
 import type { Stop } from './stop.ts'
 
 export interface Ready {
@@ -18,12 +19,18 @@ export interface ReadinessOptions {
   readonly config: Pick<Config, 'runDir' | 'user'>
   readonly stop: Pick<Stop, 'state'>
   readonly workspace: Pick<Workspace, 'state' | 'code'>
-  /** What guestd cannot write down now, in words. */
-  readonly state: () => readonly string[]
+  /** Whether guestd can write its state. */
+  readonly state: StateReasons
   /** Why commands have too little memory; `null`: they have enough. */
   readonly memory: () => string | null
-  /** Why guestd waits for the host; `null`: it does not. */
-  readonly waitsFor: () => string | null
+  readonly settings: Pick<SessionSettings, 'waitsFor'>
+}
+
+export interface StateReasons {
+  /** Looks now. */
+  look(): void
+  /** What guestd cannot write now, in words. */
+  reasons(): readonly string[]
 }
 
 /** Reasons that pass without anything being wrong. */
@@ -31,7 +38,7 @@ const startCodes: readonly ReasonCode[] = ['starting', 'waiting_for_session']
 
 /** Evaluates anew with each call. */
 export function createReadiness(options: ReadinessOptions): () => Ready {
-  const { config, stop, workspace, state, memory, waitsFor } = options
+  const { config, stop, workspace, state, memory, settings } = options
   const places = [
     { name: 'root file system', path: '/' },
     { name: 'runDir', path: config.runDir },
@@ -50,9 +57,12 @@ export function createReadiness(options: ReadinessOptions): () => Ready {
       const message = `guestd is ${stop.state}`
       return { ready: false, state: stop.state, reasons: [{ code: stop.state, message }] }
     }
-    const waiting = waitsFor()
+    const waiting = settings.waitsFor()
+    state.look()
     const full = fullPlaces(places).map(message => ({ code: 'disk_full' as const, message }))
-    const unwritten = state().map(message => ({ code: 'state_unavailable' as const, message }))
+    const unwritten = state
+      .reasons()
+      .map(message => ({ code: 'state_unavailable' as const, message }))
     const reasons: ReadinessReason[] = [
       ...reasonOf('user_unknown', userProblem(config.user)),
       ...reasonOf('waiting_for_session', waiting),

@@ -1,57 +1,55 @@
 /** Emits `ready` and `not_ready` whenever that changes. */
-import type { Emit, EventFacts } from '../events/event-log.ts'
+import type { Events } from '../events/event-log.ts'
 import type { Ready } from './readiness.ts'
 
 export interface ReadyEvents {
   /** Evaluates, and emits an event if it changed: what it returns and the last event agree. */
   check(): Ready
-  /** Emits an event of another part; one of the workspace is followed by a check. */
-  readonly emit: Emit
-  /** Evaluates every 2 s from now on. */
+  /** Evaluates every 2 s from now on, and after each event of the workspace. */
   watch(): void
-  end(): void
 }
 
-/** A full disk or a missing user is seen this soon, in milliseconds. */
+/** Longest time until a full disk or a missing user is noticed, in milliseconds. */
 const CHECK_MS = 2_000
 
-/** @param facts of the `ready` event */
-export function createReadyEvents(
-  evaluate: () => Ready,
-  emit: Emit,
-  facts: { readonly version: string; readonly restarted: boolean },
-): ReadyEvents {
+export interface ReadyEventsOptions {
+  readonly evaluate: () => Ready
+  readonly events: Pick<Events, 'emit' | 'subscribe'>
+  /** The stop of the session has begun: from then on it emits nothing. */
+  readonly isStopping: () => boolean
+  /** Of the `ready` event. */
+  readonly facts: { readonly version: string; readonly restarted: boolean }
+}
+
+export function createReadyEvents(options: ReadyEventsOptions): ReadyEvents {
+  const { evaluate, events, isStopping, facts } = options
   /** Codes of the last event; `null`: before the first one. */
   let last: string | null = null
   let timer: NodeJS.Timeout | undefined
-  let ended = false
+
+  const emitChange = ({ ready, reasons }: Ready) => {
+    const codes = reasons.map(({ code }) => code).join()
+    if (codes === last) return
+    last = codes
+    events.emit(ready ? { type: 'ready', ...facts } : { type: 'not_ready', reasons: [...reasons] })
+  }
 
   const check = (): Ready => {
     const now = evaluate()
-    if (timer === undefined) return now
-    const codes = now.reasons.map(({ code }) => code).join()
-    if (codes === last) return now
-    last = codes
-    emit(now.ready ? { type: 'ready', ...facts } : { type: 'not_ready', reasons: [...now.reasons] })
+    if (isStopping()) clearInterval(timer)
+    else if (timer !== undefined) emitChange(now)
     return now
   }
 
   return {
     check,
-    emit(event: EventFacts) {
-      emit(event)
-      // Later, when the workspace has the state of the event.
-      if (timer !== undefined && event.type.startsWith('workspace_')) setImmediate(check)
-    },
     watch() {
-      if (ended) return
       timer = setInterval(check, CHECK_MS).unref()
-      check()
-    },
-    end() {
-      ended = true
-      clearInterval(timer)
-      timer = undefined
+      events.subscribe(({ type }) => {
+        // Later, when the workspace has the state of the event.
+        if (type.startsWith('workspace_') && !isStopping()) setImmediate(check)
+      })
+      emitChange(evaluate())
     },
   }
 }

@@ -1,7 +1,8 @@
 /**
- * The idle and the lifetime limit of the session. All is reckoned on the monotonic clock, which
- * stands still in a machine that is suspended, and never jumps as the time of day does.
+ * The idle and the lifetime limit of the session. All times are of the monotonic clock: it stands still in a machine
+ * that is suspended, and does not jump as the time of day does.
  */
+import type { Activity } from './activity.ts'
 
 export interface LimitSettings {
   /** 0: none. */
@@ -11,18 +12,12 @@ export interface LimitSettings {
 }
 
 export interface SessionLimits {
-  /** Work has begun or ended just now. Costs an assignment. */
-  touch(): void
-  /** Begins to watch, and looks again where the limits have changed. */
+  /** Begins to watch. Call it again when the limits have changed. */
   watch(): void
-  /** Limits are reached no more. */
-  end(): void
-  /** Milliseconds since the last work; 0 while there is work. */
-  idleForMs(): number
   facts(): LimitSettings & {
-    /** `null` while there is work. */
+    /** `null` while work goes on. */
     readonly idleSince: string | null
-    /** When the first of the limits would be reached; `null` where none would. */
+    /** When the session reaches the first of its limits; `null`: never. */
     readonly endsAt: string | null
   }
 }
@@ -31,7 +26,9 @@ export interface SessionLimitsOptions {
   readonly limits: () => LimitSettings
   /** When the lifetime began, of `performance.now()`. */
   readonly bornAt: number
-  readonly busy: () => boolean
+  readonly activity: Pick<Activity, 'isBusy' | 'lastAt'>
+  /** The stop of the session has begun: no limit is reached any more. */
+  readonly isStopping: () => boolean
   /** Called once at most. */
   readonly reached: (limit: 'idle' | 'lifetime') => void
 }
@@ -39,68 +36,49 @@ export interface SessionLimitsOptions {
 /** Longest delay of a timer of Node, in milliseconds. */
 const MAX_TIMER_MS = 2 ** 31 - 1
 
-export function createSessionLimits({
-  limits,
-  bornAt,
-  busy,
-  reached,
-}: SessionLimitsOptions): SessionLimits {
-  let activeAt = performance.now()
+export function createSessionLimits(options: SessionLimitsOptions): SessionLimits {
+  const { limits, bornAt, activity, isStopping, reached } = options
   let timer: NodeJS.Timeout | undefined
-  let ended = false
+  let wasReached = false
 
-  const lastActive = (now: number) => (busy() ? now : activeAt)
-
-  /** When each limit would be reached if nothing was done from now on. */
+  /** When each limit is reached if no work begins from now on. */
   const ends = (now: number) => {
     const { idleMs, lifetimeMs } = limits()
     return {
-      idle: idleMs > 0 ? lastActive(now) + idleMs : Number.POSITIVE_INFINITY,
+      idle: idleMs > 0 ? activity.lastAt(now) + idleMs : Number.POSITIVE_INFINITY,
       lifetime: lifetimeMs > 0 ? bornAt + lifetimeMs : Number.POSITIVE_INFINITY,
     }
   }
 
-  const end = () => {
-    ended = true
+  /** One timer for both limits. Work does not move it: when it fires, the time of the last work counts. */
+  const check = () => {
     clearTimeout(timer)
-  }
-
-  /** One timer for both; activity does not touch it, and is looked at when it fires. */
-  const look = () => {
-    clearTimeout(timer)
-    if (ended) return
+    if (wasReached || isStopping()) return
     const now = performance.now()
     const { idle, lifetime } = ends(now)
-    if (Math.min(idle, lifetime) <= now) {
-      end()
+    const leftMs = Math.min(idle, lifetime) - now
+    if (leftMs <= 0) {
+      wasReached = true
       reached(lifetime <= now ? 'lifetime' : 'idle')
-      return
+    } else if (Number.isFinite(leftMs)) {
+      timer = setTimeout(check, Math.min(leftMs + 1, MAX_TIMER_MS)).unref()
     }
-    const left = Math.min(idle, lifetime) - now
-    if (Number.isFinite(left)) timer = setTimeout(look, Math.min(left + 1, MAX_TIMER_MS)).unref()
   }
 
   const timeAt = (at: number) => new Date(Date.now() + at - performance.now()).toISOString()
 
   return {
-    touch() {
-      activeAt = performance.now()
-    },
-    watch: look,
-    end,
-    idleForMs() {
-      const now = performance.now()
-      return now - lastActive(now)
-    },
+    watch: check,
     facts() {
       const now = performance.now()
-      const isBusy = busy()
+      const isBusy = activity.isBusy()
       const { idle, lifetime } = ends(now)
       const first = isBusy ? lifetime : Math.min(idle, lifetime)
+      const isOver = wasReached || isStopping()
       return {
         ...limits(),
-        idleSince: isBusy ? null : timeAt(activeAt),
-        endsAt: ended || !Number.isFinite(first) ? null : timeAt(first),
+        idleSince: isBusy ? null : timeAt(activity.lastAt(now)),
+        endsAt: isOver || !Number.isFinite(first) ? null : timeAt(first),
       }
     },
   }

@@ -1,4 +1,4 @@
-/** The one stop of guestd, however often it is asked for and by whom. */
+/** The one stop of guestd, whoever asks for it and however often. */
 
 import { doStep, type Step } from '../events/steps.ts'
 import type { Receipt, StopFrame, StopReason } from '../protocol/schemas.ts'
@@ -8,60 +8,58 @@ import type { EndedStop } from './remembered-stop.ts'
 
 export interface Stop {
   readonly state: 'ready' | 'stopping' | 'stopped'
-  /** Why it was begun; `null` before it is. */
+  /** Why it began; `null` before it begins. */
   readonly reason: StopReason | null
-  /** How the workspace was left; `null` before it is. */
+  /** How it left the workspace; `null` before it is over. */
   readonly receipt: Receipt | null
-  /** Starts it, or joins one that has another reason. Never fails. */
+  /**
+   * Adds a part that ends before the workspace does. The parts end at the same time.
+   *
+   * @param end resolves once nothing of the part is left, or its time limit has passed
+   */
+  addStep(name: Step['name'], end: () => Promise<void>): void
+  /** Starts it, or joins one that has another reason. Never rejects. */
   run(reason: StopReason): Promise<Receipt>
-  /** All of its steps, those that are done already too, and the receipt. */
+  /** Its steps from the first one on, and the receipt. */
   follow(): AsyncGenerator<StopFrame>
-  /** Resolves once every follower has all of it. */
+  /** Resolves once every follower has the receipt. */
   followed(): Promise<void>
 }
 
 export interface StopOptions {
-  /** Ends the commands: resolves once they are gone, or their limit has passed. */
-  readonly endCommands: () => Promise<void>
-  readonly workspace: Workspace
+  readonly workspace: Pick<Workspace, 'end'>
   readonly started: (reason: StopReason) => void
   readonly stepped: (step: Step) => void
-  /** Called before anybody has the receipt. */
+  /** Called before any follower has the receipt. */
   readonly ended: (receipt: Receipt, reason: StopReason) => void
-  /** A stop before guestd was started that still counts: it is that one. */
+  /** A stop before this start of guestd that still counts: this is that stop. */
   readonly before: EndedStop | null
 }
 
 export function createStop(options: StopOptions): Stop {
-  const { endCommands, workspace, started, stepped, ended, before } = options
-  /** Each step tells of itself once a second, as long as its limit is: some thousands at most. */
-  const frames: StopFrame[] = before === null ? [] : [{ type: 'receipt', ...before.receipt }]
+  const { workspace, started, stepped, ended, before } = options
+  const parts: { readonly name: Step['name']; readonly end: () => Promise<void> }[] = []
   let state: Stop['state'] = before === null ? 'ready' : 'stopped'
   let why: StopReason | null = before?.reason ?? null
   let receipt: Receipt | null = before?.receipt ?? null
   let stopping: Promise<Receipt> | null = receipt === null ? null : Promise.resolve(receipt)
-  const added = createChangeNotifier()
-  const followers = new Set<Promise<void>>()
+  const frames = createFrameLog(receipt)
 
-  const add = (frame: StopFrame) => {
-    frames.push(frame)
-    added.notify()
-  }
   const report = (step: Step) => {
     stepped(step)
-    add({ type: 'step', ...step })
+    frames.add({ type: 'step', ...step })
   }
 
   const stop = async (reason: StopReason) => {
     state = 'stopping'
     why = reason
     started(reason)
-    // What a command cannot be made to do stands in the receipt as who holds the workspace.
-    await doStep('commands', report, [], endCommands)
+    // A process that outlives its step is in the receipt, as a holder of the workspace.
+    await Promise.all(parts.map(({ name, end }) => doStep(name, report, [], end)))
     receipt = { ...(await workspace.end(report, reason)), reason }
     state = 'stopped'
     ended(receipt, reason)
-    add({ type: 'receipt', ...receipt })
+    frames.add({ type: 'receipt', ...receipt })
     return receipt
   }
 
@@ -75,11 +73,28 @@ export function createStop(options: StopOptions): Stop {
     get receipt() {
       return receipt
     },
+    addStep: (name, end) => void parts.push({ name, end }),
     run(reason) {
       stopping ??= stop(reason)
       return stopping
     },
-    async *follow() {
+    follow: frames.follow,
+    followed: frames.followed,
+  }
+}
+
+/** The frames of the stop: each follower gets all of them. A step adds one a second, so there are some thousands at most. */
+function createFrameLog(receipt: Receipt | null) {
+  const frames: StopFrame[] = receipt === null ? [] : [{ type: 'receipt', ...receipt }]
+  const added = createChangeNotifier()
+  const followers = new Set<Promise<void>>()
+
+  return {
+    add(frame: StopFrame) {
+      frames.push(frame)
+      added.notify()
+    },
+    async *follow(): AsyncGenerator<StopFrame> {
       const done = Promise.withResolvers<void>()
       followers.add(done.promise)
       try {
