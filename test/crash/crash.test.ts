@@ -6,6 +6,7 @@
 import { randomInt } from 'node:crypto'
 import { rmSync } from 'node:fs'
 import t, { type Test } from 'tap'
+import { matchExactly } from '../helpers/match-exactly.ts'
 import type { DiskName } from './disks.ts'
 import type { Point } from './points.ts'
 import { createRandom } from './random.ts'
@@ -75,7 +76,7 @@ await t.test(
   async t => {
     const { session, receipt, claims } = resumed
     t.match(session, { generation: GENERATION, resumed: true, recovered: true })
-    t.match(session.recovery, [/e2fsck -p: /])
+    matchExactly(t, session.recovery, [/e2fsck -p: /])
     t.match(receipt, { clean: true, outcome: 'shutdown', heldBy: /mount namespace/ })
     t.same(receipt?.errors, [])
     t.ok(claims.length >= 6, `${claims.map(([name, { n }]) => `${name} ${n}`)} from before the cut`)

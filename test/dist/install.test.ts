@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { execa } from 'execa'
 import t from 'tap'
 import { buildPackage } from '../../scripts/dist.ts'
+import { matchExactly } from '../helpers/match-exactly.ts'
 import { makeScratch } from '../helpers/scratch.ts'
 import { createDebianRoot } from './debian-root.ts'
 
@@ -51,7 +52,7 @@ t.test('the package lives in a Debian without a network', async t => {
     t.equal(await debian.run(script), 'agent\n/mnt/workspace\n7\n0')
     t.equal(await debian.run('guestd --version; guestctl --version'), both(version))
     const settings = JSON.parse(await debian.run('guestd --check'))
-    t.match(settings, { workspace: '/mnt/workspace', user: 'agent', listen: [] })
+    matchExactly(t, settings, { workspace: '/mnt/workspace', user: 'agent', listen: [] })
   })
 
   await t.test('an upgrade keeps what the administrator has set', async t => {

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { guestctl, startGuestctl } from '../helpers/guestctl.ts'
 import { startGuestd, until } from '../helpers/guestd.ts'
-import { sameFields } from '../helpers/same-fields.ts'
+import { matchExactly } from '../helpers/match-exactly.ts'
 
 const guestd = await startGuestd(t)
 const { connect } = guestd
@@ -72,7 +72,7 @@ t.test('a detached command is listed, inspected, signalled and killed', async t 
     listed.out,
     /^ID +STATE +STARTED +USER +OUTPUT +COMMAND\njob +running +\S+ ago +\S+ +0 B +trap "echo usr1"/,
   )
-  t.match(JSON.parse((await ctl('ps', '--json')).out), {
+  matchExactly(t, JSON.parse((await ctl('ps', '--json')).out), {
     commands: [{ id: 'job', state: 'running' }],
   })
 
@@ -103,7 +103,7 @@ t.test('a detached command is listed, inspected, signalled and killed', async t 
 t.test('a command that ended is listed while processes of it live', async t => {
   t.match(await ctl('run', '--id', 'left', '--', 'sleep 60 &'), { code: 0 })
   t.match((await ctl('ps')).out, /^left +exit 0, 1 alive +/m)
-  t.match(JSON.parse((await ctl('ps', '--json')).out), {
+  matchExactly(t, JSON.parse((await ctl('ps', '--json')).out), {
     commands: [{ id: 'left', state: 'ended', descendants: 1 }],
   })
   t.match(await ctl('kill', 'left'), { out: /^left: it had ended before \(exit 0\); no process/ })
@@ -178,7 +178,7 @@ t.test('the status tells what holds, as text and as JSON', async t => {
   t.match(out, /^State: +ready\n/)
   t.ok(out.includes(guestd.workspace))
   const status = JSON.parse((await ctl('status', '--json')).out)
-  sameFields(t, status, { state: 'ready', ready: true, reasons: [], apiVersion: '1' })
+  matchExactly(t, status, { state: 'ready', ready: true, reasons: [], apiVersion: '1' })
 })
 
 t.test('an unknown id says where the known ones are', async t => {

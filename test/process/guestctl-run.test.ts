@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { guestctl, startGuestctl } from '../helpers/guestctl.ts'
 import { type Guestd, startGuestd, until } from '../helpers/guestd.ts'
+import { matchExactly } from '../helpers/match-exactly.ts'
 
 const guestd: Guestd = await startGuestd(t)
 const { connect } = guestd
@@ -156,7 +157,7 @@ t.test('frames are printed as lines, and the exit code stays', async t => {
     .trimEnd()
     .split('\n')
     .map(line => JSON.parse(line))
-  t.match(frames, [
+  matchExactly(t, frames, [
     { type: 'start', id: 'framed', cursor: 0 },
     { type: 'output', stream: 'stdout', text: 'é' },
     { type: 'output', stream: 'stderr', base64: '/w==' },

@@ -166,5 +166,5 @@ t.test('what no route reads is refused on every route', async t => {
     t.equal(reply.status, 400, `${method} ${path}`)
     t.match(reply.json(), { code: 'invalid_request', field: 'nope' })
   }
-  t.match((await guestd.request('GET', '/v1/session')).json(), { state: 'ready' })
+  t.equal((await guestd.request('GET', '/v1/session')).json().state, 'ready')
 })

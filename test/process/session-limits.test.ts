@@ -4,7 +4,7 @@ import t from 'tap'
 import type { SessionInfo } from '../../src/protocol/schemas.ts'
 import { guestctl } from '../helpers/guestctl.ts'
 import { type Guestd, run, startGuestd, until } from '../helpers/guestd.ts'
-import { sameFields } from '../helpers/same-fields.ts'
+import { matchExactly } from '../helpers/match-exactly.ts'
 
 const HOUR_MS = 3_600_000
 
@@ -36,7 +36,7 @@ t.test('a session without work is stopped, and says why; looking at it is no wor
   const info = await ended(guestd)
   looking = false
   await looks
-  t.match(info, { reason: 'idle', idleMs: 400, endsAt: null, lastStop: { reason: 'idle' } })
+  matchExactly(t, info, { reason: 'idle', idleMs: 400, endsAt: null, lastStop: { reason: 'idle' } })
   t.same((await eventTypes(guestd)).slice(-3), ['idle_limit', 'stopping', 'stopped'])
   t.match(guestd.log(), /"limit":"idle".*a limit of the session is reached/)
   const { out } = await guestctl(['status'], { connect: guestd.connect })
@@ -111,12 +111,12 @@ t.test('the host sets both limits, over the settings, and they outlive a restart
   t.match(await infoOf(guestd), limits)
   await guestd.kill()
   await guestd.start()
-  t.match(await infoOf(guestd), { ...limits, state: 'ready' })
+  matchExactly(t, await infoOf(guestd), { ...limits, state: 'ready' })
   t.match((await put(guestd, { id: 't', idleMs: 300 })).json(), { code: 'session_set' })
   t.match((await put(guestd, { id: 's', idleMs: -1 })).json(), { field: 'idleMs' })
 
   const other = await startGuestd(t)
-  sameFields(t, await infoOf(other), { idleMs: 0, lifetimeMs: 0, endsAt: null })
+  matchExactly(t, await infoOf(other), { idleMs: 0, lifetimeMs: 0, endsAt: null })
   await put(other, { id: 's', idleMs: 200 })
   t.equal((await ended(other)).reason, 'idle')
 })
@@ -129,7 +129,7 @@ t.test('the session tells when it will end, and since when there is no work', as
   await guestd.request('POST', '/v1/commands', {
     body: { id: 'a', command: 'sleep 600', detach: true },
   })
-  sameFields(t, await infoOf(guestd), { idleSince: null, endsAt: null })
+  matchExactly(t, await infoOf(guestd), { idleSince: null, endsAt: null })
   const { connect } = guestd
   t.match(
     (await guestctl(['status'], { connect })).out,

@@ -5,6 +5,7 @@ import { request } from 'node:http'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { run, startGuestd, until } from '../helpers/guestd.ts'
+import { matchExactly } from '../helpers/match-exactly.ts'
 import { makeScratch } from '../helpers/scratch.ts'
 
 const DAEMON = join(
@@ -47,7 +48,7 @@ t.test('--check prints the settings in force, from every source, and exits 0', a
   )
   t.equal(stderr, '')
   t.equal(code, 0)
-  t.match(JSON.parse(stdout), {
+  matchExactly(t, JSON.parse(stdout), {
     listen: ['unix:/run/x.sock'],
     killGraceMs: 1,
     maxCommands: 3,

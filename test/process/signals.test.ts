@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { openRun } from '../helpers/frame-stream.ts'
 import { run, startGuestd, until } from '../helpers/guestd.ts'
+import { matchExactly } from '../helpers/match-exactly.ts'
 import { fieldOf, statusField } from '../helpers/processes.ts'
 import { spawnGuestd } from '../helpers/raw-guestd.ts'
 import { makeScratch } from '../helpers/scratch.ts'
@@ -22,7 +23,8 @@ t.test('a signal that guestd has no use for changes nothing', async t => {
   t.equal((await guestd.request('GET', '/readyz')).status, 200)
   await guestd.request('POST', '/v1/commands/here/stdin', { body: 'x\n' })
   const frames = await stream.rest()
-  t.match(
+  matchExactly(
+    t,
     frames.filter(frame => frame.type === 'exit'),
     [{ cause: 'exit', exitCode: 0 }],
   )

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import t from 'tap'
 import { ownCgroup } from '../../src/sys/cgroup.ts'
+import { matchExactly } from '../helpers/match-exactly.ts'
 
 /** What `faults.c` adds to the addon. */
 export interface Faults {
@@ -117,7 +118,11 @@ t.test('without memory for the name of a missing interpreter the launch fails wi
     t.equal(row.output, '')
     t.equal(row.leaked, 0, JSON.stringify(row))
   }
-  t.match(rows.at(-1), { failedCall: null, stage: 'exec', interpreter: '/none/interpreter' })
+  matchExactly(t, rows.at(-1), {
+    failedCall: null,
+    stage: 'exec',
+    interpreter: '/none/interpreter',
+  })
   t.match(
     rows.find(({ failedCall }) => failedCall === 'strdup'),
     { stage: 'exec', errno: 'ENOENT' },

@@ -1,6 +1,7 @@
 import t from 'tap'
 import type { SessionEvent } from '../../src/protocol/schemas.ts'
 import { type Guestd, run as runCommand, startGuestd, until } from '../helpers/guestd.ts'
+import { matchExactly } from '../helpers/match-exactly.ts'
 import { attach, makeImage, makeMountPoint, run } from '../helpers/volume.ts'
 
 /**
@@ -58,14 +59,14 @@ t.test('that it is mounted, and what was done to mend it, are told', async t => 
   const at = makeMountPoint(t)
   const workspace = attach(t, image)
   const guestd = await startGuestd(t, { config: { workspace, workspaceMount: at } })
-  t.match(await eventsOf(guestd), [
+  matchExactly(t, await eventsOf(guestd), [
     { type: 'workspace_mounted', device: workspace, generation: 1 },
     { type: 'ready' },
   ])
   await guestd.kill()
   run('umount', at)
   await guestd.start()
-  t.match(await eventsOf(guestd), [
+  matchExactly(t, await eventsOf(guestd), [
     { type: 'workspace_mounted', generation: 2 },
     { type: 'workspace_recovered', recovery: [/e2fsck -p/] },
     { type: 'ready', restarted: true },
@@ -93,5 +94,5 @@ t.test('a device that is not there is told once, and again when it comes', async
   // It lists the devices, of which others may come and go meanwhile.
   const isRepeated = (reason: unknown, index: number) => reason === reasons[index + 1]
   t.notOk(reasons.some(isRepeated), 'each is told once')
-  t.match(await found('workspace_mounted'), [{ device, generation: null }])
+  matchExactly(t, await found('workspace_mounted'), [{ device, generation: null }])
 })

@@ -13,6 +13,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { lockPlace } from '../../src/sys/lock-place.ts'
 import { type Guestd, run, startGuestd, until } from '../helpers/guestd.ts'
+import { matchExactly } from '../helpers/match-exactly.ts'
 import { makeScratch } from '../helpers/scratch.ts'
 import { session, unavailable } from './support.ts'
 
@@ -50,7 +51,7 @@ t.test(
     await until(() => isThere(second), LIMIT_MS)
     const told = (await second.request('GET', '/v1/events')).frames()
     const ofWorkspace = told.filter(({ type }) => type.startsWith('workspace_'))
-    t.match(ofWorkspace.slice(0, 2), [
+    matchExactly(t, ofWorkspace.slice(0, 2), [
       { type: 'workspace_unavailable' },
       { type: 'workspace_mounted', device: null, generation: null },
     ])

@@ -3,6 +3,7 @@ import t from 'tap'
 import type { SessionInfo } from '../../src/protocol/schemas.ts'
 import { MARK_AREA_BYTES } from '../../src/volume/mark.ts'
 import { type Guestd, run as runCommand, startGuestd } from '../helpers/guestd.ts'
+import { matchExactly } from '../helpers/match-exactly.ts'
 import { attach, fsck, makeBlank, makeMountPoint, run } from '../helpers/volume.ts'
 import { unavailable } from './support.ts'
 
@@ -26,7 +27,7 @@ for (const kind of ['device', 'image'] as const) {
       const at = makeMountPoint(t)
       const config = { workspace, workspaceMount: at, formatBlank: true }
       const guestd = await startGuestd(t, { config })
-      t.match(await infoOf(guestd), {
+      matchExactly(t, await infoOf(guestd), {
         generation: 1,
         resumed: false,
         reset: null,
@@ -38,7 +39,7 @@ for (const kind of ['device', 'image'] as const) {
           .frames()
           .filter(event => event.type === 'workspace_formatted')
       const device = (await infoOf(guestd)).workspace.device
-      t.match(await formatted(), [{ device, bytes }])
+      matchExactly(t, await formatted(), [{ device, bytes }])
       t.match(guestd.log(), '"msg":"the workspace was blank, and has been formatted"')
       await runCommand(guestd, { command: 'echo kept > file' })
       t.equal(await guestd.stop(), 0)

@@ -4,6 +4,7 @@ import type { SessionInfo } from '../../src/protocol/schemas.ts'
 import { SLOT_BYTES } from '../../src/volume/mark.ts'
 import { type Guestd, run as runCommand, startGuestd } from '../helpers/guestd.ts'
 import { slotsOf, writeAfter } from '../helpers/mark.ts'
+import { matchExactly } from '../helpers/match-exactly.ts'
 import { attach, fsck, makeBlank, makeImage, makeMountPoint, run } from '../helpers/volume.ts'
 import { unavailable } from './support.ts'
 
@@ -17,14 +18,19 @@ async function infoOf(guestd: Guestd): Promise<SessionInfo> {
 t.test('each start is a generation; the one after knows how the one before ended', async t => {
   const workspace = makeImage(t, { mark: true })
   const guestd = await startGuestd(t, { config: { workspace, workspaceMount: makeMountPoint(t) } })
-  t.match(await infoOf(guestd), { generation: 1, resumed: false, recovered: false, lastStop: null })
+  matchExactly(t, await infoOf(guestd), {
+    generation: 1,
+    resumed: false,
+    recovered: false,
+    lastStop: null,
+  })
   t.match(slotsOf(workspace).mark, { generation: 1, state: 'inUse' }, 'it is durable')
   await guestd.stop()
   t.match(slotsOf(workspace).mark, { generation: 1, state: 'clean', receipt: { clean: true } })
 
   await guestd.start()
   const second = await infoOf(guestd)
-  t.match(second, { generation: 2, resumed: true, recovered: false, recovery: [] })
+  matchExactly(t, second, { generation: 2, resumed: true, recovered: false, recovery: [] })
   t.match(second.lastStop, { generation: 1, clean: true, outcome: 'unmount' })
   await guestd.stop()
   t.equal(fsck(workspace).status, 0, 'the file system does not know of the mark')
@@ -58,13 +64,18 @@ t.test('after a machine that died the volume is mended, and that is told', async
 
   await guestd.start()
   const info = await infoOf(guestd)
-  t.match(info, { generation: 2, resumed: true, recovered: true, recovery: [/e2fsck -p: .*/] })
+  matchExactly(t, info, {
+    generation: 2,
+    resumed: true,
+    recovered: true,
+    recovery: [/e2fsck -p: .*/],
+  })
   t.match(info.recovery[0] ?? '', /recovering journal/)
   t.equal((await runCommand(guestd, { command: 'cat file' })).stdout, 'kept\n')
   t.match(guestd.log(), 'the workspace had not been left clean')
   t.equal(await guestd.stop(), 0)
   await guestd.start()
-  t.match(await infoOf(guestd), { generation: 3, recovered: false, recovery: [] })
+  matchExactly(t, await infoOf(guestd), { generation: 3, recovered: false, recovery: [] })
 })
 
 t.test('however much there is to mend, it is mended to the end', async t => {
@@ -130,7 +141,11 @@ t.test('what is no mark of ours in its place is told, and not one byte changes',
 t.test('a device without a place for a mark is used without one', async t => {
   const workspace = makeImage(t)
   const guestd = await startGuestd(t, { config: { workspace, workspaceMount: makeMountPoint(t) } })
-  t.match(await infoOf(guestd), { generation: null, resumed: false, workspace: { ok: true } })
+  matchExactly(t, await infoOf(guestd), {
+    generation: null,
+    resumed: false,
+    workspace: { ok: true },
+  })
 })
 
 t.test('a volume that e2fsck cannot mend by itself is not mounted, and its mark stays', async t => {

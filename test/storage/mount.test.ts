@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'no
 import { join } from 'node:path'
 import t from 'tap'
 import { run as runCommand, startGuestd, until } from '../helpers/guestd.ts'
+import { matchExactly } from '../helpers/match-exactly.ts'
 import {
   attach,
   fsck,
@@ -21,7 +22,7 @@ t.test('a block device is mounted, worked in, and clean after the stop', async t
     config: { workspace: device, workspaceMount: at, user: 'nobody' },
   })
   const { workspace } = await session(guestd)
-  t.match(workspace, { path: at, ok: true, reason: null, device })
+  matchExactly(t, workspace, { path: at, ok: true, reason: null, device })
   t.equal((await guestd.request('GET', '/readyz')).status, 200)
   const options = mountOptions(at)?.split(',') ?? []
   for (const option of ['rw', 'nodev', 'nosuid']) t.ok(options.includes(option), option)

@@ -16,6 +16,7 @@ import { MARK_AREA_BYTES } from '../../src/volume/mark.ts'
 import { guestctl } from '../helpers/guestctl.ts'
 import { type Guestd, run as runCommand, startGuestd } from '../helpers/guestd.ts'
 import { changeMark, readMark } from '../helpers/mark.ts'
+import { matchExactly } from '../helpers/match-exactly.ts'
 import { makeScratch } from '../helpers/scratch.ts'
 import { attach, fsck, makeMountPoint, run } from '../helpers/volume.ts'
 
@@ -63,12 +64,12 @@ t.test('one that has expired is kept by default, and that is told', async t => {
   const { workspace, guestd } = await makeUsed(t)
   changeMark(workspace, { lastActivityAt: daysAgo(13) })
   await guestd.start()
-  t.match(await infoOf(guestd), { expired: false, reset: null, resumed: true })
+  matchExactly(t, await infoOf(guestd), { expired: false, reset: null, resumed: true })
   await guestd.stop()
   changeMark(workspace, { lastActivityAt: daysAgo(15) })
   await guestd.start()
   const info = await infoOf(guestd)
-  t.match(info, { expired: true, reset: null, resumed: true, generation: 3 })
+  matchExactly(t, info, { expired: true, reset: null, resumed: true, generation: 3 })
   const leftMs = Date.parse(info.expiresAt ?? '') - Date.now()
   t.ok(leftMs > 13.9 * DAY_MS && leftMs <= 14 * DAY_MS, 'by now it is used again')
   t.match(await listing(guestd), 'kept\n')
@@ -83,7 +84,7 @@ t.test('without a last activity the time of the mark counts; 0 is for ever', asy
   const other = await makeUsed(t, { retentionMs: 0, ...reset })
   changeMark(other.workspace, { lastActivityAt: daysAgo(10_000) })
   await other.guestd.start()
-  t.match(await infoOf(other.guestd), { expired: false, expiresAt: null, resumed: true })
+  matchExactly(t, await infoOf(other.guestd), { expired: false, expiresAt: null, resumed: true })
 })
 
 t.test('one that has expired is started empty where that is configured', async t => {
@@ -113,7 +114,12 @@ t.test('one that has expired is started empty where that is configured', async t
   t.not(after.content.uuid, before.content.uuid)
 
   await guestd.start()
-  t.match(await infoOf(guestd), { expired: false, reset: null, resumed: true, generation: 3 })
+  matchExactly(t, await infoOf(guestd), {
+    expired: false,
+    reset: null,
+    resumed: true,
+    generation: 3,
+  })
   t.match(await listing(guestd), 'new\n')
 })
 
@@ -121,7 +127,7 @@ t.test('one that may have been worked with for longer than its mark knows is kep
   const { workspace, guestd } = await makeUsed(t, reset)
   changeMark(workspace, { state: 'inUse', lastActivityAt: daysAgo(15) })
   await guestd.start()
-  t.match(await infoOf(guestd), { expired: true, reset: null, resumed: true })
+  matchExactly(t, await infoOf(guestd), { expired: true, reset: null, resumed: true })
   t.match(await listing(guestd), 'kept\n')
 })
 
@@ -131,7 +137,7 @@ t.test('a clock of a machine that is ahead has nothing started empty', async t =
   changeMark(workspace, { lastActivityAt: daysAgo(15) })
   const ahead = await startGuestd(t, { config: settings })
   t.equal((await put(ahead, { id: 'one', runtimeVersion: '1' })).status, 200)
-  t.match(await infoOf(ahead), { expired: true, reset: null, resumed: true, generation: 2 })
+  matchExactly(t, await infoOf(ahead), { expired: true, reset: null, resumed: true, generation: 2 })
   t.match(await listing(ahead), 'kept\n')
   t.match(ahead.log(), '"keptBecause":"the host has not sent its time (hostTime)')
   await ahead.stop()
@@ -141,7 +147,7 @@ t.test('a clock of a machine that is ahead has nothing started empty', async t =
   changeMark(workspace, { lastActivityAt: daysAgo(15) })
   const next = await startGuestd(t, { config: settings })
   await put(next, { id: 'one', runtimeVersion: '1', hostTime: hostTime() })
-  t.match(await infoOf(next), { expired: true, reset: null, resumed: true, generation: 3 })
+  matchExactly(t, await infoOf(next), { expired: true, reset: null, resumed: true, generation: 3 })
   t.match(await listing(next), 'kept\n')
   t.match(next.log(), "its last activity is known by a machine's clock alone")
   await next.stop()
@@ -156,7 +162,12 @@ t.test('a wall clock that is set ahead after hostTime has nothing started empty'
   kept.content.wallMs -= 20 * DAY_MS
   writeFileSync(clockFile, JSON.stringify(kept))
   await guestd.start()
-  t.match(await infoOf(guestd), { expired: false, reset: null, resumed: true, generation: 2 })
+  matchExactly(t, await infoOf(guestd), {
+    expired: false,
+    reset: null,
+    resumed: true,
+    generation: 2,
+  })
   t.match(await listing(guestd), 'kept\n')
   const later = Date.parse(String(readMark(workspace).lastActivityAt))
   t.ok(later > Date.now() + 19 * DAY_MS, 'for the mark the later time counts')
@@ -168,7 +179,7 @@ t.test("a volume expires by the host's time, and that is written to the mark", a
   const later = daysAgo(-20)
   const reply = await put(next, { id: 'one', runtimeVersion: '1', hostTime: later })
   const info: SessionInfo = JSON.parse(reply.text)
-  t.match(info, { expired: true, reset: null, resumed: true })
+  matchExactly(t, info, { expired: true, reset: null, resumed: true })
   t.ok(Date.parse(String(info.expiresAt)) >= Date.parse(later) + 14 * DAY_MS, `${info.expiresAt}`)
   t.match(next.log(), 'the clock of this machine differs from the time of the host')
   t.ok(Date.parse(String(readMark(workspace).lastActivityAt)) >= Date.parse(later))
@@ -211,7 +222,7 @@ t.test('another runtime version keeps the data by default', async t => {
   const { settings } = await makeUsed(t, { requireSession: true })
   const next = await startGuestd(t, { config: settings })
   await put(next, { id: 'one', runtimeVersion: '2' })
-  t.match(await infoOf(next), { reset: null, resumed: true, generation: 2 })
+  matchExactly(t, await infoOf(next), { reset: null, resumed: true, generation: 2 })
   t.match(await listing(next), 'kept\n')
 })
 
@@ -228,13 +239,13 @@ t.test('another runtime version has it started empty where that is configured', 
     return { info: reply.json(), files }
   }
   const same = await nextWith({ id: 'one', runtimeVersion: '1' })
-  t.match(same.info, { reset: null, resumed: true, generation: 2 })
+  matchExactly(t, same.info, { reset: null, resumed: true, generation: 2 })
   const changed = await nextWith({ id: 'one', runtimeVersion: '2' })
   t.match(changed.info, { reset: 'versionChanged', resumed: false, generation: 3, expired: false })
   t.equal(changed.files, '')
   t.match(readMark(workspace), { runtimeVersion: '2', generation: 3, sessionId: 'one' })
   const untold = await nextWith({ id: 'one' })
-  t.match(untold.info, { reset: null, resumed: true, generation: 4 })
+  matchExactly(t, untold.info, { reset: null, resumed: true, generation: 4 })
 })
 
 const cuts: readonly [when: string, damage: (image: string) => void][] = [

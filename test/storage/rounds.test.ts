@@ -6,6 +6,7 @@ import t from 'tap'
 import type { SessionInfo } from '../../src/protocol/schemas.ts'
 import { guestctl } from '../helpers/guestctl.ts'
 import { type Guestd, run as runCommand, startGuestd } from '../helpers/guestd.ts'
+import { matchExactly } from '../helpers/match-exactly.ts'
 import { makeScratch } from '../helpers/scratch.ts'
 import { fsck, makeMountPoint } from '../helpers/volume.ts'
 
@@ -100,7 +101,7 @@ t.test(
       await guestd.start()
       const info = await infoOf(guestd)
       const lastStop = { clean: true, outcome: 'unmount', generation: round, errors: [] }
-      t.match(info, { generation: round + 1, recovered: false, recovery: [], lastStop })
+      matchExactly(t, info, { generation: round + 1, recovered: false, recovery: [], lastStop })
       const found = manifest()
       const [before, after] = [new Set(left), new Set(found)]
       const missing = left.filter(line => !after.has(line)).slice(0, 10)

@@ -4,6 +4,7 @@ import t from 'tap'
 import type { SessionInfo } from '../../src/protocol/schemas.ts'
 import { guestctl } from '../helpers/guestctl.ts'
 import { type Guestd, run as runCommand, startGuestd } from '../helpers/guestd.ts'
+import { matchExactly } from '../helpers/match-exactly.ts'
 import { makeScratch } from '../helpers/scratch.ts'
 import { attach, makeMountPoint, mountOptions, run } from '../helpers/volume.ts'
 
@@ -30,7 +31,7 @@ t.test(
     t.equal((await infoOf(guestd)).id, null)
     const first = await put(guestd, { id: 'one', env: { A: '1' } })
     t.equal(first.status, 200)
-    t.match(first.json(), { id: 'one', state: 'ready' })
+    matchExactly(t, first.json(), { id: 'one', state: 'ready' })
     t.equal((await put(guestd, { env: { A: '1' }, id: 'one' })).status, 200)
     const fixed = [
       [{ id: 'two', env: { A: '1' } }, 'id'],

@@ -9,7 +9,7 @@ import {
   type Teardown,
   until,
 } from '../helpers/guestd.ts'
-import { sameFields } from '../helpers/same-fields.ts'
+import { matchExactly } from '../helpers/match-exactly.ts'
 import { attach, fsck, makeImage, makeMountPoint, mountOptions } from '../helpers/volume.ts'
 import { session } from './support.ts'
 
@@ -54,7 +54,7 @@ t.test('a stop by the API tells its steps, unmounts, and leaves guestd as stoppe
   await runCommand(guestd, { command: 'echo kept > file' })
   const lines = await stop(guestd)
   t.same(done(lines), ['commands', 'flush', 'trim', 'unmount', 'verify', 'receipt'])
-  sameFields(t, lines.at(-1), {
+  matchExactly(t, lines.at(-1), {
     type: 'receipt',
     outcome: 'unmount',
     clean: true,
@@ -129,14 +129,14 @@ t.test('a session without a workspace can be stopped', async t => {
   const config = { workspace: '/dev/guestd-none', workspaceMount }
   const guestd = await startGuestd(t, { config })
   const lines = await stop(guestd)
-  sameFields(t, lines.at(-1), { type: 'receipt', outcome: 'none', device: null, clean: true })
+  matchExactly(t, lines.at(-1), { type: 'receipt', outcome: 'none', device: null, clean: true })
 })
 
 t.test('the stop of a folder writes it out', async t => {
   const guestd = await startGuestd(t)
   const lines = await stop(guestd)
   t.same(done(lines), ['commands', 'flush', 'receipt'])
-  sameFields(t, lines.at(-1), { outcome: 'flush', device: null, clean: true })
+  matchExactly(t, lines.at(-1), { outcome: 'flush', device: null, clean: true })
 })
 
 t.test('guestctl stop tells the steps and the receipt', async t => {

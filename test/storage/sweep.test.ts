@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { guestctl } from '../helpers/guestctl.ts'
 import { changeMark, writeAfter } from '../helpers/mark.ts'
+import { matchExactly } from '../helpers/match-exactly.ts'
 import { makeScratch } from '../helpers/scratch.ts'
 import { attach, run } from '../helpers/volume.ts'
 
@@ -65,7 +66,7 @@ for (const [what, script, says] of [
       t.match(refused.err, new RegExp(`v\\.img is in use: \\S*python3 -c .* ${who}`))
     }
     t.match((await guestctl(['volume', 'list', folder])).out, new RegExp(`one +1 +in use .*${who}`))
-    t.match(await volumesOf(folder), [{ holders: [{ pid: holder.pid, how: says }] }])
+    matchExactly(t, await volumesOf(folder), [{ holders: [{ pid: holder.pid, how: says }] }])
     const swept = await sweep(folder)
     t.equal(swept.code, 0)
     t.match(swept.out, new RegExp(`^kept ${path}, session one, idle for .*: in use: .*${who}\n`))
@@ -102,7 +103,7 @@ t.test('sweep deletes what has expired, and tells of each and of all', async t =
   t.ok(existsSync(path))
   const { code, out } = await sweep(folder, '--json')
   t.equal(code, 0)
-  t.match(JSON.parse(out), {
+  matchExactly(t, JSON.parse(out), {
     dryRun: false,
     volumes: [{ path, outcome: 'deleted', reason: null, sessionId: 'gone', idleMs: Number }],
   })
@@ -139,7 +140,7 @@ t.test('a volume that was made for a session and never used does not expire', as
   changeMark(path, { generation: 0 })
   t.match((await sweep(folder)).out, /^kept .*: it has not been used yet\n/)
   const [seen] = await volumesOf(folder)
-  t.match(seen, { lastActivityAt: null, expiresAt: null, expired: false })
+  matchExactly(t, seen, { lastActivityAt: null, expiresAt: null, expired: false })
 })
 
 t.test('a file that was written to lately has not expired, whatever its mark says', async t => {

@@ -7,6 +7,7 @@ import {
   type Teardown,
   until,
 } from '../helpers/guestd.ts'
+import { matchExactly } from '../helpers/match-exactly.ts'
 import { attach, type ImageOptions, makeImage, makeMountPoint } from '../helpers/volume.ts'
 import { session } from './support.ts'
 
@@ -27,7 +28,7 @@ async function usageOf(guestd: Guestd) {
 t.test('usage is what was put there, in bytes and in files, and the rest is available', async t => {
   const guestd = await onVolume(t, { mkfs: ['-b', '4096', '-m', '0'] })
   const before = await usageOf(guestd)
-  t.match(before, { usedBytes: 0, usedInodes: 0, full: null })
+  matchExactly(t, before, { usedBytes: 0, usedInodes: 0, full: null })
   t.equal(before.capBytes, before.availableBytes)
   await runCommand(guestd, { command: 'head -c 4M /dev/zero > big; mkdir d; sync -f .' })
   const after = await usageOf(guestd)
@@ -119,8 +120,8 @@ t.test('who takes the space is told, deleted files that are open with their hold
   )
   const largest = (await guestd.request('GET', '/v1/session/largest')).json()
   t.equal(largest.complete, true)
-  t.match(largest.entries, [{ path: /\/large$/, files: 2 }])
-  t.match(largest.deletedOpen, [{ name: 'sleep', path: /\/gone$/ }])
+  matchExactly(t, largest.entries, [{ path: /\/large$/, files: 2 }])
+  matchExactly(t, largest.deletedOpen, [{ name: 'sleep', path: /\/gone$/ }])
   t.ok(Number(largest.deletedOpenBytes) >= 3 * MIB)
   const one = (await guestd.request('GET', '/v1/session/largest?count=1')).json()
   t.equal((one.entries as unknown[]).length, 1)

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { guestctl } from '../helpers/guestctl.ts'
 import { run as runCommand, startGuestd } from '../helpers/guestd.ts'
+import { matchExactly } from '../helpers/match-exactly.ts'
 import { makeScratch } from '../helpers/scratch.ts'
 import { attach, fsck, makeBlank, makeImage, makeMountPoint, run } from '../helpers/volume.ts'
 import { session } from './support.ts'
@@ -147,7 +148,7 @@ t.test('an inspection tells how full it is, and when it expires', async t => {
   await guestctl(['volume', 'create', path, '--size', '16MiB'])
   const inspect = async () =>
     JSON.parse((await guestctl(['volume', 'inspect', path, '--json'])).out)
-  t.match(await inspect(), {
+  matchExactly(t, await inspect(), {
     markPlace: 'empty',
     usage: { usedBytes: 0, capBytes: 16 * MIB, usedInodes: 0, availableInodes: 4086, exact: true },
     lastActivityAt: null,

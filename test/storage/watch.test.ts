@@ -12,6 +12,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { guestctl } from '../helpers/guestctl.ts'
 import { type Guestd, run, startGuestd, until } from '../helpers/guestd.ts'
+import { matchExactly } from '../helpers/match-exactly.ts'
 import { makeScratch } from '../helpers/scratch.ts'
 import { session, usageOf, watchesOf } from './support.ts'
 
@@ -57,7 +58,7 @@ t.test('past its cap a folder takes no commands but those that make room', async
   const cleaned = await run(guestd, { command: 'rm big', allowOverCap: true })
   t.equal(cleaned.exit.workspaceFull, 'bytes', 'it was full when it began')
   const after = await run(guestd, { id: 'again', command: 'true' })
-  t.match(after.exit, { exitCode: 0, workspaceFull: null })
+  matchExactly(t, after.exit, { exitCode: 0, workspaceFull: null })
   await isFull(guestd, null)
 })
 
@@ -120,7 +121,11 @@ t.test('80, 90 and 100 % are told, and that there is room again', async t => {
 t.test('a cap of 0 is none', async t => {
   const guestd = await startGuestd(t, { config: { workspaceCapBytes: 0 } })
   await run(guestd, { command: 'head -c 2M /dev/zero > big' })
-  t.match((await session(guestd)).workspace, { ok: true, capEnforcement: 'none', usage: null })
+  matchExactly(t, (await session(guestd)).workspace, {
+    ok: true,
+    capEnforcement: 'none',
+    usage: null,
+  })
   const { out } = await guestctl(['status'], guestd)
   t.match(out, /\nCap: +none\n/)
   t.notMatch(out, /Used:|Generation:|Resumed:/)
@@ -156,7 +161,7 @@ t.test('usage is what du(1) counts: blocks, and a file with several names once',
   t.ok(bytes > 4 * MIB && bytes < 20 * MIB, `${bytes} bytes`)
   await until(async () => (await usageOf(guestd))?.usedInodes === inodes)
   const usage = await usageOf(guestd)
-  t.match(usage, {
+  matchExactly(t, usage, {
     usedBytes: bytes,
     usedInodes: inodes,
     capBytes: 1024 * MIB,

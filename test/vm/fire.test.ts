@@ -5,6 +5,7 @@ import path from 'node:path'
 import t from 'tap'
 import { makeVolume } from '../../vm/workspace-volume.ts'
 import { guestctl } from '../helpers/guestctl.ts'
+import { matchExactly } from '../helpers/match-exactly.ts'
 import { makeScratch } from '../helpers/scratch.ts'
 import { attach, fsck, makeMountPoint, run as runTool } from '../helpers/volume.ts'
 import { asRoot, openClient, seen } from './ask.ts'
@@ -117,7 +118,12 @@ t.test('the stop ends them all, and its receipt is true', async t => {
   )
   t.equal(one?.code, 0, `${one?.out}${one?.err}`)
   const receipt = (text = '') => JSON.parse(text.trimEnd().split('\n').at(-1) ?? '')
-  t.match(receipt(one?.out), { type: 'receipt', clean: true, outcome: 'unmount', errors: [] })
+  matchExactly(t, receipt(one?.out), {
+    type: 'receipt',
+    clean: true,
+    outcome: 'unmount',
+    errors: [],
+  })
   t.same(receipt(two?.out), receipt(one?.out), 'asked for twice it is one stop')
   const { dirtyBytes, flushMs, ms } = receipt(one?.out)
   t.ok(dirtyBytes > LEAST_DIRTY_MIB * MIB, `${dirtyBytes / MIB} MiB were dirty`)

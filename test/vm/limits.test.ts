@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { until } from '../helpers/guestd.ts'
+import { matchExactly } from '../helpers/match-exactly.ts'
 import {
   agentProcesses,
   asRoot,
@@ -50,7 +51,12 @@ t.test('a command has three descriptors, none of them guestd’s', async t => {
   const targets = out.split('\n').flatMap(line => / (\d+ -> .*)/.exec(line)?.[1] ?? [])
   // The fourth is the folder that ls itself reads.
   t.equal(targets.length, 4)
-  t.match(targets, ['0 -> /dev/null', /^1 -> pipe:/, /^2 -> pipe:/, /^3 -> \/proc\/\d+\/fd$/])
+  matchExactly(t, targets, [
+    '0 -> /dev/null',
+    /^1 -> pipe:/,
+    /^2 -> pipe:/,
+    /^3 -> \/proc\/\d+\/fd$/,
+  ])
 })
 
 t.test('agent can neither signal guestd nor look into it', async t => {
@@ -97,7 +103,7 @@ t.test('past its memory limit a command ends with cause oom, all of it', async t
   })
   const past = `sleep 1000 & echo before; head -c 400M /dev/zero | tail; echo survived`
   const outcome = await run(client, { command: past, limits })
-  t.match(outcome, { cause: 'oom', signal: 'SIGKILL', exitCode: null, descendants: 0 })
+  matchExactly(t, outcome, { cause: 'oom', signal: 'SIGKILL', exitCode: null, descendants: 0 })
   t.equal(outcome.oomScope, 'command')
   // The kernel counts what was charged to the cgroup, which never passes its limit.
   const { maxRssBytes } = outcome

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { until } from '../helpers/guestd.ts'
+import { matchExactly } from '../helpers/match-exactly.ts'
 import { makeScratch } from '../helpers/scratch.ts'
 import { asRoot, guestdPid, mounted, openClient, run, seen, slowestAnswer } from './ask.ts'
 import { restoreGuest } from './harness.ts'
@@ -124,7 +125,7 @@ t.test('root’s commands have memory that those of others cannot take', async t
   await run(client, { command: `fallocate -l ${most} /dev/shm/left; ${fill('/dev/shm')}` })
   t.ok((await numberOf(`${commandsPath}/memory.current`)) > 0.95 * limit, 'theirs is used up')
   await until(async () => !(await client.health()).ready, COMMAND_LIMIT_MS)
-  t.match((await client.health()).reasons, [
+  matchExactly(t, (await client.health()).reasons, [
     {
       code: 'memory',
       message: /^memory: files in memory and shared memory hold \d+ of the \d+ MiB/,

@@ -2,6 +2,7 @@ import t, { type Test } from 'tap'
 import type { Frame } from '../../src/client/index.ts'
 import { startGuestctl } from '../helpers/guestctl.ts'
 import { until } from '../helpers/guestd.ts'
+import { matchExactly } from '../helpers/match-exactly.ts'
 import { agentProcesses, asRoot, guestdPid, openClient, run, seen } from './ask.ts'
 import { restoreGuest } from './harness.ts'
 
@@ -74,7 +75,7 @@ t.test('after a crash guestd comes back, and what ran is gone and told to be los
 
   await crash(t)
   t.same(await agentProcesses(client), [], 'no orphan is left')
-  t.match(await client.inspect('tree'), { state: 'ended', cause: 'lost', exitCode: null })
+  matchExactly(t, await client.inspect('tree'), { state: 'ended', cause: 'lost', exitCode: null })
   t.match(await client.inspect('done'), { state: 'ended', cause: 'exit', exitCode: 4 })
   t.match(await client.start(request), { id: 'tree' }, 'a repeated request is answered')
   t.match(await client.inspect('tree'), { state: 'ended', cause: 'lost' }, 'but not run again')
@@ -121,7 +122,7 @@ t.test('when systemd stops guestd, readers get their last frames', async t => {
   )
   t.equal(Buffer.concat(shown).toString(), 'up\nlast words\n')
   const [exit, end] = frames.slice(-2)
-  t.match(exit, { type: 'exit', cause: 'stopped', exitCode: 3, signal: null })
+  matchExactly(t, exit, { type: 'exit', cause: 'stopped', exitCode: 3, signal: null })
   t.match(end, { type: 'end', truncated: 0 })
   const told = await asRoot(client, 'cat /run/stopped')
   t.equal(told, 'success\n0\ninactive\n', 'guestd left in good order, and nobody behind')

@@ -6,6 +6,7 @@ import t from 'tap'
 import { ensureImage } from '../../rootfs/image.ts'
 import { makeDisk } from '../../rootfs/tools.ts'
 import { isWholeGuest, savedGuestKey, writeSums } from '../../vm/saved-guest.ts'
+import { matchExactly } from '../helpers/match-exactly.ts'
 import { makeScratch } from '../helpers/scratch.ts'
 import { asRoot, mountDisk, openClient, run } from './ask.ts'
 import { restoreGuest } from './harness.ts'
@@ -38,7 +39,12 @@ t.test('two machines from one save have workspaces of their own, and disks plugg
   t.equal((await run(first, { command: 'cat file' })).out, 'first\n')
   for (const client of [first, second]) {
     const session = await client.session()
-    t.match(session, { state: 'ready', generation: 1, resumed: false, workspace: { ok: true } })
+    matchExactly(t, session, {
+      state: 'ready',
+      generation: 1,
+      resumed: false,
+      workspace: { ok: true },
+    })
     t.match(await client.flush(), { clean: true })
   }
 })

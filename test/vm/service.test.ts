@@ -1,6 +1,7 @@
 import t from 'tap'
 import type { SessionInfo } from '../../src/client/index.ts'
 import { until } from '../helpers/guestd.ts'
+import { matchExactly } from '../helpers/match-exactly.ts'
 import { asRoot, guestdPid, openClient, run, seen } from './ask.ts'
 import { bootGuest } from './harness.ts'
 
@@ -67,7 +68,7 @@ t.test('guestd goes last when memory is short, and sees the mounts of the machin
 
 t.test('a full root file system is told, and is no reason to be any less alive', async t => {
   await asRoot(client, 'dd if=/dev/zero of=/fill bs=64k 2>/dev/null || true')
-  t.match(await client.health(), {
+  matchExactly(t, await client.health(), {
     ready: false,
     reasons: [{ code: 'disk_full', message: /^root file system: \/ is full/ }],
   })
@@ -113,7 +114,7 @@ t.test('bad settings are told to the host, and taken back once they are mended',
     until journalctl -u guestd | grep -q '"route":"/v1/commands","status":503'; do sleep 0.2; done
     mv good config.json; systemctl restart guestd`)
   await untilSession(({ state }) => state === 'misconfigured')
-  t.match(await client.health(), {
+  matchExactly(t, await client.health(), {
     ready: false,
     reasons: [{ code: 'misconfigured', message: /^configuration: killGraceMs: "soon"/ }],
   })

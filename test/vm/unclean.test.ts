@@ -5,6 +5,7 @@ import t, { type Test } from 'tap'
 import { lookAtVolume } from '../../src/volume/look-at-volume.ts'
 import { makeVolume } from '../../vm/workspace-volume.ts'
 import { guestctl } from '../helpers/guestctl.ts'
+import { matchExactly } from '../helpers/match-exactly.ts'
 import { makeScratch } from '../helpers/scratch.ts'
 import { fsck } from '../helpers/volume.ts'
 import { mounted, openClient, run, seen } from './ask.ts'
@@ -61,7 +62,7 @@ async function workAndFlush(t: Test, guest: Guest, name: string): Promise<number
   t.equal((await run(client, { command: FILL, env: { NAME: name } })).out, '202\n')
   await seen(client, id, '\n50\n')
   const receipt = await client.flush()
-  t.match(receipt, { clean: true, errors: [], errorsSince: 'mount' })
+  matchExactly(t, receipt, { clean: true, errors: [], errorsSince: 'mount' })
   await run(client, { command: `echo never flushed >${name}.after` })
   return 50
 }
@@ -81,7 +82,7 @@ async function checkFlushed(t: Test, guest: Guest, name: string, line: number): 
 
 async function checkRecovered(t: Test, guest: Guest, generation: number): Promise<void> {
   const session = await mounted(openClient(t, guest))
-  t.match(session, { generation, resumed: true, recovered: true, lastStop: null })
+  matchExactly(t, session, { generation, resumed: true, recovered: true, lastStop: null })
   t.match(session.recovery.join('\n'), /e2fsck -p: .*recovering journal/)
   t.match(await guest.console(), /the workspace had not been left clean/)
 }
@@ -94,7 +95,7 @@ t.test('before the first write the disk says that it is in use', async t => {
   t.match(session, { generation: 1, resumed: false, recovered: false })
   t.equal((await guest.run('echo first >first')).code, 0)
   // guestctl leaves a volume that a machine has alone.
-  t.match(lookAtVolume(volume).mark, { state: 'inUse', generation: 1, receipt: null })
+  matchExactly(t, lookAtVolume(volume).mark, { state: 'inUse', generation: 1, receipt: null })
   line = await workAndFlush(t, guest, 'killed')
   await guest.kill()
   t.match(await inspect(), { mark: { state: 'inUse', generation: 1 } })

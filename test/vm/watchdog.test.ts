@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { until } from '../helpers/guestd.ts'
+import { matchExactly } from '../helpers/match-exactly.ts'
 import { agentProcesses, asRoot, guestdPid, openClient, run, seen } from './ask.ts'
 import { restoreGuest } from './harness.ts'
 import { knock, runOnce } from './once.ts'
@@ -110,7 +111,7 @@ t.test(
     t.match(log, /Main process exited, code=killed, status=9\/KILL/)
     t.match(log, /Failed with result 'watchdog'/)
     t.same(await agentProcesses(client), [], 'nobody is left of what ran')
-    t.match(await client.inspect('tree'), { state: 'ended', cause: 'lost', exitCode: null })
+    matchExactly(t, await client.inspect('tree'), { state: 'ended', cause: 'lost', exitCode: null })
   },
 )
 

@@ -4,7 +4,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { run, startGuestd } from '../../helpers/guestd.ts'
-import { sameFields } from '../../helpers/same-fields.ts'
+import { matchExactly } from '../../helpers/match-exactly.ts'
 
 const MAX_COMMAND_BYTES = 1024 * 1024
 /** Longer than one argument may be, so that the script reaches bash in another way. */
@@ -188,7 +188,7 @@ t.test('an argv runs as it is, with no shell', async t => {
 
 t.test('an argv of one string is a program, not a script', async t => {
   const { exit } = await run(guestd, { argv: ['echo hi'] })
-  sameFields(t, exit, { cause: 'spawn', stage: 'exec', errno: 'ENOENT', exitCode: null })
+  matchExactly(t, exit, { cause: 'spawn', stage: 'exec', errno: 'ENOENT', exitCode: null })
 })
 
 t.test('the program of an argv is looked for in the PATH that the command gets', async t => {

@@ -10,6 +10,7 @@ import {
   tallyRest,
 } from '../../helpers/frame-stream.ts'
 import { bytesOf, run, startGuestd, until } from '../../helpers/guestd.ts'
+import { matchExactly } from '../../helpers/match-exactly.ts'
 import { inspect, MIB } from './support.ts'
 
 const guestd = await startGuestd(t, { config: { reattachGraceMs: 30_000 } })
@@ -108,7 +109,7 @@ t.test('without follow the answer stops at the present', async t => {
   t.equal(bytesOf(now, 'stderr').toString(), 'two')
   t.equal(now.at(-1)?.cursor, 6)
   const none = await (await openOutput(guestd, 'present', 'cursor=6')).rest()
-  t.match(none, [{ type: 'start', cursor: 6 }])
+  matchExactly(t, none, [{ type: 'start', cursor: 6 }])
   t.equal(none.length, 1)
   writeFileSync(join(guestd.workspace, 'go'), '')
   await stream.rest()
@@ -125,7 +126,7 @@ t.test('a cursor past the end is refused, at the end it is not', async t => {
     t.equal(reply.status, 416)
   }
   const atEnd = await guestd.request('GET', '/v1/commands/five/output?cursor=5')
-  t.match(atEnd.frames(), [{ type: 'start', cursor: 5 }, { type: 'exit' }, { type: 'end' }])
+  matchExactly(t, atEnd.frames(), [{ type: 'start', cursor: 5 }, { type: 'exit' }, { type: 'end' }])
   const stream = await openRun(guestd, { id: 'runs', command: 'printf 1; sleep 30' })
   await stream.upTo('output')
   const early = await guestd.request('GET', '/v1/commands/runs/output?cursor=2&follow=true')
@@ -185,5 +186,9 @@ t.test('what the ring no longer holds is an explicit gap', async t => {
 t.test('a log without any byte has its frames, too', async t => {
   await run(guestd, { id: 'silent', command: 'exit 4' })
   const frames = await (await openOutput(guestd, 'silent', 'follow=true')).rest()
-  t.match(frames, [{ type: 'start' }, { type: 'exit', exitCode: 4 }, { type: 'end', cursor: 0 }])
+  matchExactly(t, frames, [
+    { type: 'start' },
+    { type: 'exit', exitCode: 4 },
+    { type: 'end', cursor: 0 },
+  ])
 })

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { openOutput, openRun } from '../../helpers/frame-stream.ts'
 import { type Guestd, run, startGuestd, until } from '../../helpers/guestd.ts'
-import { sameFields } from '../../helpers/same-fields.ts'
+import { matchExactly } from '../../helpers/match-exactly.ts'
 import { inspect, mark, WITHOUT_CGROUPS } from './support.ts'
 
 /** @param processes that the commands have at least before it crashes */
@@ -54,9 +54,13 @@ async function checkEventSource(t: Test, guestd: Guestd, id: string, cursor: num
 
 async function checkLost(t: Test, guestd: Guestd, ended: { exit: object }) {
   for (const id of ['running', 'detached']) {
-    sameFields(t, await inspect(guestd, id), { state: 'ended', cause: 'lost', exitCode: null })
+    matchExactly(t, await inspect(guestd, id), { state: 'ended', cause: 'lost', exitCode: null })
     const frames = await (await openOutput(guestd, id, 'follow=true')).rest()
-    t.match(frames, [{ type: 'start', id }, { type: 'exit', cause: 'lost' }, { type: 'end' }])
+    matchExactly(t, frames, [
+      { type: 'start', id },
+      { type: 'exit', cause: 'lost' },
+      { type: 'end' },
+    ])
     // A reader comes back with the cursor that it had: how much was written nobody knows.
     const back = await (await openOutput(guestd, id, 'cursor=3&follow=true&hold=true')).rest()
     t.match(back.at(-2), { type: 'exit', cause: 'lost' })
@@ -64,7 +68,7 @@ async function checkLost(t: Test, guestd: Guestd, ended: { exit: object }) {
   }
   // What its descendant wrote after `end` is not in the journal.
   const late = await (await openOutput(guestd, 'left', 'cursor=9&follow=true')).rest()
-  t.match(late, [
+  matchExactly(t, late, [
     { type: 'start', cursor: 9 },
     { type: 'exit', exitCode: 4, cursor: 9 },
     { type: 'end', cursor: 9 },
@@ -82,7 +86,7 @@ async function checkLost(t: Test, guestd: Guestd, ended: { exit: object }) {
     cursor: 7,
   })
   const frames = await (await openOutput(guestd, 'ended', 'cursor=2')).rest()
-  t.match(frames, [
+  matchExactly(t, frames, [
     { type: 'start', cursor: 2 },
     { type: 'gap', from: 2, to: 7, cursor: 7 },
     ended.exit,

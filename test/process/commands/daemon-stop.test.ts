@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { openOutput, openRun } from '../../helpers/frame-stream.ts'
 import { type Guestd, startGuestd } from '../../helpers/guestd.ts'
+import { matchExactly } from '../../helpers/match-exactly.ts'
 import { stateOf } from '../../helpers/processes.ts'
 import { inspect, mark } from './support.ts'
 
@@ -50,7 +51,10 @@ t.test(
     const quiet = (frames: typeof fromPolite) => frames.filter(frame => frame.stream !== 'stderr')
     t.match(quiet(fromPolite), last)
     t.match(quiet(fromReader), last, 'whoever reads')
-    t.match(fromPlain, [{ type: 'exit', cause: 'stopped', signal: 'SIGTERM' }, { type: 'end' }])
+    matchExactly(t, fromPlain, [
+      { type: 'exit', cause: 'stopped', signal: 'SIGTERM' },
+      { type: 'end' },
+    ])
     t.same(living(), [])
     t.notOk(existsSync(guestd.socketPath), 'the socket file is gone')
   },
@@ -68,7 +72,7 @@ t.test('who ignores SIGTERM is killed after the grace', async t => {
   const took = performance.now() - from
   t.equal(code, 0)
   t.ok(took >= killGraceMs && took < killGraceMs + SOON_MS, `${Math.round(took)} ms`)
-  t.match(frames, [{ type: 'exit', cause: 'stopped', signal: 'SIGKILL' }, { type: 'end' }])
+  matchExactly(t, frames, [{ type: 'exit', cause: 'stopped', signal: 'SIGKILL' }, { type: 'end' }])
   t.same(living(), [])
 })
 
@@ -87,7 +91,8 @@ t.test('a second SIGTERM cuts the grace short', async t => {
   const [code, frames] = await Promise.all([guestd.stop(), stream.rest()])
   t.ok(performance.now() - from < SOON_MS)
   t.equal(code, 0)
-  t.match(
+  matchExactly(
+    t,
     frames.filter(frame => frame.type === 'exit'),
     [{ cause: 'stopped', signal: 'SIGKILL' }],
   )

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { openOutput } from '../../helpers/frame-stream.ts'
 import { run, startGuestd, until } from '../../helpers/guestd.ts'
+import { matchExactly } from '../../helpers/match-exactly.ts'
 import { inspect, mark } from './support.ts'
 
 /** Far above what an answer takes here, far below the 30 s that a wrong wait would take. */
@@ -53,7 +54,7 @@ t.test('late output of a descendant goes to the log, and is followed to its end'
   const id = String(frames[0]?.id)
   t.notOk(existsSync(join(guestd.workspace, 'rc')), 'the descendant has written nothing yet')
   const later = await (await openOutput(guestd, id, 'cursor=5&follow=true')).rest()
-  t.match(later, [
+  matchExactly(t, later, [
     { type: 'start', id, cursor: 5 },
     { type: 'exit', exitCode: 0 },
     { type: 'output', stream: 'stdout', text: 'late\n', cursor: 10 },

@@ -3,8 +3,8 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { type Guestd, run, startGuestd, until } from '../../helpers/guestd.ts'
+import { matchExactly } from '../../helpers/match-exactly.ts'
 import { childrenOf } from '../../helpers/processes.ts'
-import { sameFields } from '../../helpers/same-fields.ts'
 import { inspect, mark, remove } from './support.ts'
 
 const KILL_GRACE_MS = 400
@@ -35,7 +35,7 @@ t.test('what fails between clone and exec is told with stage and errno', async t
   ]
   for (const [about, body, stage, errno] of cases) {
     const { exit, end, frames } = await run(guestd, body)
-    sameFields(t, exit, { cause: 'spawn', stage, errno, exitCode: null, signal: null }, about)
+    matchExactly(t, exit, { cause: 'spawn', stage, errno, exitCode: null, signal: null }, about)
     t.match(end, { stdoutBytes: 0, stderrBytes: 0, descendants: 0, truncated: 0 })
     t.same(
       frames.map(frame => frame.type),

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { openOutput, openRun } from '../../helpers/frame-stream.ts'
 import { run, startGuestd, until } from '../../helpers/guestd.ts'
-import { sameFields } from '../../helpers/same-fields.ts'
+import { matchExactly } from '../../helpers/match-exactly.ts'
 import { inspect, mark } from './support.ts'
 
 const KILL_GRACE_MS = 400
@@ -14,7 +14,7 @@ const guestd = await startGuestd(t, { config: { killGraceMs: KILL_GRACE_MS } })
 t.test('an exit code is told as it is', async t => {
   for (const exitCode of [0, 1, 3, 255]) {
     const { exit } = await run(guestd, { command: `exit ${exitCode}` })
-    sameFields(t, exit, { cause: 'exit', exitCode, signal: null, stage: null, errno: null })
+    matchExactly(t, exit, { cause: 'exit', exitCode, signal: null, stage: null, errno: null })
   }
 })
 
@@ -35,7 +35,7 @@ t.test('the ends of many at once are not mixed up', async t => {
 t.test('a signal is told by its name', async t => {
   for (const signal of ['SIGTERM', 'SIGKILL', 'SIGSEGV', 'SIGABRT', 'SIGPIPE', 'SIGRTMIN+3']) {
     const { exit } = await run(guestd, { command: `kill -${signal.slice(3)} $$` })
-    sameFields(t, exit, { cause: 'signal', exitCode: null, signal, stage: null, errno: null })
+    matchExactly(t, exit, { cause: 'signal', exitCode: null, signal, stage: null, errno: null })
   }
 })
 
@@ -54,7 +54,7 @@ t.test('at the time limit comes SIGTERM, and what its handler says is kept', asy
     command: 'trap "echo caught; exit 3" TERM; echo before; while :; do sleep 0.02; done',
     timeoutMs: 300,
   })
-  sameFields(t, exit, { cause: 'timeout', exitCode: 3, signal: null })
+  matchExactly(t, exit, { cause: 'timeout', exitCode: 3, signal: null })
   t.equal(stdout, 'before\ncaught\n')
   t.ok(Number(exit.durationMs) >= 300)
   t.equal(end.descendants, 0)
@@ -67,7 +67,7 @@ t.test('who ignores SIGTERM is killed after the grace, with all of its tree', as
     timeoutMs: 200,
     env,
   })
-  sameFields(t, exit, { cause: 'timeout', exitCode: null, signal: 'SIGKILL' })
+  matchExactly(t, exit, { cause: 'timeout', exitCode: null, signal: 'SIGKILL' })
   t.ok(Number(exit.durationMs) >= 200 + KILL_GRACE_MS, `${exit.durationMs}`)
   t.ok(Number(exit.durationMs) < AT_ONCE_MS)
   t.equal(stdout, 'partial\n')
@@ -105,7 +105,7 @@ t.test('a killed command says so, and gives what it wrote', async t => {
   const reply = await guestd.request('DELETE', '/v1/commands/victim')
   t.match(reply.json(), { id: 'victim', empty: true })
   const frames = await stream.rest()
-  t.match(frames, [
+  matchExactly(t, frames, [
     { type: 'exit', cause: 'killed', exitCode: null, signal: 'SIGKILL' },
     { type: 'end', stdoutBytes: 6, descendants: 0 },
   ])

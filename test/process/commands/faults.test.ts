@@ -13,7 +13,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { openRun } from '../../helpers/frame-stream.ts'
 import { run, startGuestd, until } from '../../helpers/guestd.ts'
-import { sameFields } from '../../helpers/same-fields.ts'
+import { matchExactly } from '../../helpers/match-exactly.ts'
 import { mark } from './support.ts'
 
 t.test('a clone that the kernel refuses is an end like any other', async t => {
@@ -24,7 +24,7 @@ t.test('a clone that the kernel refuses is an end like any other', async t => {
   writeFileSync(join(path, 'cgroup.type'), 'threaded')
   for (let count = 0; count < 20; count += 1) {
     const { exit, end } = await run(guestd, { command: 'true', stdin: 'open' })
-    sameFields(t, exit, { cause: 'spawn', errno: 'EOPNOTSUPP', exitCode: null })
+    matchExactly(t, exit, { cause: 'spawn', errno: 'EOPNOTSUPP', exitCode: null })
     t.equal(end.descendants, 0)
   }
   t.equal((await guestd.request('GET', '/healthz')).status, 200)

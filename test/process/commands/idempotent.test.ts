@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { openRun } from '../../helpers/frame-stream.ts'
 import { bytesOf, type Guestd, run, startGuestd, until } from '../../helpers/guestd.ts'
-import { sameFields } from '../../helpers/same-fields.ts'
+import { matchExactly } from '../../helpers/match-exactly.ts'
 import { inspect } from './support.ts'
 
 const guestd = await startGuestd(t)
@@ -167,7 +167,7 @@ t.test('after a crash of guestd nothing runs a second time', async t => {
   await crashing.start()
 
   const again = await run(crashing, running)
-  sameFields(t, again.exit, { cause: 'lost', exitCode: null, signal: null })
+  matchExactly(t, again.exit, { cause: 'lost', exitCode: null, signal: null })
   t.equal(runs(crashing, 'during'), 1)
   const known = await run(crashing, ended)
   t.same(known.exit, first.exit)

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { guestctl } from '../../helpers/guestctl.ts'
 import { run } from '../../helpers/guestd.ts'
-import { sameFields } from '../../helpers/same-fields.ts'
+import { matchExactly } from '../../helpers/match-exactly.ts'
 import { startForOther } from './support.ts'
 
 const guestd = await startForOther(t)
@@ -41,7 +41,12 @@ t.test('a missing interpreter is named, and is no missing program', async t => {
   ]
   for (const [program, interpreter] of cases) {
     const { exit } = await missing([program])
-    sameFields(t, exit, { cause: 'spawn', stage: 'exec', errno: 'ENOENT', exitCode: null }, program)
+    matchExactly(
+      t,
+      exit,
+      { cause: 'spawn', stage: 'exec', errno: 'ENOENT', exitCode: null },
+      program,
+    )
     t.equal(exit.interpreter, interpreter, program)
   }
   const found = await run(guestd, { argv: ['script'], env: { PATH: guestd.workspace } })

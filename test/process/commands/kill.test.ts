@@ -2,7 +2,7 @@ import { existsSync, readdirSync } from 'node:fs'
 import t from 'tap'
 import { openRun } from '../../helpers/frame-stream.ts'
 import { run, startGuestd, until } from '../../helpers/guestd.ts'
-import { sameFields } from '../../helpers/same-fields.ts'
+import { matchExactly } from '../../helpers/match-exactly.ts'
 import { containmentOf, inspect, mark, remove } from './support.ts'
 import { escaped, members, startTree, tree } from './trees.ts'
 
@@ -20,7 +20,7 @@ t.test('DELETE ends a tree of all kinds, and answers only when it is empty', asy
     t.equal(status, 200)
     t.same(body, { id, empty: true, proof: 'cgroup', moved: [] })
     const [exit, end] = (await stream.rest()).filter(frame => frame.type !== 'output')
-    sameFields(t, exit, { type: 'exit', cause: 'killed', signal: 'SIGKILL', exitCode: null })
+    matchExactly(t, exit, { type: 'exit', cause: 'killed', signal: 'SIGKILL', exitCode: null })
     t.match(end, { type: 'end', descendants: 0 })
     t.match(await inspect(guestd, id), { state: 'ended', proof: 'cgroup', descendants: 0 })
   }

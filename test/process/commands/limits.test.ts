@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import t from 'tap'
 import { openRun } from '../../helpers/frame-stream.ts'
 import { type Guestd, run, startGuestd } from '../../helpers/guestd.ts'
+import { matchExactly } from '../../helpers/match-exactly.ts'
 import { statusField } from '../../helpers/processes.ts'
 
 const session = async (on: Guestd) => (await on.request('GET', '/v1/session')).json()
@@ -58,7 +59,7 @@ t.test('configured limits are those of commands that ask for none', async t => {
 t.test('the session tells how commands are held, and which limits hold', async t => {
   const info = await session(guestd)
   const mounted = readFileSync('/proc/self/mountinfo', 'utf8').includes(' - cgroup2 ')
-  t.match(info, {
+  matchExactly(t, info, {
     state: 'ready',
     cgroup: { mode: mounted ? 'cgroup2' : 'group' },
     limits: { maxCommands: 256, memoryBytes: null, pids: null, cpus: null, nofile: null },

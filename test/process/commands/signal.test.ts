@@ -1,6 +1,7 @@
 import t from 'tap'
 import { openRun } from '../../helpers/frame-stream.ts'
 import { run, startGuestd, until } from '../../helpers/guestd.ts'
+import { matchExactly } from '../../helpers/match-exactly.ts'
 import { stateOf } from '../../helpers/processes.ts'
 import { checkTargets, signal, startListening } from './signal-targets.ts'
 import { inspect, mark, remove } from './support.ts'
@@ -24,7 +25,7 @@ t.test('signals stop, continue and end a command, real-time ones too', async t =
   const pid = Number((await inspect(guestd, 'signals')).pid)
   t.equal((await signal(guestd, 'signals', { signal: 'SIGSTOP' })).status, 204)
   await until(() => stateOf(pid) === 'T')
-  t.match(await inspect(guestd, 'signals'), { state: 'running', cause: null })
+  matchExactly(t, await inspect(guestd, 'signals'), { state: 'running', cause: null })
   t.equal((await signal(guestd, 'signals', { signal: 'SIGCONT' })).status, 204)
   await until(() => stateOf(pid) !== 'T')
   t.equal((await signal(guestd, 'signals', { signal: 'SIGRTMIN+3' })).status, 204)

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { createTally, openRun, tallyRest } from '../../helpers/frame-stream.ts'
 import { run, startGuestd, until } from '../../helpers/guestd.ts'
+import { matchExactly } from '../../helpers/match-exactly.ts'
 import { openFds, rssBytes } from '../../helpers/processes.ts'
 import { inspect, MIB } from './support.ts'
 
@@ -71,7 +72,7 @@ t.test('the end of standard input is told to the command', async t => {
   t.match(await inspect(guestd, 'eof'), { state: 'running' })
   t.same((await write('eof', 'eof=true')).json(), { acceptedBytes: 8 })
   const frames = await stream.rest()
-  t.match(frames, [{ text: 'end\n' }, { type: 'exit', exitCode: 3 }, { type: 'end' }])
+  matchExactly(t, frames, [{ text: 'end\n' }, { type: 'exit', exitCode: 3 }, { type: 'end' }])
 })
 
 t.test('a command is not told of an end that nobody sent', async t => {

@@ -2,8 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { openRun } from '../../helpers/frame-stream.ts'
 import { run, until } from '../../helpers/guestd.ts'
+import { matchExactly } from '../../helpers/match-exactly.ts'
 import { childrenOf, stateOf } from '../../helpers/processes.ts'
-import { sameFields } from '../../helpers/same-fields.ts'
 import { cpuMsOf, inspect, mark, remove, startForOther } from './support.ts'
 
 /** ptrace(PTRACE_SEIZE) of PID, and never a wait. */
@@ -30,7 +30,7 @@ const zombies = () => childrenOf(guestd.pid).filter(pid => stateOf(pid) === 'Z')
 t.test('a first process that its tracer does not wait for ends with its own status', async t => {
   const { env, living } = mark(t)
   const { exit, end } = await run(guestd, { id: 'exits', argv: TRACED_LEADER('exit 7'), env })
-  sameFields(t, exit, { cause: 'exit', exitCode: 7, signal: null })
+  matchExactly(t, exit, { cause: 'exit', exitCode: 7, signal: null })
   t.equal(end.descendants, 1, 'the tracer')
   t.ok((await cpuShare()) < 0.5, 'guestd does not spin')
   t.equal(living().length, 1)
@@ -46,7 +46,7 @@ t.test('so does a process that a signal ends', async t => {
     env,
     background: 'kill',
   })
-  sameFields(t, exit, { cause: 'signal', exitCode: null, signal: 'SIGKILL' })
+  matchExactly(t, exit, { cause: 'signal', exitCode: null, signal: 'SIGKILL' })
   t.same(living(), [])
   await until(() => zombies().length === 0)
 })

@@ -7,6 +7,7 @@ import { createRandom } from '../../crash/random.ts'
 import { createRebuilder, keptPieces } from '../../crash/rebuild.ts'
 import { openRecording } from '../../crash/recording.ts'
 import { type LogEntry, readWriteLog } from '../../crash/write-log.ts'
+import { matchExactly } from '../../helpers/match-exactly.ts'
 import { makeScratch } from '../../helpers/scratch.ts'
 import { makeLog, SECTOR, type Written } from './log-file.ts'
 
@@ -32,7 +33,7 @@ t.test('a log is read as writes, flushes and discards, in order', async t => {
     { sector: 4, flags: DISCARD, sectors: 100 },
     { sector: 1, flags: FUA | FLUSH, data: Buffer.alloc(SECTOR, 'b') },
   ])
-  t.match(entriesOf(path), [
+  matchExactly(t, entriesOf(path), [
     { index: 0, offset: 4096, bytes: 1024, flush: false, fua: false, dataAt: 1024 },
     { index: 1, bytes: 0, flush: true, dataAt: null },
     { index: 3, offset: 2048, bytes: 51_200, discard: true, dataAt: null },

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { crc32c } from '../../../src/volume/crc32c.ts'
 import { encodeMark, type Mark, readSlots, SLOT_BYTES } from '../../../src/volume/mark.ts'
+import { matchExactly } from '../../helpers/match-exactly.ts'
 
 function mark(sequence: number, more: Partial<Mark> = {}): Mark {
   return {
@@ -104,7 +105,7 @@ function slotOf(text: string, format = '1'): Buffer {
 
 t.test('a slot of a newer format is refused, whatever else is there', async t => {
   for (const newer of [slotOf('{}', '2'), Buffer.from('guestd-mark 17 anything'.padEnd(4096))]) {
-    t.match(readSlots(Buffer.concat([newer, EMPTY])), { mark: null, refusal: 'newer' })
+    matchExactly(t, readSlots(Buffer.concat([newer, EMPTY])), { mark: null, refusal: 'newer' })
     t.match(readSlots(Buffer.concat([encodeMark(mark(9)), newer])), { refusal: 'newer' })
   }
   t.match(readSlots(Buffer.concat([slotOf('{}', '0'), EMPTY])), { refusal: 'foreign' })
@@ -129,7 +130,12 @@ t.test('what is whole, but no mark, is not taken for one', async t => {
   ]
   for (const text of ['{', ...wrong.map(one => JSON.stringify(one))]) {
     const slot = slotOf(text)
-    t.match(readSlots(Buffer.concat([slot, EMPTY])), { mark: null, refusal: 'foreign' }, text)
+    matchExactly(
+      t,
+      readSlots(Buffer.concat([slot, EMPTY])),
+      { mark: null, refusal: 'foreign' },
+      text,
+    )
     t.match(readSlots(Buffer.concat([slot, encodeMark(good)])).mark, good, 'the other one counts')
   }
 })
