@@ -1,7 +1,7 @@
 /** Writes the tables that are made from the code into the documents. A unit test compares them. */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { settingsMarkdown } from '../src/config/config.ts'
+import { settingsMarkdown } from '../src/config/settings-text.ts'
 import { errorTable } from '../src/errors.ts'
 import { JsonFrame } from '../src/protocol/schemas/frame-schema.ts'
 import { reasonTable } from '../src/protocol/schemas/readiness-schema.ts'

@@ -6,7 +6,7 @@
  */
 
 import { type DestinationStream, destination, type Logger, pino, stdTimeFunctions } from 'pino'
-import type { LogLevel } from './config/config.ts'
+import type { LogLevel } from './config/types.ts'
 import type { LogRing } from './log-ring.ts'
 
 export type Log = Logger

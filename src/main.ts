@@ -4,13 +4,8 @@ import './sys/young-generation.ts'
 
 import { readFileSync } from 'node:fs'
 import { codeCache } from './code-cache.ts'
-import {
-  type Config,
-  ConfigError,
-  type Loaded,
-  loadConfig,
-  renderSettings,
-} from './config/config.ts'
+import { ConfigError, type Loaded, loadConfig, renderSettings } from './config/config.ts'
+import type { Config } from './config/types.ts'
 import { type Daemon, startDaemon } from './daemon/daemon.ts'
 import { startMisconfigured } from './daemon/misconfigured.ts'
 import { openStopSignals, type StopSignals } from './daemon/stop-signals.ts'

@@ -6,7 +6,7 @@ import type { Log } from '../log.ts'
 import { ID_PATTERN } from '../protocol/schemas.ts'
 import { parseTrace } from '../protocol/trace-context.ts'
 import { firstOf } from '../util/cut-text.ts'
-import type { App } from './context.ts'
+import type { App } from './types.ts'
 
 /**
  * `info` for traced requests, and for calls that were to change something and were refused or cut

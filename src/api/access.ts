@@ -5,7 +5,7 @@ import type { Server } from 'node:http'
 import { BlockList, isIPv4, isIPv6 } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { FastifyRequest } from 'fastify'
-import type { Config } from '../config/config.ts'
+import type { Config } from '../config/types.ts'
 import { GuestdError } from '../errors.ts'
 
 export interface Access {

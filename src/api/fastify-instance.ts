@@ -5,9 +5,9 @@ import { type FastifyError, type FastifyReply, type FastifyRequest, fastify } fr
 import type { GuestdError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { logAtEnd, noteRefusal } from './access-log.ts'
-import type { App } from './context.ts'
 import { MAX_JSON_BYTES } from './json-body.ts'
 import { problemOf, sendProblem } from './problems.ts'
+import type { App } from './types.ts'
 import { createValidator } from './validate.ts'
 
 /** Longer than any id, so that one too long is refused with its field and not as an unknown route. */

@@ -5,9 +5,9 @@ import type { IncomingMessage } from 'node:http'
 import type { FastifyRequest } from 'fastify'
 import { GuestdError } from '../errors.ts'
 import { messageOf } from '../util/message-of.ts'
-import type { App } from './context.ts'
 import { checkJsonBounds } from './json-bounds.ts'
 import { createMemoryBudget, type MemoryBudget } from './memory-budget.ts'
+import type { App } from './types.ts'
 
 /**
  * Longest JSON body, in bytes: a script of 1 MiB in which each byte is written as `\u00XX`, with

@@ -1,6 +1,6 @@
 /** What becomes of a body that a reply came before. */
 
-import type { App } from './context.ts'
+import type { App } from './types.ts'
 
 /**
  * How long the rest of a body is read and thrown away after the reply, in milliseconds. Closing at

@@ -4,10 +4,10 @@ import type { FastifyReply } from 'fastify'
 import type { Command, FrameReader } from '../commands/types.ts'
 import { GuestdError } from '../errors.ts'
 import type { MediaType } from '../protocol/negotiate.ts'
-import type { ApiCore } from './context.ts'
 import type { MemoryBudget } from './memory-budget.ts'
 import { streamFrames } from './stream-frames.ts'
 import { sendSummary } from './summarize.ts'
+import type { ApiCore } from './types.ts'
 
 export interface ReplyOptions extends Pick<ApiCore, 'config' | 'log'> {
   /** Memory of the output in all replies of `application/json`. */

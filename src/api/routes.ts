@@ -1,8 +1,8 @@
 /** The list of routes: the replies to a wrong path or method and the OpenAPI document are made from it. */
 
-import type { FastifyReply, FastifyRequest, FastifySchema } from 'fastify'
+import 'fastify'
 import { GuestdError } from '../errors.ts'
-import type { App } from './context.ts'
+import type { App, Route, RouteList } from './types.ts'
 
 declare module 'fastify' {
   interface FastifySchema {
@@ -18,19 +18,6 @@ declare module 'fastify' {
     /** Served without the token. Default: false. */
     needsNoToken?: boolean
   }
-}
-
-export interface Route {
-  readonly method: string
-  /** As Fastify writes it: `/v1/commands/:id`. */
-  readonly url: string
-  readonly schema: FastifySchema | undefined
-}
-
-export interface RouteList {
-  readonly all: readonly Route[]
-  /** `method_not_allowed`, with the Allow header, where the path has a route; else `not_found`. */
-  refuse(request: FastifyRequest, reply: FastifyReply): GuestdError
 }
 
 /** Lists what is added to the app from now on. */

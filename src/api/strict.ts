@@ -2,7 +2,7 @@
 
 import type { FastifyRequest } from 'fastify'
 import { GuestdError } from '../errors.ts'
-import type { App } from './context.ts'
+import type { App } from './types.ts'
 
 export function refuseUnread(app: App): void {
   app.addHook('onRequest', (request, _reply, done) => done(codingRefusal(request) ?? undefined))

@@ -4,9 +4,9 @@
  */
 
 import { messageOf } from '../util/message-of.ts'
-import { type BadSetting, type Complain, ConfigError } from './config-error.ts'
+import { ConfigError } from './config-error.ts'
 import { isToken } from './keys.ts'
-import { type FromManager, readManager } from './service-manager.ts'
+import { readManager } from './service-manager.ts'
 import { type NamedKey, rows, type TableSettings, table } from './settings.ts'
 import { helpText } from './settings-text.ts'
 import {
@@ -17,17 +17,9 @@ import {
   readFlags,
   readSettingsFile,
 } from './sources.ts'
+import type { AddBad, BadSetting, Config } from './types.ts'
 
-export type { ListenAddress } from '../util/listen-uri.ts'
-export { parseListenUri } from '../util/listen-uri.ts'
-export { type BadSetting, ConfigError } from './config-error.ts'
-export type { LogLevel } from './settings.ts'
-export { helpText, settingsMarkdown } from './settings-text.ts'
-
-export interface Config extends TableSettings, FromManager {
-  /** The value of `authToken` or the content of `authTokenFile`; null: no token is asked for. */
-  readonly token: string | null
-}
+export { ConfigError } from './config-error.ts'
 
 export interface ConfigSources {
   /** Without the interpreter and the script. */
@@ -57,20 +49,20 @@ export type Loaded =
  */
 export function loadConfig(sources: ConfigSources): Loaded {
   const bad: BadSetting[] = []
-  const complain: Complain = (key, message) => bad.push({ key, message })
-  const flags = readFlags(sources.argv, complain)
+  const addBad: AddBad = (key, message) => bad.push({ key, message })
+  const flags = readFlags(sources.argv, addBad)
   if (flags.action === 'help') return { action: 'help', text: helpText() }
   if (flags.action === 'version') return { action: 'version' }
 
   // Which file was meant is not known where the flags cannot be read.
-  const found = bad.length > 0 ? new Map<string, Found>() : readSources(sources, flags, complain)
+  const found = bad.length > 0 ? new Map<string, Found>() : readSources(sources, flags, addBad)
   const settings = mapTable(table, '', row => {
     const one = found.get(row.name)
-    return one === undefined ? row.key.fallback : readValue(row, one, sources.cwd, complain)
+    return one === undefined ? row.key.fallback : readValue(row, one, sources.cwd, addBad)
   }) as TableSettings
-  checkTogether(settings, complain)
-  const token = readToken(settings, sources.readSecret, complain)
-  const manager = readManager(sources.env, sources.pid, complain)
+  checkTogether(settings, addBad)
+  const token = readToken(settings, sources.readSecret, addBad)
+  const manager = readManager(sources.env, sources.pid, addBad)
   const config: Config = deepFreeze({ ...settings, ...manager, token })
   if (bad.length > 0) throw new ConfigError(bad, flags.action, config)
   return { action: flags.action, config }
@@ -98,11 +90,11 @@ function mapTable(branch: object, prefix: string, map: (row: NamedKey) => unknow
 function readSources(
   { env, readFile }: ConfigSources,
   flags: Flags,
-  complain: Complain,
+  addBad: AddBad,
 ): Map<string, Found> {
   return new Map([
-    ...readSettingsFile(flags.file, readFile, complain),
-    ...readEnvironment(env, complain),
+    ...readSettingsFile(flags.file, readFile, addBad),
+    ...readEnvironment(env, addBad),
     ...flags.found,
   ])
 }
@@ -112,63 +104,60 @@ function readValue(
   { name, key }: NamedKey,
   { value, from }: Found,
   cwd: string,
-  complain: Complain,
+  addBad: AddBad,
 ): unknown {
   const read = key.read(value, cwd)
   if (typeof read !== 'string') return read.value
   const shown = key.hidden ? 'the value' : (JSON.stringify(value) ?? String(value))
   const reason = read === '' ? '' : `: ${read}`
-  complain(
-    name,
-    `${name}: ${shown} (from ${from}) is not allowed${reason}; it takes ${key.allowed}`,
-  )
+  addBad(name, `${name}: ${shown} (from ${from}) is not allowed${reason}; it takes ${key.allowed}`)
   return key.fallback
 }
 
 function readToken(
   { authToken, authTokenFile }: TableSettings,
   readSecret: ReadFile,
-  complain: Complain,
+  addBad: AddBad,
 ): string | null {
   if (authTokenFile === null) return authToken
   if (authToken !== null) {
-    complain('authTokenFile', 'authTokenFile: authToken is set too; give one of them')
+    addBad('authTokenFile', 'authTokenFile: authToken is set too; give one of them')
     return authToken
   }
   try {
     const token = readSecret(authTokenFile).trim()
     if (isToken(token)) return token
     const { allowed } = table.authToken
-    complain('authTokenFile', `authTokenFile: ${authTokenFile} has no token; one is ${allowed}`)
+    addBad('authTokenFile', `authTokenFile: ${authTokenFile} has no token; one is ${allowed}`)
   } catch (error) {
-    complain('authTokenFile', `authTokenFile: ${authTokenFile}: ${messageOf(error)}`)
+    addBad('authTokenFile', `authTokenFile: ${authTokenFile}: ${messageOf(error)}`)
   }
   return null
 }
 
-function checkTogether(settings: TableSettings, complain: Complain): void {
+function checkTogether(settings: TableSettings, addBad: AddBad): void {
   const { output, onExpired, onVersionChange, requireSession } = settings
   const { authToken, authTokenFile, allowUnauthenticated } = settings
   const tcp = settings.listen.find(one => one.scheme === 'tcp')
   if (tcp !== undefined && authToken === null && authTokenFile === null && !allowUnauthenticated)
-    complain(
+    addBad(
       'authToken',
       `authToken: ${tcp.uri} takes a token, as every process of the machine can connect. Set authToken or authTokenFile, or allowUnauthenticated: true`,
     )
   if (onExpired === 'reset' && !requireSession) {
-    complain(
+    addBad(
       'onExpired',
       'onExpired: reset takes requireSession: true, as nobody knows before whose volume it is',
     )
   }
   if (onVersionChange === 'reset' && !requireSession) {
-    complain(
+    addBad(
       'onVersionChange',
       'onVersionChange: reset takes requireSession: true, as the version has to be known before the workspace is mounted',
     )
   }
   if (output.ringBytes > output.totalBytes) {
-    complain(
+    addBad(
       'output.ringBytes',
       `output.ringBytes: ${output.ringBytes} is more than output.totalBytes, ${output.totalBytes}: one command cannot hold more than all`,
     )

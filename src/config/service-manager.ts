@@ -1,27 +1,16 @@
 /** What a service manager such as systemd tells guestd in the environment. */
 
 import { FIRST_INHERITED_FD, STORED_FD_NAMES } from '../util/listen-uri.ts'
-import type { Complain } from './config-error.ts'
-
-export interface FromManager {
-  /** Descriptors that were handed over listening (sd_listen_fds(3)); mostly none. */
-  readonly inheritedFds: readonly number[]
-  /** Descriptors that an earlier guestd left with the manager, by their name. */
-  readonly storedFds: Readonly<Record<string, number>>
-  /** Where sd_notify(3) sends to: a path or an abstract name; null: nobody listens. */
-  readonly notifySocket: string | null
-  /** Within which time the manager wants to hear of guestd (sd_watchdog_enabled(3)), in ms. */
-  readonly watchdogMs: number | null
-}
+import type { AddBad, FromManager } from './types.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
 
 /** Descriptors and the watchdog are meant for the process whose id is named with them. */
-export function readManager(env: Environment, pid: number, complain: Complain): FromManager {
+export function readManager(env: Environment, pid: number, addBad: AddBad): FromManager {
   const inheritedFds: number[] = []
   const storedFds: Record<string, number> = {}
   const names = env.LISTEN_FDNAMES?.split(':') ?? []
-  const count = countFds(env, pid, complain)
+  const count = countFds(env, pid, addBad)
   for (let index = 0; index < count; index += 1) {
     const fd = FIRST_INHERITED_FD + index
     const name = names[index] ?? ''
@@ -41,10 +30,10 @@ const US_PER_MS = 1_000
 /** More descriptors than any unit has; a count with more digits is nonsense. */
 const MAX_COUNT_DIGITS = 5
 
-function countFds({ LISTEN_PID, LISTEN_FDS }: Environment, pid: number, complain: Complain) {
+function countFds({ LISTEN_PID, LISTEN_FDS }: Environment, pid: number, addBad: AddBad) {
   if (LISTEN_FDS === undefined || LISTEN_PID !== String(pid)) return 0
   if (/^\d+$/.test(LISTEN_FDS) && LISTEN_FDS.length <= MAX_COUNT_DIGITS) return Number(LISTEN_FDS)
-  complain(
+  addBad(
     'LISTEN_FDS',
     `LISTEN_FDS: ${JSON.stringify(LISTEN_FDS)} (from the environment) is not a count of descriptors from ${FIRST_INHERITED_FD} on`,
   )

@@ -3,8 +3,8 @@
 import { parseArgs } from 'node:util'
 import { errorCode } from '../util/error-code.ts'
 import { messageOf } from '../util/message-of.ts'
-import type { Complain } from './config-error.ts'
 import { type NamedKey, rows } from './settings.ts'
+import type { AddBad } from './types.ts'
 
 /** The file that is read when `--config` names none; it may be absent. */
 export const DEFAULT_FILE = '/etc/guestd/config.json'
@@ -30,8 +30,8 @@ export const keyFlags = [
 ] as const
 
 /** Where the flags cannot be read, because of an unknown one for instance, none of them counts. */
-export function readFlags(argv: readonly string[], complain: Complain): Flags {
-  const values = parseFlags(argv, complain)
+export function readFlags(argv: readonly string[], addBad: AddBad): Flags {
+  const values = parseFlags(argv, addBad)
   const found = new Map<string, Found>()
   for (const { flag, key } of keyFlags) {
     const value = values[flag]
@@ -48,14 +48,14 @@ export function readFlags(argv: readonly string[], complain: Complain): Flags {
 /** The variables `GUESTD_…`. */
 export function readEnvironment(
   env: Readonly<Record<string, string | undefined>>,
-  complain: Complain,
+  addBad: AddBad,
 ): ReadonlyMap<string, Found> {
   const found = new Map<string, Found>()
   for (const [variable, text] of Object.entries(env)) {
     if (!variable.startsWith('GUESTD_') || text === undefined) continue
     const row = rows.find(one => one.variable === variable)
     if (row === undefined)
-      complain(
+      addBad(
         variable,
         `${variable} in the environment is no setting of guestd; guestd --help lists them`,
       )
@@ -75,13 +75,13 @@ export type ReadFile = (path: string) => string
 export function readSettingsFile(
   named: string | null,
   readFile: ReadFile,
-  complain: Complain,
+  addBad: AddBad,
 ): ReadonlyMap<string, Found> {
   const path = named ?? DEFAULT_FILE
-  const text = readText(path, named !== null, readFile, complain)
-  const branch = text === null ? null : parseObject(text, path, complain)
+  const text = readText(path, named !== null, readFile, addBad)
+  const branch = text === null ? null : parseObject(text, path, addBad)
   const found = new Map<string, Found>()
-  if (branch !== null) collect(branch, '', path, found, complain)
+  if (branch !== null) collect(branch, '', path, found, addBad)
   return found
 }
 
@@ -92,7 +92,7 @@ function rowOf(name: string): NamedKey {
   return row
 }
 
-function parseFlags(argv: readonly string[], complain: Complain) {
+function parseFlags(argv: readonly string[], addBad: AddBad) {
   try {
     return parseArgs({
       args: [...argv],
@@ -112,7 +112,7 @@ function parseFlags(argv: readonly string[], complain: Complain) {
   } catch (error) {
     // The first sentence says it; what follows advises on a "--" that guestd has no use for.
     const reason = messageOf(error).replace(/\. .*/s, '')
-    complain(null, `${reason}; guestd --help lists the flags`)
+    addBad(null, `${reason}; guestd --help lists the flags`)
     return { check: argv.includes('--check') }
   }
 }
@@ -121,25 +121,25 @@ function readText(
   path: string,
   required: boolean,
   readFile: ReadFile,
-  complain: Complain,
+  addBad: AddBad,
 ): string | null {
   try {
     return readFile(path)
   } catch (error) {
     if (errorCode(error) === 'ENOENT' && !required) return null
     const reason = messageOf(error)
-    complain(null, `${path} cannot be read: ${reason}`)
+    addBad(null, `${path} cannot be read: ${reason}`)
     return null
   }
 }
 
-function parseObject(text: string, path: string, complain: Complain): object | null {
+function parseObject(text: string, path: string, addBad: AddBad): object | null {
   try {
     const parsed: unknown = JSON.parse(text)
     if (isObject(parsed)) return parsed
-    complain(null, `${path} is not a JSON object`)
+    addBad(null, `${path} is not a JSON object`)
   } catch (error) {
-    complain(null, `${path} is not JSON: ${messageOf(error)}`)
+    addBad(null, `${path} is not JSON: ${messageOf(error)}`)
   }
   return null
 }
@@ -149,19 +149,19 @@ function collect(
   prefix: string,
   path: string,
   found: Map<string, Found>,
-  complain: Complain,
+  addBad: AddBad,
 ): void {
   for (const [part, value] of Object.entries(branch)) {
     const name = `${prefix}${part}`
     if (part.includes('.')) {
-      complain(name, `${name} (from ${path}) has a dot: write it as an object in the file`)
+      addBad(name, `${name} (from ${path}) has a dot: write it as an object in the file`)
     } else if (rows.some(row => row.name === name)) {
       found.set(name, { value, from: path })
     } else if (rows.some(row => row.name.startsWith(`${name}.`))) {
-      if (isObject(value)) collect(value, `${name}.`, path, found, complain)
-      else complain(name, `${name} (from ${path}) takes an object`)
+      if (isObject(value)) collect(value, `${name}.`, path, found, addBad)
+      else addBad(name, `${name} (from ${path}) takes an object`)
     } else {
-      complain(name, `${name} (from ${path}) is no setting of guestd; guestd --help lists them`)
+      addBad(name, `${name} (from ${path}) is no setting of guestd; guestd --help lists them`)
     }
   }
 }

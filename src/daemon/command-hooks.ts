@@ -1,6 +1,6 @@
 /** What the session does when a command is asked for, starts and ends. */
 import type { RegistryHooks } from '../commands/registry.ts'
-import type { Config } from '../config/config.ts'
+import type { Config } from '../config/types.ts'
 import { GuestdError } from '../errors.ts'
 import type { Emit } from '../events/event-log.ts'
 import type { Log } from '../log.ts'

@@ -1,7 +1,7 @@
 /** Log lines about commands. */
 import type { EndDetails } from '../commands/effective.ts'
 import { type Machine, nofileWithin } from '../commands/plan.ts'
-import type { Config } from '../config/config.ts'
+import type { Config } from '../config/types.ts'
 import type { Log } from '../log.ts'
 import type { CommandInfo, StopReason } from '../protocol/schemas.ts'
 

@@ -2,11 +2,8 @@
  * The session, from top to bottom: each part gets the parts above it. A part that does work adds itself to `activity`
  * and to `stop`; one that follows events subscribes to `events`.
  */
-import { checkLimits, type Machine } from '../commands/plan.ts'
+import { checkLimits } from '../commands/plan.ts'
 import type { Registry } from '../commands/registry.ts'
-import type { Config } from '../config/config.ts'
-import type { Events } from '../events/event-log.ts'
-import type { Log } from '../log.ts'
 import { checkSessionRequest } from '../protocol/schemas.ts'
 import { type Activity, createActivity } from '../session/activity.ts'
 import { type Announcer, createAnnouncer } from '../session/announcer.ts'
@@ -19,27 +16,12 @@ import { createSessionLimits, type SessionLimits } from '../session/session-limi
 import { createSessionSettings, type SessionSettings } from '../session/session-settings.ts'
 import { createStop, type Stop } from '../session/stop.ts'
 import { readCommandsMemory } from '../sys/commands-memory.ts'
-import type { Notifier } from '../sys/notify.ts'
 import { openWorkspace, type Workspace } from '../workspace/workspace.ts'
-import type { Cleanup } from './cleanup.ts'
 import { openCommands } from './open-commands.ts'
 import { endMachine } from './power-off.ts'
-import type { RunState } from './run-state.ts'
 import { watchState } from './state-watch.ts'
 import { createStoredFd } from './stored-fd.ts'
-
-export interface SessionParts {
-  readonly config: Config
-  readonly log: Log
-  readonly version: string
-  readonly notifier: Notifier
-  readonly cleanup: Cleanup
-  readonly events: Events
-  readonly runState: RunState
-  readonly machine: Machine
-  /** `output` of the settings, as this machine has room for it. */
-  readonly output: Config['output']
-}
+import type { SessionParts } from './types.ts'
 
 export interface Session {
   readonly announcer: Announcer

@@ -1,6 +1,6 @@
 /** The order in which guestd comes up and goes down. */
 import { createApi } from '../api/app.ts'
-import type { Config } from '../config/config.ts'
+import type { Config } from '../config/types.ts'
 import { GuestdError } from '../errors.ts'
 import { createEvents } from '../events/event-log.ts'
 import type { Log } from '../log.ts'
@@ -11,11 +11,12 @@ import { bootId } from '../sys/boot-id.ts'
 import { closeCgroupTree } from '../sys/cgroup.ts'
 import type { Notifier } from '../sys/notify.ts'
 import { type Cleanup, createCleanup } from './cleanup.ts'
-import { openSession, type Session, type SessionParts } from './compose-session.ts'
+import { openSession, type Session } from './compose-session.ts'
 import { lookAtMachine } from './machine.ts'
 import { fitToMachine } from './memory-plan.ts'
 import { openRunState } from './run-state.ts'
 import { statusLine } from './status-line.ts'
+import type { SessionParts } from './types.ts'
 
 /** How long readers have to take their last frames after the last command has ended. */
 const LAST_FRAMES_MS = 2_000

@@ -1,5 +1,5 @@
 /** How much memory output may take on this machine, and what commands leave to guestd for it. */
-import type { Config } from '../config/config.ts'
+import type { Config } from '../config/types.ts'
 import type { Log } from '../log.ts'
 import { ownCgroup } from '../sys/cgroup.ts'
 import { MOST_RESERVED_SHARE, type Reserve, usableMemory } from '../sys/reserve.ts'

@@ -3,7 +3,7 @@
  * and again, and the connections of the host would hang. It serves the reason instead, and refuses everything else.
  */
 import { createStatusApi } from '../api/app.ts'
-import type { BadSetting, Config } from '../config/config.ts'
+import type { BadSetting, Config } from '../config/types.ts'
 import { GuestdError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { API_VERSION, type SessionInfo } from '../protocol/schemas.ts'

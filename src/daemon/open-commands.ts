@@ -8,9 +8,9 @@ import { keepYoungGenerationSmall, releaseMemory } from '../sys/memory.ts'
 import type { Workspace } from '../workspace/workspace.ts'
 import { createCommandHooks } from './command-hooks.ts'
 import { warnOfLimits } from './command-log.ts'
-import type { SessionParts } from './compose-session.ts'
 import { createIdleTrim } from './idle-trim.ts'
 import { createIpcCleaner } from './ipc-cleaner.ts'
+import type { SessionParts } from './types.ts'
 
 export interface AroundCommands {
   readonly workspace: Workspace

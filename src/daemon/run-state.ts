@@ -1,7 +1,7 @@
 /** All that guestd keeps in `runDir`, so that a restarted one goes on from it. */
 import { join } from 'node:path'
 import { type Journal, openJournal } from '../commands/journal.ts'
-import type { Config } from '../config/config.ts'
+import type { Config } from '../config/types.ts'
 import type { Emit } from '../events/event-log.ts'
 import type { Log } from '../log.ts'
 import { openSessionAssignment, type SessionAssignment } from '../session/assign-session.ts'

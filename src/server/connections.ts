@@ -10,7 +10,7 @@ import type {
 import { Server as NetServer, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { PROBLEM_TYPE, problemBytes } from '../api/problems.ts'
-import type { Config } from '../config/config.ts'
+import type { Config } from '../config/types.ts'
 import { GuestdError } from '../errors.ts'
 import { createHalfClosed } from './half-closed.ts'
 import { refuseConnect, refuseNonHttp } from './not-http.ts'

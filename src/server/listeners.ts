@@ -4,7 +4,7 @@ import { chmodSync, chownSync, existsSync, lstatSync, unlinkSync } from 'node:fs
 import type { Server } from 'node:http'
 import { connect, type Socket } from 'node:net'
 import { dirname } from 'node:path'
-import type { ListenAddress } from '../config/config.ts'
+import type { ListenAddress } from '../config/types.ts'
 import {
   HOST_CID,
   listenVsock,

@@ -1,7 +1,7 @@
 /** Serving the API wherever guestd listens. */
 import { createServer, type Server } from 'node:http'
 import type { Api } from '../api/app.ts'
-import type { Config, ListenAddress } from '../config/config.ts'
+import type { Config, ListenAddress } from '../config/types.ts'
 import { StartError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { findGroup } from '../sys/groups.ts'

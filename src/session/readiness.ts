@@ -1,5 +1,5 @@
 /** Whether commands would be taken now, and if not, why: `/readyz`, the session and the events read it here. */
-import type { Config } from '../config/config.ts'
+import type { Config } from '../config/types.ts'
 import type { ReadinessReason, ReasonCode, SessionInfo } from '../protocol/schemas.ts'
 import { findUser } from '../sys/users.ts'
 import type { Workspace } from '../workspace/workspace.ts'

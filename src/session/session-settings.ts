@@ -1,5 +1,5 @@
 /** The settings that the host may set for its session, over those of the configuration. A renewal changes them. */
-import type { Config } from '../config/config.ts'
+import type { Config } from '../config/types.ts'
 import type { SessionAssignment } from './assign-session.ts'
 import type { LimitSettings } from './session-limits.ts'
 

@@ -104,7 +104,7 @@ t.test('an edge against the order is told', async t => {
   const edges: readonly [path: string, source: string, bad: boolean][] = [
     ['api/x.ts', "import { createRegistry } from '../commands/registry.ts'", false],
     ['commands/x.ts', "import { createApi } from '../api/app.ts'", true],
-    ['commands/x.ts', "import type { App } from '../api/context.ts'", true],
+    ['commands/x.ts', "import type { App } from '../api/types.ts'", true],
     ['commands/x.ts', "import type { Config } from '../config/config.ts'", false],
     ['commands/x.ts', "import { loadConfig } from '../config/config.ts'", true],
     ['commands/x.ts', "import { type Config } from '../config/config.ts'", true],

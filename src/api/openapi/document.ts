@@ -3,7 +3,7 @@
 import type { FastifySchema } from 'fastify'
 import { errorTable } from '../../errors.ts'
 import * as schemas from '../../protocol/schemas.ts'
-import type { Route } from '../routes.ts'
+import type { Route } from '../types.ts'
 
 type Json = Readonly<Record<string, unknown>>
 

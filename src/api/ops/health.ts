@@ -2,7 +2,7 @@
 
 import * as Type from 'typebox'
 import { Readiness } from '../../protocol/schemas.ts'
-import type { ApiCore, App } from '../context.ts'
+import type { ApiCore, App } from '../types.ts'
 import { NoQuery, problems } from '../v1/reply-schemas.ts'
 
 const Alive = Type.Object(

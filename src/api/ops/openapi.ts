@@ -1,8 +1,7 @@
 /** GET /openapi.json */
 
 import * as Type from 'typebox'
-import type { App } from '../context.ts'
-import type { Route } from '../routes.ts'
+import type { App, Route } from '../types.ts'
 import { NoQuery, problems } from '../v1/reply-schemas.ts'
 
 /** @param routes those there are when the document is asked for */

@@ -1,6 +1,6 @@
 /** The front door for operators: whether guestd is well, and what its API is. */
 
-import type { ApiCore, FrontDoor } from '../context.ts'
+import type { ApiCore, FrontDoor } from '../types.ts'
 import { serveHealth } from './health.ts'
 import { serveOpenApi } from './openapi.ts'
 

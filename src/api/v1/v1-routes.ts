@@ -1,7 +1,7 @@
 /** The native API: every route below /v1, a file each, named as its URL and method are. */
 
-import type { ApiCore, FrontDoor } from '../context.ts'
 import { createMemoryBudget } from '../memory-budget.ts'
+import type { ApiCore, FrontDoor } from '../types.ts'
 import { serveInspect } from './commands/inspect.ts'
 import { serveKill } from './commands/kill.ts'
 import { serveList } from './commands/list.ts'
@@ -20,16 +20,6 @@ import { serveStop } from './session/stop.ts'
 
 export function v1Routes(core: ApiCore): FrontDoor {
   return scope => {
-    // Replies of application/json hold at most half as much memory as the output of all commands.
-    const replies = { ...core, summaries: createMemoryBudget(core.outputBytes / 2) }
-    serveRun(scope, replies)
-    serveList(scope, core)
-    serveInspect(scope, core)
-    serveOutput(scope, replies)
-    serveStdin(scope, core)
-    serveSignal(scope, core)
-    serveKill(scope, core)
-
     serveGetSession(scope, core)
     serveSetSession(scope, core)
     serveLargest(scope, core)
@@ -39,5 +29,15 @@ export function v1Routes(core: ApiCore): FrontDoor {
     serveStart(scope, core)
 
     serveEvents(scope, core)
+
+    // Replies of application/json hold at most half as much memory as the output of all commands.
+    const replies = { ...core, summaries: createMemoryBudget(core.outputBytes / 2) }
+    serveRun(scope, replies)
+    serveList(scope, core)
+    serveInspect(scope, core)
+    serveOutput(scope, replies)
+    serveStdin(scope, core)
+    serveSignal(scope, core)
+    serveKill(scope, core)
   }
 }

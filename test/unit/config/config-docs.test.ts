@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { helpText, settingsMarkdown } from '../../../src/config/config.ts'
 import { rows } from '../../../src/config/settings.ts'
+import { helpText, settingsMarkdown } from '../../../src/config/settings-text.ts'
 
 t.test('every key is in the help and in the table of the settings, with its default', async t => {
   const help = helpText()

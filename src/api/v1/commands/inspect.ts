@@ -1,7 +1,7 @@
 /** GET /v1/commands/:id */
 
 import { CommandInfo, CommandParams } from '../../../protocol/schemas.ts'
-import type { ApiCore, App } from '../../context.ts'
+import type { ApiCore, App } from '../../types.ts'
 import { NoQuery, problems } from '../reply-schemas.ts'
 
 export function serveInspect(app: App, { commands }: Pick<ApiCore, 'commands'>): void {

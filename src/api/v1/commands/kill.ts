@@ -1,7 +1,7 @@
 /** DELETE /v1/commands/:id */
 
 import { CommandParams, KillReply } from '../../../protocol/schemas.ts'
-import type { ApiCore, App } from '../../context.ts'
+import type { ApiCore, App } from '../../types.ts'
 import { NoQuery, problems } from '../reply-schemas.ts'
 
 export function serveKill(app: App, { commands }: Pick<ApiCore, 'commands'>): void {

@@ -1,7 +1,7 @@
 /** GET /v1/commands */
 
 import { CommandList, ListQuery } from '../../../protocol/schemas.ts'
-import type { ApiCore, App } from '../../context.ts'
+import type { ApiCore, App } from '../../types.ts'
 import { problems } from '../reply-schemas.ts'
 
 export function serveList(app: App, { commands }: Pick<ApiCore, 'commands'>): void {

@@ -5,8 +5,8 @@ import type { Command } from '../../../commands/types.ts'
 import { type EventPlace, parseEventId } from '../../../protocol/event-id.ts'
 import { type MediaType, negotiate } from '../../../protocol/negotiate.ts'
 import { CommandParams, OutputQuery } from '../../../protocol/schemas.ts'
-import type { ApiCore, App } from '../../context.ts'
 import { checkOutputLimit, type ReplyOptions, replyWithFrames } from '../../reply-frames.ts'
+import type { ApiCore, App } from '../../types.ts'
 import { framesReply, Nothing, problems } from '../reply-schemas.ts'
 
 export function serveOutput(app: App, options: ApiCore & ReplyOptions): void {

@@ -3,8 +3,8 @@
 import { negotiate } from '../../../protocol/negotiate.ts'
 import { checkRunRequest, RunAccepted, RunQuery, RunRequest } from '../../../protocol/schemas.ts'
 import { parseTrace } from '../../../protocol/trace-context.ts'
-import type { ApiCore, App } from '../../context.ts'
 import { checkOutputLimit, type ReplyOptions, replyWithFrames } from '../../reply-frames.ts'
+import type { ApiCore, App } from '../../types.ts'
 import { framesReply, problems } from '../reply-schemas.ts'
 
 export function serveRun(app: App, options: ApiCore & ReplyOptions): void {

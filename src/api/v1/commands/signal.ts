@@ -1,7 +1,7 @@
 /** POST /v1/commands/:id/signal */
 
 import { CommandParams, SignalRequest } from '../../../protocol/schemas.ts'
-import type { ApiCore, App } from '../../context.ts'
+import type { ApiCore, App } from '../../types.ts'
 import { NoQuery, Nothing, problems } from '../reply-schemas.ts'
 
 export function serveSignal(app: App, { commands }: Pick<ApiCore, 'commands'>): void {

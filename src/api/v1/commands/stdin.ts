@@ -8,7 +8,7 @@ import type { CommandStdin } from '../../../commands/types.ts'
 import type { Turn } from '../../../commands/writer-queue.ts'
 import { CommandParams, StdinQuery, StdinReply } from '../../../protocol/schemas.ts'
 import { isPeerGone } from '../../../sys/vsock.ts'
-import type { ApiCore, App } from '../../context.ts'
+import type { ApiCore, App } from '../../types.ts'
 import { problems } from '../reply-schemas.ts'
 
 const NO_BYTES = new Uint8Array(0)

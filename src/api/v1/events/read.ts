@@ -3,8 +3,8 @@
 import type { FastifyRequest } from 'fastify'
 import { negotiate } from '../../../protocol/negotiate.ts'
 import { EventsQuery, SessionEvent } from '../../../protocol/schemas.ts'
-import type { ApiCore, App } from '../../context.ts'
 import { streamEvents } from '../../stream-events.ts'
+import type { ApiCore, App } from '../../types.ts'
 import { Nothing, problems } from '../reply-schemas.ts'
 
 const offered = ['application/x-ndjson', 'text/event-stream'] as const

@@ -1,7 +1,7 @@
 /** POST /v1/session/clear-temporary */
 
 import { ClearedTemporary } from '../../../protocol/schemas.ts'
-import type { ApiCore, App } from '../../context.ts'
+import type { ApiCore, App } from '../../types.ts'
 import { NoQuery, problems } from '../reply-schemas.ts'
 
 export function serveClearTemporary(app: App, { control }: Pick<ApiCore, 'control'>): void {

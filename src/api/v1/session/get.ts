@@ -1,7 +1,7 @@
 /** GET /v1/session */
 
 import { SessionInfo } from '../../../protocol/schemas.ts'
-import type { ApiCore, App } from '../../context.ts'
+import type { ApiCore, App } from '../../types.ts'
 import { NoQuery, problems } from '../reply-schemas.ts'
 
 export function serveGetSession(app: App, { session }: Pick<ApiCore, 'session'>): void {

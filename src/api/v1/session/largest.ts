@@ -1,7 +1,7 @@
 /** GET /v1/session/largest */
 
 import { LargestQuery, WorkspaceLargest } from '../../../protocol/schemas.ts'
-import type { ApiCore, App } from '../../context.ts'
+import type { ApiCore, App } from '../../types.ts'
 import { problems } from '../reply-schemas.ts'
 
 const DEFAULT_COUNT = 10

@@ -1,7 +1,7 @@
 /** PUT /v1/session */
 
 import { SessionInfo, SessionRequest } from '../../../protocol/schemas.ts'
-import type { ApiCore, App } from '../../context.ts'
+import type { ApiCore, App } from '../../types.ts'
 import { NoQuery, problems } from '../reply-schemas.ts'
 
 export function serveSetSession(

@@ -2,8 +2,8 @@
 
 import { pipeline } from 'node:stream'
 import { StopFrame } from '../../../protocol/schemas.ts'
-import type { ApiCore, App } from '../../context.ts'
 import { NO_PROXY_BUFFER } from '../../keepalive.ts'
+import type { ApiCore, App } from '../../types.ts'
 import { NoQuery, problems } from '../reply-schemas.ts'
 
 const stopReply = {

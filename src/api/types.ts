@@ -2,15 +2,20 @@
 
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
-import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
+import type {
+  FastifyBaseLogger,
+  FastifyInstance,
+  FastifyReply,
+  FastifyRequest,
+  FastifySchema,
+} from 'fastify'
 import type { Commands } from '../commands/types.ts'
-import type { Config } from '../config/config.ts'
+import type { Config } from '../config/types.ts'
 import type { GuestdError } from '../errors.ts'
 import type { Events } from '../events/event-log.ts'
 import type { Log } from '../log.ts'
 import type { ReadinessReason, SessionInfo } from '../protocol/schemas.ts'
 import type { SessionControl } from '../session/control.ts'
-import type { RouteList } from './routes.ts'
 
 /** What every request goes through needs this, whatever is served. */
 export interface AppSettings {
@@ -59,3 +64,16 @@ export type App = FastifyInstance<
  * @param routes all routes of the app, also those that are added later
  */
 export type FrontDoor = (scope: App, routes: RouteList) => void
+
+export interface Route {
+  readonly method: string
+  /** As Fastify writes it: `/v1/commands/:id`. */
+  readonly url: string
+  readonly schema: FastifySchema | undefined
+}
+
+export interface RouteList {
+  readonly all: readonly Route[]
+  /** `method_not_allowed`, with the Allow header, where the path has a route; else `not_found`. */
+  refuse(request: FastifyRequest, reply: FastifyReply): GuestdError
+}
