@@ -1,10 +1,11 @@
 /** The session that the host has set for this boot; survives a restart of guestd. */
+import type { TSchema } from 'typebox'
+import * as Type from 'typebox'
 import type { SessionRequest } from '../protocol/schemas.ts'
 import { createSerialQueue } from '../util/serial-queue.ts'
 import type { Owner } from '../volume/owner.ts'
 import { bootFile } from './boot-file.ts'
 import { type Renewal, renewalOf } from './renewal.ts'
-import { isSession } from './stored-shapes.ts'
 
 /** What a hand-over did; `null`: nothing, it is the same as before. */
 export type Assigned = { readonly kind: 'set' } | ({ readonly kind: 'renewed' } & Renewal) | null
@@ -26,9 +27,23 @@ export interface SessionAssignment {
 
 const FILE = 'session.json'
 
+/** What guestd relies on. The API has checked the rest, and another version of guestd can have written more. */
+const StoredSession = Type.Object({
+  id: Type.String(),
+  runtimeVersion: Type.Optional(Type.String()),
+  env: Type.Optional(mapOf(Type.String())),
+  limits: Type.Optional(mapOf(Type.Number())),
+  idleMs: Type.Optional(Type.Number()),
+  lifetimeMs: Type.Optional(Type.Number()),
+})
+
+function mapOf(values: TSchema) {
+  return Type.Object({}, { additionalProperties: values })
+}
+
 /** @param bootId what an earlier boot was told does not count in this one */
 export function openSessionAssignment(runDir: string, bootId: string): SessionAssignment {
-  const file = bootFile<SessionRequest>(runDir, FILE, bootId, isSession)
+  const file = bootFile<SessionRequest>(runDir, FILE, bootId, StoredSession)
   let request = file.read()
   /** Requests are taken one at a time: the first one wins. */
   const inOrder = createSerialQueue()

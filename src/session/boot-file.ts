@@ -1,6 +1,8 @@
 /** A file of `runDir` that counts in this boot of the machine alone: another guestd may find that of an earlier one. */
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { TSchema } from 'typebox'
+import { matchesSchema } from '../util/matches-schema.ts'
 
 /** What is stored may be secret, such as an environment. */
 const MODE = 0o600
@@ -16,12 +18,12 @@ export interface BootFile<T> {
   forget(): void
 }
 
-/** @param hasShape content of another shape counts as none */
+/** @param schema of the content; a file with other content counts as missing */
 export function bootFile<T>(
   runDir: string,
   name: string,
   bootId: string,
-  hasShape: (content: unknown) => boolean,
+  schema: TSchema,
 ): BootFile<T> {
   const path = join(runDir, name)
   let known: T | null = null
@@ -43,7 +45,8 @@ export function bootFile<T>(
     read() {
       try {
         const stored = JSON.parse(readFileSync(path, 'utf8'))
-        known = stored.bootId === bootId && hasShape(stored.content) ? stored.content : null
+        known =
+          stored.bootId === bootId && matchesSchema(schema, stored.content) ? stored.content : null
       } catch {
         known = null
       }

@@ -1,8 +1,9 @@
 /** This boot of the machine, and when guestd was first started in it. */
 
+import type { Static } from 'typebox'
+import * as Type from 'typebox'
 import { bootId } from '../sys/boot-id.ts'
 import { bootFile } from './boot-file.ts'
-import { isBoot } from './stored-shapes.ts'
 
 export interface Boot {
   readonly id: string
@@ -14,10 +15,10 @@ export interface Boot {
   save(): void
 }
 
-interface StoredBoot {
-  /** Of CLOCK_MONOTONIC. */
-  readonly firstStartMs: number
-}
+const StoredBoot = Type.Object({
+  /** When guestd was first started, by CLOCK_MONOTONIC. */
+  firstStartMs: Type.Number(),
+})
 
 const FILE = 'boot.json'
 const NS_PER_MS = 1e6
@@ -25,7 +26,7 @@ const NS_PER_MS = 1e6
 /** @param failed told where the start could not be written down: the next guestd begins anew */
 export function openBoot(runDir: string, failed: (error: unknown) => void): Boot {
   const id = bootId()
-  const file = bootFile<StoredBoot>(runDir, FILE, id, isBoot)
+  const file = bootFile<Static<typeof StoredBoot>>(runDir, FILE, id, StoredBoot)
   const stored = file.read()
   const now = monotonicMs()
   if (stored === null) {

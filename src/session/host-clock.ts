@@ -1,8 +1,9 @@
 /** The time of the host, as `PUT /v1/session` brings it; kept over a restart of guestd. */
+import type { Static } from 'typebox'
+import * as Type from 'typebox'
 import type { ActivityTime } from '../volume/activity-time.ts'
 import { monotonicMs } from './boot.ts'
 import { bootFile } from './boot-file.ts'
-import { isHostClock } from './stored-shapes.ts'
 
 export interface HostClock {
   /** The host's time where it is known, otherwise that of this machine. */
@@ -18,17 +19,17 @@ export interface HostClock {
   save(): void
 }
 
-/** All three of the same moment. */
-interface StoredClock {
-  readonly hostMs: number
-  readonly monotonicMs: number
-  readonly wallMs: number
-}
+/** Three clocks at the same moment. */
+const StoredClock = Type.Object({
+  hostMs: Type.Number(),
+  monotonicMs: Type.Number(),
+  wallMs: Type.Number(),
+})
 
 export const CLOCK_FILE = 'clock.json'
 
 export function openHostClock(runDir: string, bootId: string): HostClock {
-  const file = bootFile<StoredClock>(runDir, CLOCK_FILE, bootId, isHostClock)
+  const file = bootFile<Static<typeof StoredClock>>(runDir, CLOCK_FILE, bootId, StoredClock)
   let stored = file.read()
 
   /**

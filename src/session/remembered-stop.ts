@@ -1,7 +1,7 @@
 /** A stop is remembered over a restart of guestd: the host may have given the volume to another machine. */
+import * as Type from 'typebox'
 import type { Receipt, StopReason } from '../protocol/schemas.ts'
 import { bootFile } from './boot-file.ts'
-import { isStop } from './stored-shapes.ts'
 
 export interface EndedStop {
   readonly reason: StopReason
@@ -25,9 +25,14 @@ export interface StopMemory {
 
 const FILE = 'stop.json'
 
+const StoredStop = Type.Object({
+  reason: Type.String(),
+  receipt: Type.Object({ at: Type.String(), clean: Type.Boolean() }),
+})
+
 /** @param bootId a stop of an earlier boot does not count in this one */
 export function openStopMemory(runDir: string, bootId: string): StopMemory {
-  const file = bootFile<EndedStop>(runDir, FILE, bootId, isStop)
+  const file = bootFile<EndedStop>(runDir, FILE, bootId, StoredStop)
   const stored = file.read()
   return {
     ended: stored,

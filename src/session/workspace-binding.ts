@@ -1,9 +1,8 @@
 /** Binds what is kept in `runDir` to one workspace: with another one, it is the state of another session. */
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { type Identity, identityOf, isSameWorkspace } from '../workspace/identity.ts'
+import { Identity, identityOf, isSameWorkspace } from '../workspace/identity.ts'
 import { bootFile } from './boot-file.ts'
-import { isIdentity } from './stored-shapes.ts'
 
 export interface Binding {
   /** What was kept belongs to another workspace; the files of its session are removed. */
@@ -26,7 +25,7 @@ export async function openBinding(
   bootId: string,
   workspace: string,
 ): Promise<Binding> {
-  const file = bootFile<Identity>(runDir, FILE, bootId, isIdentity)
+  const file = bootFile<Identity>(runDir, FILE, bootId, Identity)
   const kept = file.read()
   const now = kept === null ? null : await identityOf(workspace)
   const isForeign = kept !== null && now !== null && !isSameWorkspace(kept, now)

@@ -1,72 +1,35 @@
 /**
- * The mark of a volume: what guestd knows of its use, in the 1 MiB after the file system, which no
- * file system owns. Two slots are written in turn, so that one of them is whole after a write that was
- * torn. Pure.
+ * The bytes of a volume's mark: what guestd records about the use of the volume, in 1 MiB after the file system. The mark
+ * has two slots, which are written in turn: after an interrupted write the other slot is still valid. Pure.
  *
- * A slot is 4 KiB: "guestd-mark 1 CRC LENGTH\n" with the CRC-32C of the text in 8 hexadecimal digits
- * and its length in bytes, the text itself as JSON, and zeros.
+ * A slot has 4 KiB: "guestd-mark 1 CRC LENGTH\n", the mark as JSON, and zeros. CRC is the CRC-32C of the JSON in 8
+ * hexadecimal digits, LENGTH the length of the JSON in bytes.
  */
 
 import type { Receipt } from '../protocol/schemas.ts'
 import { firstOf } from '../util/cut-text.ts'
+import { matchesSchema } from '../util/matches-schema.ts'
 import { crc32c } from './crc32c.ts'
-import { isMark } from './mark-shape.ts'
+import { Mark } from './mark-schema.ts'
 
-export interface Mark {
-  /** One more with every write: of two whole slots the higher one counts. */
-  readonly sequence: number
-  /** Whose volume it is; `null`: nobody said. */
-  readonly sessionId: string | null
-  readonly runtimeVersion: string | null
-  /** How many times the volume has been started. */
-  readonly generation: number
-  /** `inUse` from before the mount until the stop has left it clean. */
-  readonly state: 'inUse' | 'clean'
-  /** When this was written: ISO 8601, UTC. */
-  readonly at: string
-  /** When somebody last worked there: ISO 8601, UTC. Without it `at` is what is known. */
-  readonly lastActivityAt?: string | undefined
-  /** `host`: that time is by the clock of the host. Without it it is by the clock of the machine. */
-  readonly lastActivityBy?: 'host' | undefined
-  /** Of the last stop that came to its end. */
-  readonly receipt: Receipt | null
-  /** How this generation began, for a daemon that takes the mount over. */
-  readonly began?: { readonly expired: boolean; readonly reset: Reset | null }
-  /** A file system is being made: what is there before this is gone from the mark is of no use. */
-  readonly pending?: PendingFormat | undefined
-}
+export type { Reset } from '../protocol/schemas/workspace-schema.ts'
+export type { Mark, PendingFormat } from './mark-schema.ts'
 
-/** The file system that is to be: of the same geometry as the one before it. */
-export interface PendingFormat {
-  readonly why: 'blank' | Reset
-  readonly blocks: number
-  readonly blockBytes: number
-  readonly inodes: number
-  readonly reservedBlocks: number
-  readonly label: string
-  readonly mmp: boolean
-}
-
-/** Why a volume was started empty. */
-export type Reset = 'expired' | 'versionChanged'
-
-/** What a volume has after its file system, in bytes. */
+/** Space after the file system of a volume that is reserved for the mark. */
 export const MARK_AREA_BYTES = 1024 * 1024
 export const SLOT_BYTES = 4096
 export const SLOTS = 2
 
 export interface Slots {
+  /** The newest valid mark; `null`: none. */
   readonly mark: Mark | null
-  /** Where the next mark goes: the slot that holds less, in bytes from the first one. */
+  /** Offset of the slot for the next mark, in bytes from the first slot. */
   readonly nextOffset: number
-  /**
-   * Why nothing may be written there: it is somebody else's, or of a guestd that has another format.
-   * `null`: it may.
-   */
+  /** Why no mark may be written: the bytes are not a mark, or the mark of a newer format. `null`: it may be written. */
   readonly refusal: 'foreign' | 'newer' | null
 }
 
-/** What every mark of every format begins with. */
+/** The first bytes of a mark of any format. */
 export const MARK_PREFIX = 'guestd-mark '
 
 /** @param bytes both slots */
@@ -89,7 +52,7 @@ export function readSlots(bytes: Buffer): Slots {
   }
 }
 
-/** One slot, ready to be written. Of a receipt with much to tell the beginnings are kept. */
+/** The bytes of one slot. If the mark does not fit, the texts of its receipt are cut. */
 export function encodeMark(mark: Mark): Buffer {
   const slot = Buffer.alloc(SLOT_BYTES)
   let text = Buffer.from(JSON.stringify(mark))
@@ -102,7 +65,7 @@ export function encodeMark(mark: Mark): Buffer {
   return slot
 }
 
-/** When the volume was last worked with: ISO 8601, UTC. */
+/** When the volume was last used; ISO 8601, UTC. */
 export function lastActivityOf({ lastActivityAt, at }: Mark): string {
   return lastActivityAt ?? at
 }
@@ -114,7 +77,7 @@ const CRC_DIGITS = 8
 const HEADER = /^guestd-mark 1 ([0-9a-f]{8}) (\d{1,4})\n/
 const HEADER_BYTES = 32
 const MAX_TEXT_BYTES = SLOT_BYTES - HEADER_BYTES
-/** Of the receipt in a mark: with all else they stay far below a slot, in any characters. */
+/** Of a receipt that is cut. With these the mark fits into a slot, whatever the characters. */
 const KEPT_ERRORS = 2
 const KEPT_CHARACTERS = 200
 
@@ -123,7 +86,7 @@ function isNewer(slot: Buffer): boolean {
   return Number(format ?? 0) > FORMAT
 }
 
-/** `empty`: zeros, or one that was torn. What is whole and makes no sense is not ours either. */
+/** `empty`: zeros, or an incomplete write. `foreign`: not a mark, also if the CRC is right and the JSON is not a mark. */
 function decodeSlot(slot: Buffer): Mark | 'empty' | 'foreign' {
   if (slot.every(byte => byte === 0)) return 'empty'
   const begin = slot.toString('latin1', 0, HEADER_BYTES)
@@ -134,7 +97,7 @@ function decodeSlot(slot: Buffer): Mark | 'empty' | 'foreign' {
   if (text.length !== Number(length) || crc32c(text) !== Number.parseInt(crc ?? '', 16))
     return 'empty'
   const value = fromJson(text.toString('utf8'))
-  return isMark(value) ? value : 'foreign'
+  return matchesSchema(Mark, value) ? (value as Mark) : 'foreign'
 }
 
 function fromJson(text: string): unknown {
@@ -147,7 +110,7 @@ function fromJson(text: string): unknown {
 
 function shortened(receipt: Receipt | null): Receipt | null {
   if (receipt === null) return null
-  // JSON has six bytes for some of these.
+  // JSON takes six bytes for a control character.
   const short = (text: string) => firstOf(text, KEPT_CHARACTERS).replace(/\p{C}/gu, '?')
   return {
     ...receipt,

@@ -1,5 +1,7 @@
 /** Which folder or volume the workspace is, so that what is known of another one does not count for it. */
 import { statSync } from 'node:fs'
+import type { Static } from 'typebox'
+import * as Type from 'typebox'
 import type { BlockDevice } from '../sys/block-devices.ts'
 import { findBlockDevice } from '../sys/block-devices.ts'
 import type { Content } from '../volume/content.ts'
@@ -7,17 +9,23 @@ import { lookAt, lookAtAll } from '../volume/identify-devices.ts'
 import { openMark } from '../volume/mark-io.ts'
 import { sourceOf } from './source.ts'
 
-export type Identity =
-  /** The numbers are decimal texts: they may be larger than a double holds. */
-  | {
-      readonly kind: 'folder'
-      readonly device: string
-      readonly inode: string
-      /** When it was made; "0" where the file system does not know. */
-      readonly bornNs: string
-    }
-  /** `uuid` null: a blank device. A copy of a volume has the same uuid, and its own count of starts. */
-  | { readonly kind: 'volume'; readonly uuid: string | null; readonly generation: number | null }
+export const Identity = Type.Union([
+  Type.Object({
+    kind: Type.Literal('folder'),
+    /** These numbers are decimal texts, because a double cannot hold all of them. */
+    device: Type.String(),
+    inode: Type.String(),
+    /** When the folder was created; "0" if the file system does not record it. */
+    bornNs: Type.String(),
+  }),
+  Type.Object({
+    kind: Type.Literal('volume'),
+    /** `null`: a blank device. A copy of a volume has the same uuid, and a generation of its own. */
+    uuid: Type.Union([Type.String(), Type.Null()]),
+    generation: Type.Union([Type.Number(), Type.Null()]),
+  }),
+])
+export type Identity = Readonly<Static<typeof Identity>>
 
 /**
  * @param setting `workspace`

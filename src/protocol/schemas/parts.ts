@@ -48,9 +48,15 @@ export const SIGNAL_PATTERN = '^SIG[A-Z0-9]{1,12}([+-][0-9]{1,2})?$'
 /** The name of an environment variable. */
 export const VARIABLE_NAME_PATTERN = '^[^=\\u0000]+$'
 
-/** A time as `Date.prototype.toISOString` has it, in this century; its fraction may be missing. */
-export const TIME_PATTERN =
-  '^20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]{1,9})?Z$'
+/** What follows the year in a time of `Date.prototype.toISOString`; the fraction of the second can be missing. */
+const AFTER_YEAR =
+  '-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]{1,9})?Z$'
+
+/** A time of any year from 0 to 9999. */
+export const ANY_TIME_PATTERN = `^[0-9]{4}${AFTER_YEAR}`
+
+/** A time of this century: what the clock of a host can have. */
+export const TIME_PATTERN = `^20[0-9]{2}${AFTER_YEAR}`
 
 /** Text that the kernel can take as a C string. */
 export const NO_NUL_PATTERN = '^[^\\u0000]*$'

@@ -36,6 +36,7 @@ export const Reset = Type.Enum(['expired', 'versionChanged'], {
   description:
     'Why it was started empty: nobody had worked there for retentionMs, or the host told another runtime version',
 })
+export type Reset = Static<typeof Reset>
 
 export const WorkspaceInfo = Type.Object(
   {

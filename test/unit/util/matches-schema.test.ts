@@ -4,11 +4,15 @@ import * as Type from 'typebox'
 import { Check } from 'typebox/schema'
 import { frameSchemas } from '../../../src/protocol/schemas/frame-schema.ts'
 import { matchesSchema } from '../../../src/util/matches-schema.ts'
+import { Mark } from '../../../src/volume/mark-schema.ts'
+import { Identity } from '../../../src/workspace/identity.ts'
 import { arbitraryOf, changedOnce } from '../../helpers/arbitrary-json.ts'
 
 /** Each with what the checks of frames and files need. */
 const schemas = {
   ...frameSchemas,
+  mark: Mark,
+  identity: Identity,
   optional: Type.Object({
     flag: Type.Optional(Type.Boolean()),
     list: Type.Array(Type.String({ pattern: '^a+$' })),

@@ -140,6 +140,16 @@ t.test('what is whole, but no mark, is not taken for one', async t => {
   }
 })
 
+t.test('an outcome that a receipt of another version has is kept', async t => {
+  const receipt = {
+    ...{ at: '2026-01-01T00:00:00.000Z', generation: 1, device: null, outcome: 'frozen' },
+    ...{ dirtyBytes: 0, flushMs: 0, ms: 0, errorsSince: 'boot', errors: [], heldBy: null },
+    clean: true,
+  }
+  const slot = slotOf(JSON.stringify({ ...mark(1), receipt }))
+  t.same(readSlots(Buffer.concat([slot, EMPTY])).mark?.receipt, receipt)
+})
+
 t.test('members that are not known yet are kept', async t => {
   const slot = slotOf(JSON.stringify({ ...mark(1), later: 1 }))
   t.match(readSlots(Buffer.concat([slot, EMPTY])).mark, { sequence: 1, later: 1 })
