@@ -1,4 +1,4 @@
-/** What a flush and a stop answer with. */
+/** The replies to a flush and to a stop. */
 
 import type { Static } from 'typebox'
 import * as Type from 'typebox'
@@ -6,47 +6,52 @@ import { count, nullable, nullableCount } from './parts.ts'
 
 export const StopReason = Type.Enum(['request', 'signal', 'idle', 'lifetime'], {
   description:
-    'Why the session was stopped: by a call of the API, by a signal to guestd, or by its idle or lifetime limit',
+    'Why the session was stopped: a call of the API, a signal to guestd, or the idle or lifetime limit',
 })
 export type StopReason = Static<typeof StopReason>
 
 export const receiptFields = {
   at: Type.String({ format: 'date-time', description: 'When it was done; ISO 8601, UTC' }),
   generation: nullableCount('The generation of the workspace; null: unknown'),
-  device: nullable(Type.String(), 'The block device of the workspace; null for a folder'),
+  device: nullable(Type.String(), 'The block device of the workspace; null: a folder'),
   outcome: Type.Enum(['flush', 'unmount', 'shutdown', 'none'], {
     description:
-      'flush: written to the device. unmount: written and unmounted. shutdown: written, and shut down because it was in use: it takes no more writes. none: there was nothing to do, or nothing could be done',
+      'flush: written to the device. unmount: written and unmounted. shutdown: written, and shut down because it was in use; it accepts no more writes. none: nothing was mounted, or nothing could be done',
   }),
-  dirtyBytes: count('What the machine had yet to write when the flush began, in bytes'),
-  flushMs: count('How long the flush took, in milliseconds'),
-  ms: count('How long all of it took, in milliseconds'),
+  dirtyBytes: count('What the machine still had to write when the flush began, in bytes'),
+  flushMs: count('Duration of the flush, in milliseconds'),
+  ms: count('Duration of everything, in milliseconds'),
   errorsSince: Type.Enum(['mount', 'restart', 'flush'], {
     description:
-      'From when on failed writes are known: the mount; or the start of this guestd, which took the mount over; or this flush, of a folder',
+      'Since when failed writes are known: the mount; the restart of guestd, which took over the mount; or this flush, for a folder',
   }),
-  errors: Type.Array(Type.String(), { description: 'What failed, the oldest first' }),
-  heldBy: nullable(Type.String(), 'Who kept the workspace from being unmounted'),
+  errors: Type.Array(Type.String(), { description: 'Failed writes and steps, the oldest first' }),
+  heldBy: nullable(
+    Type.String(),
+    'The processes, mounts or devices that kept the workspace from being unmounted; null: nothing did',
+  ),
   clean: Type.Boolean({
     description:
-      'All that was written is on the device; after a stop, its file system has nothing to recover, too',
+      'Everything written is on the device. After a stop also: the file system has nothing to recover',
   }),
   reason: Type.Optional(StopReason),
 }
 
-export const Receipt = Type.Object(receiptFields, { description: 'How the workspace is left' })
+export const Receipt = Type.Object(receiptFields, {
+  description: 'The state in which the workspace is left',
+})
 export type Receipt = Static<typeof Receipt>
 
 export const StopStep = Type.Object(
   {
     type: Type.Literal('step'),
     name: Type.Enum(['commands', 'flush', 'trim', 'unmount', 'verify', 'mark', 'detach'], {
-      description: 'What is being done',
+      description: 'The step',
     }),
     state: Type.Enum(['started', 'running', 'done', 'failed'], {
-      description: 'A step that takes long is told each second',
+      description: 'A long step is reported as running each second',
     }),
-    ms: count('How long it has taken so far, in milliseconds'),
+    ms: count('Duration so far, in milliseconds'),
     reason: Type.Optional(Type.String({ description: 'Why it failed' })),
   },
   { description: 'A step of the stop' },
@@ -66,24 +71,24 @@ export const SessionStart = Type.Object(
         'guestd ends itself, so that its service manager starts it again with the session. `false`: the session is not stopped',
     }),
   },
-  { description: 'The answer to a start' },
+  { description: 'The reply to a start' },
 )
 export type SessionStart = Static<typeof SessionStart>
 
 export const ClearedTemporary = Type.Object(
   {
     removed: Type.Integer({ minimum: 0, description: 'Files and folders that were removed' }),
-    freedBytes: Type.Integer({ minimum: 0, description: 'What they took, in bytes' }),
+    freedBytes: Type.Integer({ minimum: 0, description: 'Their size, in bytes' }),
     kept: Type.Integer({
       minimum: 0,
       description: 'Files and folders that could not be removed, such as mount points',
     }),
   },
-  { description: 'What was removed of temporary files' },
+  { description: 'The temporary files that were removed' },
 )
 export type ClearedTemporary = Static<typeof ClearedTemporary>
 
 export const StopFrame = Type.Union([StopStep, StopReceipt], {
-  description: 'A line of the answer to a stop',
+  description: 'A line of the reply to a stop',
 })
 export type StopFrame = Static<typeof StopFrame>

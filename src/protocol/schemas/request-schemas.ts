@@ -24,7 +24,7 @@ const closed = { additionalProperties: false } as const
 /** Highest uid: 2^32 - 1 means "no change" to setresuid(2). */
 const MAX_UID = 2 ** 32 - 2
 
-/** Limits of one command; what is left out is as configured. */
+/** Limits of one command. A limit that is left out is that of the session, else that of the settings. */
 export const CommandLimits = Type.Object(
   {
     memoryBytes: Type.Optional(
@@ -32,7 +32,7 @@ export const CommandLimits = Type.Object(
         minimum: 1,
         maximum: Number.MAX_SAFE_INTEGER,
         description:
-          'Memory of the whole cgroup, in bytes; past it the command ends with cause "oom"',
+          'Memory of the whole cgroup, in bytes. Past it the command ends with cause "oom"',
       }),
     ),
     pids: Type.Optional(
@@ -46,7 +46,7 @@ export const CommandLimits = Type.Object(
       Type.Number({
         exclusiveMinimum: 0,
         maximum: 4096,
-        description: 'Processor time per time: 0.5 is half of one processor',
+        description: 'Number of processors: 0.5 is half of the time of one',
       }),
     ),
     nofile: Type.Optional(
@@ -60,7 +60,7 @@ export const CommandLimits = Type.Object(
   {
     ...closed,
     description:
-      'Limits of a command. One that the machine cannot enforce is 422 "limit_unavailable". What is left out is as the session has it, or as configured',
+      'Limits of a command. A limit that the machine cannot enforce is 422 "limit_unavailable". Default: the limits of the session, else the settings',
   },
 )
 export type CommandLimits = Static<typeof CommandLimits>
@@ -73,7 +73,7 @@ export const RunRequest = Type.Object(
   {
     id: Type.Optional(
       commandId(
-        'Makes the request idempotent: the same id and body attaches to the command that it already started; another body is 409 "id_conflict". Default: made',
+        'Makes the request idempotent: the same id and body attaches to the command that the first request started; another body is 409 "id_conflict". Default: guestd makes one',
       ),
     ),
     command: Type.Optional(
@@ -81,7 +81,7 @@ export const RunRequest = Type.Object(
         minLength: 1,
         maxLength: MAX_COMMAND_BYTES,
         pattern: NO_NUL_PATTERN,
-        description: `A script, run as bash -c; at most ${MAX_COMMAND_BYTES} bytes of UTF-8, without NUL. Exactly one of command and argv is required`,
+        description: `A script for bash -c; at most ${MAX_COMMAND_BYTES} bytes of UTF-8, without NUL. Exactly one of command and argv is required`,
       }),
     ),
     argv: Type.Optional(
@@ -94,7 +94,7 @@ export const RunRequest = Type.Object(
         {
           minItems: 1,
           maxItems: MAX_ARGV,
-          description: `A program and its arguments, run with no shell; the first is not empty. With env at most ${MAX_EXEC_BYTES} bytes, each string counted with 9 more. Exactly one of command and argv is required`,
+          description: `A program and its arguments, which run without a shell; the first string is not empty. Together with env at most ${MAX_EXEC_BYTES} bytes, with 9 bytes more for each string. Exactly one of command and argv is required`,
         },
       ),
     ),
@@ -103,7 +103,7 @@ export const RunRequest = Type.Object(
         minLength: 1,
         maxLength: MAX_PATH_BYTES,
         pattern: NO_NUL_PATTERN,
-        description: `Working directory, at most ${MAX_PATH_BYTES} bytes; a relative path begins at the workspace. Default: the workspace; for root its home, where commands have another user by default`,
+        description: `Working directory, at most ${MAX_PATH_BYTES} bytes. A relative path starts at the workspace. Default: the workspace; for a command as root, if commands run as another user by default, root's home`,
       }),
     ),
     env: Type.Optional(
@@ -115,7 +115,7 @@ export const RunRequest = Type.Object(
           maxLength: MAX_ARG_BYTES,
           pattern: NO_NUL_PATTERN,
         },
-        description: `Added to the image's base environment. Names are not empty and have neither "=" nor NUL; NAME=value has at most ${MAX_ARG_BYTES} bytes. Default: none`,
+        description: `Variables, which override those of the session, the settings and the login. A name is not empty and contains neither "=" nor NUL; NAME=value has at most ${MAX_ARG_BYTES} bytes. Default: none`,
       }),
     ),
     user: Type.Optional(
@@ -126,7 +126,7 @@ export const RunRequest = Type.Object(
         ],
         {
           description:
-            'Name or uid to run as, with its groups; or UID:GID, with that group alone. A uid without an entry in the user database has the group of the same number. Default: as configured, else the user of guestd itself',
+            'Name or uid to run as, with its groups; or UID:GID, with that group alone. A uid without an entry in the user database gets the group of the same number. Default: the setting, else the user of guestd',
         },
       ),
     ),
@@ -135,43 +135,43 @@ export const RunRequest = Type.Object(
         minimum: 0,
         maximum: MAX_TIMEOUT_MS,
         description:
-          'Milliseconds until the command is ended with cause "timeout": TERM, a grace, then its cgroup is killed; 0: no limit. Default: 300000, with detach 0',
+          'Time limit in milliseconds; 0: none. At the limit the command gets SIGTERM, after killGraceMs its cgroup is killed, and the cause is "timeout". Default: the setting, 300000; with detach 0',
       }),
     ),
     stdin: Type.Optional(
       Type.Enum(['null', 'open'], {
         description:
-          'What standard input is: "null" /dev/null, "open" a pipe that POST …/stdin writes to. Default: "null"',
+          'Standard input: "null" is /dev/null, "open" a pipe that POST …/stdin writes to. Default: "null"',
       }),
     ),
     stderr: Type.Optional(
       Type.Enum(['separate', 'stdout'], {
         description:
-          'Where standard error goes: "separate" to a pipe of its own, "stdout" to the pipe of standard output, so that all output has the order in which it was written, with stream "stdout". Default: "separate"',
+          'Standard error: "separate" has its own pipe; "stdout" uses the pipe of standard output, so that all output keeps the order in which it was written. Default: "separate"',
       }),
     ),
     limits: Type.Optional(CommandLimits),
     detach: Type.Optional(
       Type.Boolean({
-        description: 'Answer 202 with the id at once and run without a reader. Default: false',
+        description: 'Reply 202 with the id at once, and run without a reader. Default: false',
       }),
     ),
     onDisconnect: Type.Optional(
       Type.Enum(['keep', 'kill'], {
         description:
-          'When the stream that started the command is cut: keep it, or kill it with cause "disconnected". Default: "keep"',
+          'What happens when the stream that started the command is cut: "keep" the command, or "kill" it with cause "disconnected". Default: "keep"',
       }),
     ),
     allowOverCap: Type.Optional(
       Type.Boolean({
         description:
-          'Run it in a folder that is past its cap too: it makes room. On a device it means nothing. Default: false',
+          'Run the command even if the workspace is a folder past its cap, to make room. Has no effect on a device. Default: false',
       }),
     ),
     background: Type.Optional(
       Type.Enum(['keep', 'kill'], {
         description:
-          'Children that outlive the command: keep them, or kill them at its exit. Default: "keep"',
+          'Processes that outlive the command: "keep" them, or "kill" them at its exit. Default: "keep"',
       }),
     ),
   },
@@ -181,7 +181,7 @@ export type RunRequest = Static<typeof RunRequest>
 
 export const SignalTarget = Type.Enum(['process', 'group', 'cgroup'], {
   description:
-    'Who gets the signal: the process alone, its process group, or all of its cgroup. Default: "group"',
+    'Which processes get the signal: the first one, its process group, or all of the cgroup. Default: "group"',
 })
 export type SignalTarget = Static<typeof SignalTarget>
 
@@ -216,7 +216,8 @@ export const OutputQuery = Type.Object(
     ),
     follow: Type.Optional(
       Type.Boolean({
-        description: 'Go on until the end; else the answer stops at the present. Default: false',
+        description:
+          'Continue until the end; otherwise the reply stops at the present. Default: false',
       }),
     ),
     hold: Type.Optional(

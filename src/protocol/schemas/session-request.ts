@@ -1,4 +1,4 @@
-/** How the host sets which session this is, and renews it. */
+/** The request that sets which session this is, and renews it. */
 
 import type { Static } from 'typebox'
 import * as Type from 'typebox'
@@ -19,14 +19,14 @@ const limitMs = (description: string) =>
 export const SessionRequest = Type.Object(
   {
     id: commandId(
-      'Id of the session: of letters, digits, ".", "_" and "-". Fixed until the machine restarts',
+      'Id of the session: letters, digits, ".", "_" and "-". Fixed until the machine restarts',
     ),
     runtimeVersion: Type.Optional(
       Type.String({
         minLength: 1,
         maxLength: 128,
         description:
-          'Version of what runs in the guest, kept in the mark of the volume. Fixed until the machine restarts',
+          'Version of the software in the guest, kept in the mark of the volume. Fixed until the machine restarts. Default: none',
       }),
     ),
     hostTime: Type.Optional(
@@ -34,7 +34,7 @@ export const SessionRequest = Type.Object(
         maxLength: 32,
         pattern: TIME_PATTERN,
         description:
-          "The time by the host's clock; ISO 8601, UTC. Retention goes by it, and a volume that has expired is started empty only with it. It is no part of the session: a renewal without it keeps the last one. Default: the clock of the machine, which starts no volume empty",
+          "The time by the host's clock; ISO 8601, UTC. Retention uses it, and an expired volume is started empty only with it. It is not part of the session: a renewal without it keeps the last one. Default: the clock of the machine, which starts no volume empty",
       }),
     ),
     env: Type.Optional(
@@ -47,25 +47,25 @@ export const SessionRequest = Type.Object(
           maxLength: MAX_ARG_BYTES,
           pattern: NO_NUL_PATTERN,
         },
-        description: `Environment of all commands, over the setting \`env\` and under a request's own; NAME=value has at most ${MAX_ARG_BYTES} bytes. Default: none`,
+        description: `Environment of all commands: overrides the setting \`env\`, and a run request's own overrides it. NAME=value has at most ${MAX_ARG_BYTES} bytes. Default: none`,
       }),
     ),
     limits: Type.Optional(CommandLimits),
     idleMs: Type.Optional(
       limitMs(
-        'The session is stopped after so long without any work, in milliseconds; 0: never. Default: as configured',
+        'Stop the session after this time without work, in milliseconds; 0: never. Default: the setting',
       ),
     ),
     lifetimeMs: Type.Optional(
       limitMs(
-        'The session is stopped so long after the first start of guestd in this boot, in milliseconds; 0: never. Default: as configured',
+        'Stop the session this long after the first start of guestd in this boot, in milliseconds; 0: never. Default: the setting',
       ),
     ),
   },
   {
     additionalProperties: false,
     description:
-      'Which session this is. A second request with the same id and runtimeVersion replaces all the rest',
+      'Which session this is. A second request with the same id and runtimeVersion replaces all other fields',
   },
 )
 export type SessionRequest = Static<typeof SessionRequest>
