@@ -13,7 +13,7 @@
       "type": "executable",
       "product_extension": "",
       "sources": [
-        "helper/main.c", "helper/device.c", "helper/mount.c", "helper/flush.c", "helper/loop.c", "helper/power.c", "helper/mark.c", "helper/lock.c",
+        "helper/main.c", "helper/common.c", "helper/processes.c", "helper/device.c", "helper/mount.c", "helper/flush.c", "helper/loop.c", "helper/power.c", "helper/mark.c", "helper/lock.c",
         "helper/usage.c", "helper/walk.c", "helper/largest.c", "helper/own.c", "helper/release.c", "helper/drain.c",
         "helper/stats.c", "helper/enter.c", "helper/ipc.c",
         "helper/trim.c", "helper/clear.c"

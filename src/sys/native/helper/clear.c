@@ -1,11 +1,12 @@
 /*
- * clear UIDS FOLDER…: removes what users have left in folders that all users may write to, such as /tmp. UIDS are
- * separated by commas. An entry goes when its owner is one of them, no process runs as that user, and it has not
- * changed since this program began. Prints how many entries were removed, their bytes, and how many stay.
+ * clear UIDS FOLDER…: removes files that users have left in folders that all users can write to, such as /tmp. UIDS are
+ * separated by commas. It removes an entry when its owner is one of them, no process runs as that user, and the entry
+ * has not changed since this program started. Prints the number of removed entries, their bytes, and the number that
+ * stay.
  *
- * An entry is moved into a new folder that only root can open before anything of it is removed: no user can put
- * another file in its place then. Each folder below it is moved up there in turn, so that the depth of a tree takes
- * neither memory nor descriptors. Nothing is followed: unlinkat(2) and renameat(2) take a name in an open folder.
+ * It first moves an entry into a new folder that only root can open, so that no user can put another file in its place.
+ * Folders below the entry are moved up there one by one, so that a deep tree takes neither memory nor descriptors. It
+ * follows no link: unlinkat(2) and renameat(2) take a name in an open folder.
  */
 #define _GNU_SOURCE
 #include "helper.h"
@@ -20,27 +21,27 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { STAT_BLOCK_BYTES = 512, NAME_BYTES = 32, MOST_USERS = 64 };
+enum { NAME_BYTES = 32, MOST_USERS = 64 };
 
 #define PIT_PREFIX ".guestd-clear-"
 
 struct clearing {
-  /* The folder that only root can open, in the folder that is cleared. */
+  /* The new folder that only root can open. */
   int pit;
-  /* Makes each name in it new. */
+  /* Number of entries moved into it: each name in it is new. */
   unsigned long moved;
   unsigned long removed;
   unsigned long long bytes;
   unsigned long kept;
-  /* In the pit, counted anew in each pass. */
+  /* Number of entries left in the pit by the latest pass. */
   unsigned long kept_in_pit;
   struct timespec began;
-  /* Whose entries go. */
+  /* Owners of the entries to remove. */
   long users[MOST_USERS];
   size_t user_count;
 };
 
-/* The stream of an open folder from its begin; the descriptor stays the caller's. */
+/* Reads an open folder from its start. The caller keeps the descriptor. */
 static DIR *entries(int folder) {
   int fd = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   DIR *stream = fd < 0 ? NULL : fdopendir(fd);
@@ -114,7 +115,7 @@ static int changed_since(const struct stat *facts, const struct timespec *began)
 }
 
 static int is_left(const struct clearing *state, const char *name, const struct stat *facts) {
-  /* What an earlier call that was killed has left. */
+  /* The pit of an earlier call that was killed. */
   if (facts->st_uid == 0) return S_ISDIR(facts->st_mode) && strncmp(name, PIT_PREFIX, strlen(PIT_PREFIX)) == 0;
   if (changed_since(facts, &state->began)) return 0;
   for (size_t i = 0; i < state->user_count; i++)
@@ -141,11 +142,11 @@ static void clear_folder(struct clearing *state, int folder) {
   unlinkat(folder, pit, AT_REMOVEDIR);
 }
 
-/* Those of the list that no process runs as. */
+/* Keeps the users of the list that run no process. */
 static void read_users(struct clearing *state, char *list) {
   for (char *one = strtok(list, ","); one != NULL && state->user_count < MOST_USERS; one = strtok(NULL, ",")) {
-    long uid = number(one);
-    if (uid > 0 && !user_runs(uid)) state->users[state->user_count++] = uid;
+    long uid = 0;
+    if (parse_number(one, 1, MAX_ID, &uid) && !user_runs(uid)) state->users[state->user_count++] = uid;
   }
 }
 

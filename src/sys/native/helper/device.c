@@ -12,18 +12,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-/* Up to the signature of btrfs at 64 KiB; and O_DIRECT's alignment, at least that of any device. */
+/* HEAD_BYTES includes the signature of btrfs at 64 KiB. ALIGNMENT satisfies O_DIRECT on any device. */
 enum { HEAD_BYTES = 68 * 1024, TAIL_BYTES = 1024 * 1024, ALIGNMENT = 4096 };
-
-static int put(const char *bytes, size_t length) {
-  while (length > 0) {
-    ssize_t written = write(STDOUT_FILENO, bytes, length);
-    if (written < 0) return fail("write", errno);
-    bytes += written;
-    length -= (size_t)written;
-  }
-  return 0;
-}
 
 static int dump_head(int fd) {
   static _Alignas(ALIGNMENT) char head[HEAD_BYTES];
@@ -33,32 +23,26 @@ static int dump_head(int fd) {
     if (got < 0) return fail("read", errno);
     if (got == 0) break;
     held += (size_t)got;
-    /* A file that ends within a block ends there: the next read would not be aligned. */
+    /* The file ends within this block, and the next read would not be aligned. */
     if (held % ALIGNMENT != 0) break;
   }
-  return put(head, held);
-}
-
-static int open_head(const char *path, int flags) {
-  int fd = open(path, flags | O_CLOEXEC | O_DIRECT);
-  /* tmpfs has no O_DIRECT. */
-  return fd < 0 && errno == EINVAL ? open(path, flags | O_CLOEXEC) : fd;
+  return write_all(head, held);
 }
 
 int cmd_read_head(char **args) {
-  int fd = open_head(args[0], O_RDONLY | O_NONBLOCK);
+  int fd = open_direct(args[0], O_RDONLY | O_NONBLOCK);
   return fd < 0 ? fail("open", errno) : dump_head(fd);
 }
 
 int cmd_read_tail(char **args) {
   static _Alignas(ALIGNMENT) char tail[TAIL_BYTES + ALIGNMENT];
-  int fd = open_head(args[0], O_RDONLY | O_NONBLOCK);
+  int fd = open_direct(args[0], O_RDONLY | O_NONBLOCK);
   if (fd < 0) return fail("open", errno);
   off_t size = lseek(fd, 0, SEEK_END);
   if (size < 0) return fail("lseek", errno);
   off_t rest = size % ALIGNMENT, begin = size - rest - TAIL_BYTES;
   if (begin < 0) begin = 0;
-  /* An end that is not aligned is not read past the page cache. */
+  /* O_DIRECT cannot read an end that is not aligned. */
   if (rest != 0) fcntl(fd, F_SETFL, O_NONBLOCK);
   size_t length = (size_t)(size - begin), held = 0;
   while (held < length) {
@@ -67,11 +51,11 @@ int cmd_read_tail(char **args) {
     if (got == 0) return fail("read", ENODATA);
     held += (size_t)got;
   }
-  return put(tail, length);
+  return write_all(tail, length);
 }
 
 int cmd_open_exclusive(char **args) {
-  int fd = open_head(args[0], O_RDWR | O_EXCL);
+  int fd = open_direct(args[0], O_RDWR | O_EXCL);
   if (fd < 0) return fail("open", errno);
   if (fsync(fd) != 0) return fail("fsync", errno);
   return dump_head(fd);

@@ -1,16 +1,16 @@
 /*
- * drain (HOW ID PATH)…: does all of it in this order, whatever fails, and prints the number of each that failed, from 0 on,
- * and why: "2 fsync EROFS". No symbolic link of a path is followed. HOW is
- *   sync      syncfs(2) and fsync(2) of the mount with this `mnt_id` at this path
- *   shutdown  FS_IOC_SHUTDOWN with flag 0 of it
- *   device    fsync(2) of a block device; with the ID "leaf" it must not be mounted or claimed (open EBUSY)
+ * drain (HOW ID PATH)…: does each step in this order, also after a failure. Prints a line for each failed step: its
+ * number, from 0, and the error, such as "2 fsync EROFS". Follows no symbolic link in a path. HOW is
+ *   sync      syncfs(2) and fsync(2) of the mount with the `mnt_id` ID at this path
+ *   shutdown  FS_IOC_SHUTDOWN with flag 0 of that mount
+ *   device    fsync(2) of a block device; with the ID "leaf" it fails when the device is mounted or held (open EBUSY)
  */
 #define _GNU_SOURCE
 #include "helper.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/loop.h>
+#include <limits.h>
 #include <linux/openat2.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -19,8 +19,6 @@
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-#define IOC_SHUTDOWN _IOR('X', 125, uint32_t)
 
 struct failure {
   const char *call;
@@ -33,31 +31,30 @@ static struct failure failed(const char *call) {
   return (struct failure){call, errno};
 }
 
-static int is_mount(int fd, const char *id) {
+static bool is_mount(int fd, const char *id) {
   char path[32], line[64];
-  int found = 0;
+  long wanted = 0;
+  bool found = false;
+  if (!parse_number(id, 0, LONG_MAX, &wanted)) return false;
   snprintf(path, sizeof path, "/proc/self/fdinfo/%d", fd);
   FILE *info = fopen(path, "re");
-  if (info == NULL) return 0;
+  if (info == NULL) return false;
   while (!found && fgets(line, sizeof line, info) != NULL)
-    found = strncmp(line, "mnt_id:", 7) == 0 && strtol(line + 7, NULL, 10) == number(id);
+    found = strncmp(line, "mnt_id:", 7) == 0 && strtol(line + 7, NULL, 10) == wanted;
   fclose(info);
   return found;
 }
 
 static struct failure drain_mount(int fd, const char *how, const char *id) {
-  uint32_t write_all_out = 0;
-  errno = ESTALE;
-  if (!is_mount(fd, id)) return failed("open");
+  uint32_t flush = 0;
+  if (!is_mount(fd, id)) return (struct failure){"open", ESTALE};
   if (strcmp(how, "shutdown") == 0)
-    return ioctl(fd, IOC_SHUTDOWN, &write_all_out) != 0 ? failed("ioctl") : none;
-  if (syncfs(fd) != 0) return failed("syncfs");
-  /* As in `sync`. */
-  if (fsync(fd) != 0 && errno != EINVAL && errno != ENOSYS && errno != EOPNOTSUPP) return failed("fsync");
-  return none;
+    return ioctl(fd, IOC_SHUTDOWN, &flush) != 0 ? failed("ioctl") : none;
+  const char *call = sync_mount(fd);
+  return call == NULL ? none : failed(call);
 }
 
-/* Takes errno of fsync(2). A loop device that was taken apart meanwhile has written all to its file, and fails with EIO. */
+/* Reads errno of fsync(2). A loop device that was detached meanwhile has written everything, and fails with EIO. */
 static struct failure failed_device(int fd) {
   struct failure failure = failed("fsync");
   struct loop_info64 info;
@@ -72,7 +69,7 @@ static int open_path(const char *path, int flags) {
   return (int)syscall(SYS_openat2, AT_FDCWD, path, &as, sizeof as);
 }
 
-/* The claim ends at once: while it lasts, mkfs and mount of others fail with EBUSY. */
+/* Closes the device at once: while it is open exclusively, mkfs and mount of others fail with EBUSY. */
 static struct failure probe_leaf(const char *path) {
   int fd = open_path(path, O_EXCL);
   if (fd < 0) return errno == EBUSY ? failed("open") : none;
@@ -81,9 +78,9 @@ static struct failure probe_leaf(const char *path) {
 }
 
 static struct failure drain(const char *how, const char *id, const char *path) {
-  int is_device = strcmp(how, "device") == 0;
+  bool is_device = strcmp(how, "device") == 0;
   int fd = open_path(path, 0);
-  /* A loop device that was taken apart meanwhile has written all to its file. */
+  /* A loop device that was detached meanwhile has written everything. */
   if (fd < 0 && is_device && (errno == ENXIO || errno == ENODEV || errno == ENOENT)) return none;
   if (fd < 0) return failed("open");
   struct failure failure = none;
@@ -94,7 +91,7 @@ static struct failure drain(const char *how, const char *id, const char *path) {
 }
 
 int cmd_drain(char **args) {
-  /* The kernel reports a failed write once: each line has to be out before a later call may hang. */
+  /* The kernel reports a failed write once, and a later step may hang: so each line is written at once. */
   setvbuf(stdout, NULL, _IOLBF, 0);
   for (int index = 0; args[0] != NULL && args[1] != NULL && args[2] != NULL; args += 3, index++) {
     struct failure failure = drain(args[0], args[1], args[2]);

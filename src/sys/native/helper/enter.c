@@ -1,7 +1,7 @@
 /*
- * enter LEAF PROGRAM ARGUMENT…: moves itself into the cgroup LEAF below its own, and becomes PROGRAM. The kernel
- * counts each page where the process is that first uses it, and leaves it there: a program that moves itself
- * has its code counted elsewhere. Where the cgroup cannot be used it becomes PROGRAM in its own.
+ * enter LEAF PROGRAM ARGUMENT…: moves itself into the cgroup LEAF below its own, then executes PROGRAM. The kernel
+ * charges a page to the cgroup of the process that uses it first, and keeps it there, so a program that moves itself
+ * leaves its code charged to the outer cgroup. When the cgroup cannot be used, PROGRAM runs in the outer one.
  */
 #define _GNU_SOURCE
 #include "helper.h"
@@ -46,7 +46,7 @@ static void enter(const char *leaf) {
   snprintf(parent, sizeof parent, CGROUPS "%s", strcmp(own, "/") == 0 ? "" : own);
   snprintf(folder, sizeof folder, "%s/%s", parent, leaf);
   if (mkdir(folder, 0755) != 0 && errno != EEXIST) return;
-  /* 0 is the writer itself. Memory is counted in the leaf once the controller is handed down. */
+  /* 0 names the writing process. The leaf is charged for memory once its parent delegates the controller. */
   if (write_to(folder, "cgroup.procs", "0")) write_to(parent, "cgroup.subtree_control", "+memory");
 }
 

@@ -1,8 +1,25 @@
-/* guestd-helper: the system calls that may hang on a dead disk, each in a process that can be given up. */
+/* guestd-helper: system calls that may hang on a dead disk, each in a process that guestd can abandon. */
 #ifndef GUESTD_HELPER_H
 #define GUESTD_HELPER_H
 
-/* Each takes the arguments after its name and returns 0, or fails with `fail`. */
+#include <linux/loop.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* The descriptor of the workspace that guestd passes to `sync` and `trim`. */
+enum { WORKSPACE_FD = 3 };
+
+/* Unit of st_blocks and stx_blocks: stat(2), statx(2). */
+enum { STAT_BLOCK_BYTES = 512 };
+
+/* FS_IOC_SHUTDOWN of the kernel's fs/ext4/ext4.h; the headers for programs do not have it. */
+#define IOC_SHUTDOWN _IOR('X', 125, uint32_t)
+
+/* The largest uid and gid: (uid_t)-1 means "leave as it is" to the kernel. */
+#define MAX_ID (UINT32_MAX - 1L)
+
+/* Each takes the arguments after its name and returns the exit code; it reports an error with `fail`. */
 int cmd_read_head(char **args);
 int cmd_read_tail(char **args);
 int cmd_open_exclusive(char **args);
@@ -32,21 +49,40 @@ int cmd_enter(char **args);
 int cmd_ipc(char **args);
 int cmd_clear(char **args);
 
-/* Takes the lock of an image file; -1 and errno EAGAIN: another has it. */
-int lock_file(int fd);
-
 /* Writes "CALL ERRNO text" to stderr, such as "mount EBUSY Device or resource busy"; returns 1. */
 int fail(const char *call, int error);
 
-/* Whether the folder is a lost+found that mke2fs or e2fsck made, and that root owns: users cannot make one. */
-int is_lost_and_found(int folder);
-/* What that folder takes in bytes; 0: it is gone, or cannot be found. Takes the root of the file system. */
-long own_bytes(int root);
+/* Reads a decimal number. False, with *number unchanged, for other text and for a number out of the range. */
+bool parse_number(const char *text, long least, long most, long *number);
 
-/* Whether a process runs as that user, by any of its ids. Where /proc cannot be read: yes. */
-int user_runs(long uid);
+/* Writes all bytes to standard output. Returns 0, or fails with `fail`. */
+int write_all(const char *bytes, size_t length);
 
-/* A number in decimal; -1 where the text is none. */
-long number(const char *text);
+/* Opens a file or device past the page cache (O_DIRECT, open(2)) where its file system allows it; tmpfs does not. */
+int open_direct(const char *path, int flags);
+
+/*
+ * syncfs(2), and fsync(2) on the same descriptor: after ext4 has turned itself read-only, or was shut down, Linux 6.1
+ * writes nothing in syncfs and returns 0, but fsync fails. Returns NULL, or the call that has failed, with errno.
+ */
+const char *sync_mount(int fd);
+
+/* Reads what a loop device such as "loop3" is set up for, and its path. False when it is not set up. */
+bool read_loop(const char *name, char *path, size_t size, struct loop_info64 *info);
+
+/* Milliseconds of CLOCK_MONOTONIC. */
+uint64_t now_ms(void);
+
+/* Takes the lock of an image file. Returns -1, with errno EAGAIN, when another process has it. */
+int lock_file(int fd);
+
+/* Whether the folder is a lost+found that mke2fs or e2fsck has made, and that belongs to root. Users cannot make one. */
+bool is_lost_and_found(int folder);
+
+/* Size of the lost+found of a file system in bytes; 0 when it is gone or cannot be found. `root` is the root folder. */
+long lost_and_found_bytes(int root);
+
+/* Whether a process runs as that user, by any of its ids. True when /proc cannot be read. */
+bool user_runs(long uid);
 
 #endif

@@ -1,12 +1,11 @@
 /*
- * ipc UID…: removes the SysV segments, queues and semaphores of each user that no process runs as, and that nothing
- * is attached to. Prints how many there were. The list of them is read before the processes are: what a process
- * makes that begins meanwhile is not in it.
+ * ipc UID…: removes the SysV segments without an attached process, the queues and the semaphores of each user that runs
+ * no process. Root and text that is not a uid are skipped. Prints the number of removed objects. The objects are listed
+ * before the processes are read, so an object of a process that starts meanwhile is not in the list.
  */
 #define _GNU_SOURCE
 #include "helper.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,7 +32,7 @@ static void add(struct objects *objects, enum kind kind, int id, long uid) {
   if (id >= 0 && objects->count < MAX_OBJECTS) objects->held[objects->count++] = (struct object){kind, id, uid};
 }
 
-/* The kernel numbers its slots; each *_STAT takes a slot and gives the id: shmctl(2), msgctl(2), semctl(2). */
+/* Each *_STAT takes the index of a slot in the kernel and returns an id: shmctl(2), msgctl(2), semctl(2). */
 static void list(struct objects *objects) {
   struct shm_info shm;
   struct msginfo msg;
@@ -58,32 +57,6 @@ static void list(struct objects *objects) {
   }
 }
 
-/* By all four of its ids: "Uid: REAL EFFECTIVE SAVED FS", proc(5). */
-static int is_of(const char *pid, long uid) {
-  char path[300], line[256];
-  long ids[4];
-  int found = 0;
-  snprintf(path, sizeof path, "/proc/%s/status", pid);
-  FILE *file = fopen(path, "re");
-  if (file == NULL) return 0;
-  while (!found && fgets(line, sizeof line, file) != NULL) {
-    if (sscanf(line, "Uid: %ld %ld %ld %ld", &ids[0], &ids[1], &ids[2], &ids[3]) != 4) continue;
-    for (int i = 0; i < 4; i++) found |= ids[i] == uid;
-  }
-  fclose(file);
-  return found;
-}
-
-int user_runs(long uid) {
-  DIR *processes = opendir("/proc");
-  const struct dirent *entry = NULL;
-  int found = processes == NULL;
-  while (!found && (entry = readdir(processes)) != NULL)
-    if (number(entry->d_name) > 0) found = is_of(entry->d_name, uid);
-  if (processes != NULL) closedir(processes);
-  return found;
-}
-
 static int drop(const struct object *object) {
   if (object->kind == SEGMENT) return shmctl(object->id, IPC_RMID, NULL) == 0;
   if (object->kind == QUEUE) return msgctl(object->id, IPC_RMID, NULL) == 0;
@@ -96,8 +69,8 @@ int cmd_ipc(char **args) {
   if (objects.held == NULL) return fail("malloc", ENOMEM);
   list(&objects);
   for (; *args != NULL; args++) {
-    long uid = number(*args);
-    if (uid <= 0 || user_runs(uid)) continue;
+    long uid = 0;
+    if (!parse_number(*args, 1, MAX_ID, &uid) || user_runs(uid)) continue;
     for (size_t i = 0; i < objects.count; i++)
       if (objects.held[i].uid == uid) removed += (size_t)drop(&objects.held[i]);
   }

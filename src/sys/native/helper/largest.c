@@ -1,7 +1,7 @@
 /*
- * largest PATH COUNT MS: what is directly in a folder, each with all that is below it, as a walk of at most MS
- * milliseconds finds it. Prints "COMPLETE UNREAD" and, for each of the COUNT largest, "BYTES FILES NAME"; a NUL
- * ends each of these. COMPLETE is 0 where the time was too short.
+ * largest PATH COUNT MS: finds the COUNT largest entries of a folder, each with everything below it, in a walk of at
+ * most MS milliseconds. Prints "COMPLETE UNREAD", and "BYTES FILES NAME" for each entry, each followed by a NUL.
+ * COMPLETE is 0 when the time was too short.
  */
 #define _GNU_SOURCE
 #include "helper.h"
@@ -14,7 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 struct entry {
@@ -70,19 +69,14 @@ static int look_at_all(struct walk *walk, struct largest *largest) {
   return failed;
 }
 
-static uint64_t in_ms(long limit) {
-  struct timespec now = {0, 0};
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000 + (uint64_t)limit;
-}
-
 int cmd_largest(char **args) {
   struct walk walk = {0};
-  long count = number(args[1]), limit = number(args[2]);
-  if (count < 1 || limit < 1) return fail("usage", EINVAL);
+  long count = 0, limit = 0;
+  if (!parse_number(args[1], 1, INT_MAX, &count) || !parse_number(args[2], 1, INT_MAX, &limit))
+    return fail("usage", EINVAL);
   struct largest largest = {calloc((size_t)count, sizeof(struct entry)), (size_t)count, 0, 0};
   if (largest.entries == NULL) return fail("malloc", ENOMEM);
-  walk.deadline_ms = in_ms(limit);
+  walk.deadline_ms = now_ms() + (uint64_t)limit;
   int failed = walk_open(&walk, args[0]) || look_at_all(&walk, &largest);
   walk_close(&walk);
   if (!failed) {

@@ -1,7 +1,7 @@
 /*
- * lock FILE: holds open file description locks (fcntl(2)) on the bytes that QEMU uses for its own,
- * so that neither opens an image that the other has. Prints "locked" once it has them, and lets go when
- * its standard input ends. EAGAIN: another has them.
+ * lock FILE: takes open file description locks (fcntl(2)) on the bytes that QEMU locks, so that guestd and QEMU never
+ * use an image at the same time. Prints "locked", and releases them when its standard input ends. EAGAIN: another
+ * process has them.
  * is-locked FILE: prints "locked" when another process has them, else "free". Takes none.
  */
 #define _GNU_SOURCE
@@ -9,7 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 /* RAW_LOCK_PERM_BASE and RAW_LOCK_SHARED_BASE of QEMU's block/file-posix.c: 100 and 200, up to 64 each. */
@@ -29,7 +29,7 @@ int cmd_is_locked(char **args) {
   if (fd < 0) return fail("open", errno);
   if (fcntl(fd, F_OFD_GETLK, &range) != 0) return fail("fcntl", errno);
   const char *answer = range.l_type == F_UNLCK ? "free\n" : "locked\n";
-  return printf("%s", answer) < 0 || fflush(stdout) != 0 ? fail("write", EIO) : 0;
+  return write_all(answer, strlen(answer));
 }
 
 int cmd_lock(char **args) {
@@ -37,7 +37,7 @@ int cmd_lock(char **args) {
   int fd = open(args[0], O_RDWR | O_CLOEXEC);
   if (fd < 0) return fail("open", errno);
   if (lock_file(fd) != 0) return fail("fcntl", errno);
-  if (write(STDOUT_FILENO, "locked\n", 7) != 7) return fail("write", errno);
+  if (write_all("locked\n", 7) != 0) return 1;
   while (read(STDIN_FILENO, &end, 1) > 0) continue;
   return 0;
 }

@@ -1,11 +1,11 @@
 /*
- * attach FILE: makes a loop device of an image file and prints its path, such as "/dev/loop3". The device has the
- * lock of the file (see `lock`) for as long as it lives: it belongs to the open file description that the kernel
- * keeps for it. EAGAIN: another has the lock, and no device was made.
- * loops FILE: prints the loop devices of a file, found by its device and inode, one a line: "guestd /dev/loop3"
- * for a device that `attach` made, "ending /dev/loop3" once that is detached and still open somewhere, "other /dev/loop4"
- * for the rest.
- * detach DEVICE: takes the loop device apart.
+ * attach FILE: attaches an image file to a loop device and prints its path, such as "/dev/loop3". The lock of the file
+ * (see `lock`) lasts as long as the device, because the kernel keeps the open file description. EAGAIN: another process
+ * has the lock, and no device is attached.
+ * loops FILE: prints the loop devices of a file, found by device and inode, one on each line: "guestd /dev/loop3" for a
+ * device that `attach` has made, "ending /dev/loop3" when that is detached but still open in a process, and
+ * "other /dev/loop4" for the rest.
+ * detach DEVICE: detaches the loop device.
  */
 #define _GNU_SOURCE
 #include "helper.h"
@@ -13,7 +13,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/loop.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -21,10 +20,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Others take free loop devices too: between asking for one and having it, it may be gone. */
+/* Another program can take a free loop device before it is configured. */
 enum { ATTEMPTS = 16 };
 
-/* What the name of a device that `attach` made begins with. */
+/* Prefix of lo_file_name of a device that `attach` has made. */
 static const char mark[] = "guestd ";
 
 /* LOOP_CONFIGURE: Linux 5.8 and later. */
@@ -47,7 +46,7 @@ int cmd_attach(char **args) {
     snprintf(device, sizeof device, "/dev/loop%d", index);
     int loop = open(device, O_RDWR | O_CLOEXEC);
     if (loop < 0) return fail("open", errno);
-    if (configure(loop, file, args[0]) == 0) return printf("%s\n", device) < 0 ? 1 : 0;
+    if (configure(loop, file, args[0]) == 0) return printf("%s\n", device) < 0 ? fail("write", EIO) : 0;
     if (errno != EBUSY) return fail("ioctl", errno);
     close(loop);
   }
@@ -57,17 +56,11 @@ int cmd_attach(char **args) {
 static int print_loop(const char *name, const struct stat *file) {
   struct loop_info64 info;
   char path[32];
-  snprintf(path, sizeof path, "/dev/%.16s", name);
-  int loop = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-  /* It is not set up, or has gone. */
-  if (loop < 0) return 0;
-  int is_it = ioctl(loop, LOOP_GET_STATUS64, &info) == 0 && info.lo_device == file->st_dev &&
-              info.lo_inode == file->st_ino;
-  close(loop);
-  if (!is_it) return 0;
-  int is_ours = strncmp((const char *)info.lo_file_name, mark, strlen(mark)) == 0;
-  /* A detach while another process had it open takes effect at the last close. */
-  int is_ending = (info.lo_flags & LO_FLAGS_AUTOCLEAR) != 0;
+  if (!read_loop(name, path, sizeof path, &info)) return 0;
+  if (info.lo_device != file->st_dev || info.lo_inode != file->st_ino) return 0;
+  bool is_ours = strncmp((const char *)info.lo_file_name, mark, strlen(mark)) == 0;
+  /* A detach takes effect when the last process closes the device. */
+  bool is_ending = (info.lo_flags & LO_FLAGS_AUTOCLEAR) != 0;
   const char *kind = !is_ours ? "other" : is_ending ? "ending" : "guestd";
   return printf("%s %s\n", kind, path) < 0 ? fail("write", EIO) : 0;
 }

@@ -1,17 +1,15 @@
 /*
- * guestd-helper COMMAND ARGUMENT…: exit code 0, or 1 and one line "CALL ERRNO text" on stderr, or 2
- * for arguments that make no sense. guestd starts it with a time limit; it is no tool for people.
+ * guestd-helper COMMAND ARGUMENT…: exit code 0, or 1 and a line "CALL ERRNO text" on stderr, or 2 for an unknown
+ * command or a wrong number of arguments. guestd starts it with a time limit. It is not meant for people.
  */
 #define _GNU_SOURCE
 #include "helper.h"
 
-#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-/* Of arguments. */
+/* A command with any number of arguments. */
 enum { ANY = -1 };
 
 static const struct {
@@ -49,34 +47,21 @@ static const struct {
   {"power", 1, cmd_power},
 };
 
-int fail(const char *call, int error) {
-  const char *name = strerrorname_np(error);
-  fprintf(stderr, "%s %s %s\n", call, name == NULL ? "EUNKNOWN" : name, strerror(error));
-  return 1;
-}
-
-long number(const char *text) {
-  char *end = NULL;
-  errno = 0;
-  long value = strtol(text, &end, 10);
-  return errno != 0 || end == text || *end != '\0' ? -1 : value;
-}
-
 /*
- * A service manager may signal all processes of its unit at once. A mount that is cut short then would stay,
- * and guestd would not know of it. Only SIGKILL ends a call early.
+ * A service manager may signal all processes of its unit at once. A mount that was interrupted would stay, unknown to
+ * guestd. Only SIGKILL ends a command early.
  */
-static void ignore_requests_to_end(void) {
+static void ignore_stop_signals(void) {
   const int signals[] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT};
   for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) signal(signals[i], SIG_IGN);
 }
 
 int main(int argc, char **argv) {
-  ignore_requests_to_end();
+  ignore_stop_signals();
   for (size_t i = 0; argc > 1 && i < sizeof commands / sizeof *commands; i++) {
     if (strcmp(argv[1], commands[i].name) == 0 && (commands[i].arguments == ANY || argc - 2 == commands[i].arguments))
       return commands[i].run(argv + 2);
   }
-  fprintf(stderr, "usage EINVAL this program is for guestd alone\n");
+  fprintf(stderr, "usage EINVAL unknown command or wrong number of arguments\n");
   return 2;
 }

@@ -10,6 +10,7 @@
 #include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdint.h>
 #include <string.h>
 #include <unistd.h>
@@ -18,19 +19,15 @@ enum { SLOT_BYTES = 4096, SLOTS = 2 };
 
 static _Alignas(SLOT_BYTES) char slots[SLOTS * SLOT_BYTES];
 
-static int open_direct(const char *path, int flags) {
-  int fd = open(path, flags | O_CLOEXEC | O_DIRECT);
-  return fd < 0 && errno == EINVAL ? open(path, flags | O_CLOEXEC) : fd;
-}
-
 int cmd_read_mark(char **args) {
-  long offset = number(args[1]);
+  long offset = 0;
+  if (!parse_number(args[1], 0, LONG_MAX, &offset)) return fail("usage", EINVAL);
   int fd = open_direct(args[0], O_RDONLY);
   if (fd < 0) return fail("open", errno);
   ssize_t got = pread(fd, slots, sizeof slots, offset);
   if (got < 0) return fail("read", errno);
   if (got != sizeof slots) return fail("read", ENODATA);
-  return write(STDOUT_FILENO, slots, sizeof slots) == sizeof slots ? 0 : fail("write", EIO);
+  return write_all(slots, sizeof slots);
 }
 
 static uint32_t field(const unsigned char *block, size_t at) {
@@ -39,7 +36,10 @@ static uint32_t field(const unsigned char *block, size_t at) {
   return le32toh(value);
 }
 
-/* Through the page cache, where the superblock of a mounted file system is. Without an ext4 there is no other end. */
+/*
+ * Whether the ext4 ends at `end`: 0, or fails. Reads through the page cache, which holds the superblock of a mounted file
+ * system. Without an ext4 any end is right.
+ */
 static int ends_at(const char *path, uint64_t end) {
   enum { SUPERBLOCK = 1024, MAGIC = 0xef53, WIDE = 0x80, MAX_LOG_BLOCK = 6 };
   unsigned char block[1024];
@@ -57,8 +57,9 @@ static int ends_at(const char *path, uint64_t end) {
 }
 
 int cmd_write_mark(char **args) {
-  long end = number(args[1]), offset = number(args[2]);
-  if (end < 0 || offset < end) return fail("usage", EINVAL);
+  long end = 0, offset = 0;
+  if (!parse_number(args[1], 0, LONG_MAX, &end) || !parse_number(args[2], end, LONG_MAX, &offset))
+    return fail("usage", EINVAL);
   for (size_t held = 0; held < SLOT_BYTES;) {
     ssize_t got = read(STDIN_FILENO, slots + held, SLOT_BYTES - held);
     if (got < 0) return fail("read", errno);

@@ -1,4 +1,4 @@
-/* power poweroff|reboot: ends the machine at once (reboot(2)). */
+/* power poweroff|reboot: powers off or reboots the machine at once (reboot(2)). */
 #define _GNU_SOURCE
 #include "helper.h"
 

@@ -1,13 +1,13 @@
 /*
- * Takes away what others have left on the workspace. They may rename folders around it meanwhile, so no symbolic link
- * of a path is followed (openat2(2), RESOLVE_NO_SYMLINKS).
+ * Removes mounts and swap that others have left on the workspace. They may rename folders meanwhile, so no symbolic link
+ * in a path is followed (openat2(2), RESOLVE_NO_SYMLINKS).
  *
- * release (HOW PATH)…: does all of it in this order, whatever fails, except the step after a `seclude` that failed:
- * an unmount there would reach other mounts. HOW is
- *   swapoff   a swap file or device is taken out of use
- *   seclude   MS_PRIVATE: an unmount in this mount does not reach the mounts that it was bound from (mount(8), --rbind)
- *   unmount   umount2(2) of what was mounted there last
- * backed: prints each loop device and the device of the file system that its file is on, "/dev/loop3 254:16", one a line.
+ * release (HOW PATH)…: does each step in this order, also after a failure, but skips the step after a failed `seclude`:
+ * an unmount there would propagate to other mounts. HOW is
+ *   swapoff   disables a swap file or device
+ *   seclude   MS_PRIVATE: an unmount in this mount does not propagate to the mounts it was bound from (mount(8), --rbind)
+ *   unmount   umount2(2) of the topmost mount there
+ * backed: prints each loop device and the device of the file system of its file, "/dev/loop3 254:16", one on each line.
  */
 #define _GNU_SOURCE
 #include "helper.h"
@@ -16,11 +16,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/loop.h>
 #include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/swap.h>
 #include <sys/syscall.h>
@@ -29,7 +27,7 @@
 
 enum { PROC_PATH_BYTES = 32 };
 
-/* A descriptor that stays on what was there; -1 with errno. */
+/* Opens a path, which cannot be replaced after that; -1 with errno. */
 static int open_place(const char *path) {
   struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_NO_SYMLINKS};
   return (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof how);
@@ -89,12 +87,7 @@ int cmd_release(char **args) {
 static int print_backing(const char *name) {
   struct loop_info64 info;
   char path[PROC_PATH_BYTES];
-  snprintf(path, sizeof path, "/dev/%.16s", name);
-  int loop = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-  if (loop < 0) return 0;
-  int is_set_up = ioctl(loop, LOOP_GET_STATUS64, &info) == 0;
-  close(loop);
-  if (!is_set_up) return 0;
+  if (!read_loop(name, path, sizeof path, &info)) return 0;
   return printf("%s %u:%u\n", path, major(info.lo_device), minor(info.lo_device)) < 0 ? fail("write", EIO) : 0;
 }
 

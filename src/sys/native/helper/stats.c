@@ -1,7 +1,6 @@
 /*
- * stats: reads paths from standard input, a NUL after each, and prints for each "INODE LINKS BLOCKS", blocks of 512
- * bytes, or "-" where it cannot be read. A file system that can answer without asking another machine or program does
- * (AT_STATX_DONT_SYNC).
+ * stats: reads paths from standard input, each followed by a NUL. Prints "INODE LINKS BLOCKS" for each, with blocks of
+ * STAT_BLOCK_BYTES, or "-" when it cannot be read. A remote file system answers from its cache (AT_STATX_DONT_SYNC).
  */
 #define _GNU_SOURCE
 #include "helper.h"

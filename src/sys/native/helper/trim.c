@@ -1,12 +1,13 @@
 /*
- * trim MS: gives the free space of the file system of descriptor 3 back to the device (FITRIM), group by group, for at
- * most MS milliseconds. It begins at a group by chance, so that a volume which is too large for one call gets all of it
- * over several. Prints "BYTES COMPLETE"; "unsupported" where the device takes no discards.
+ * trim MS: gives the free space of the file system of WORKSPACE_FD back to the device (FITRIM), group by group, for at
+ * most MS milliseconds. It starts at a random group, so that several calls cover a volume that is too large for one.
+ * Prints "BYTES COMPLETE", or "unsupported" when the device does not support discards.
  */
 #define _GNU_SOURCE
 #include "helper.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <linux/fs.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -14,37 +15,30 @@
 #include <sys/statvfs.h>
 #include <time.h>
 
-enum { HELD_FD = 3 };
-/* A group of ext4 with blocks of 4 KiB; with smaller blocks several. */
+/* Size of a group of ext4 with blocks of 4 KiB. With smaller blocks a step covers several groups. */
 static const uint64_t STEP_BYTES = 128 * 1024 * 1024;
-/* Smaller pieces cost more than they give: so there are at most 2,048 discards in a step. */
+/* A discard of a smaller extent costs more than it frees. It limits a step to 2,048 discards. */
 static const uint64_t LEAST_BYTES = 64 * 1024;
 
-static uint64_t now_ms(void) {
-  struct timespec now = {0, 0};
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
-static uint64_t by_chance(uint64_t below) {
+static uint64_t random_below(uint64_t limit) {
   struct timespec now = {0, 0};
   clock_gettime(CLOCK_REALTIME, &now);
-  return ((uint64_t)now.tv_nsec / 1000 + (uint64_t)now.tv_sec) % below;
+  return ((uint64_t)now.tv_nsec / 1000 + (uint64_t)now.tv_sec) % limit;
 }
 
 int cmd_trim(char **args) {
-  long limit = number(args[0]);
+  long limit = 0;
   struct statvfs facts;
-  if (limit < 0) return fail("usage", EINVAL);
-  if (fstatvfs(HELD_FD, &facts) != 0) return fail("statvfs", errno);
-  /* What statfs leaves out, the tables, may lie before the last group: a step past the end is refused. */
+  if (!parse_number(args[0], 0, LONG_MAX, &limit)) return fail("usage", EINVAL);
+  if (fstatvfs(WORKSPACE_FD, &facts) != 0) return fail("statvfs", errno);
+  /* f_blocks does not include the tables, so the last group may begin after it. A step past the end fails: EINVAL. */
   uint64_t steps = facts.f_blocks * facts.f_frsize / STEP_BYTES + 1;
-  uint64_t first = by_chance(steps), done = 0, bytes = 0, deadline = now_ms() + (uint64_t)limit;
+  uint64_t first = random_below(steps), done = 0, bytes = 0, deadline = now_ms() + (uint64_t)limit;
   for (; done < steps && now_ms() < deadline; done++) {
     struct fstrim_range range = {(first + done) % steps * STEP_BYTES, STEP_BYTES, LEAST_BYTES};
-    /* The last step reaches to the end, wherever that is. */
+    /* The last step goes on to the end of the device. */
     if ((first + done) % steps == steps - 1) range.len = UINT64_MAX - range.start;
-    if (ioctl(HELD_FD, FITRIM, &range) == 0) bytes += range.len;
+    if (ioctl(WORKSPACE_FD, FITRIM, &range) == 0) bytes += range.len;
     else if (errno == EOPNOTSUPP) return printf("unsupported\n") < 0 ? fail("write", EIO) : 0;
     else if (errno != EINVAL) return fail("ioctl", errno);
   }

@@ -1,8 +1,8 @@
 /*
- * usage PATH: walks all that is below a folder and prints "BYTES INODES UNREAD CPU_US": what is allocated on
- * the disk, how many files and folders there are (the folder itself is in neither), how many could not
- * be read, and the processor time that it took. Whatever is wrong with one entry, the others count: it fails only
- * where the folder cannot be opened, or it has no memory or descriptors itself.
+ * usage PATH: walks everything below a folder and prints "BYTES INODES UNREAD CPU_US": the space allocated on the disk,
+ * the number of files and folders (both without the folder itself), the number of entries that could not be read, and
+ * the processor time of the walk. An entry that cannot be read does not end the walk. It fails when the folder cannot be
+ * opened, and when the helper itself is short of memory or descriptors.
  */
 #define _GNU_SOURCE
 #include "helper.h"

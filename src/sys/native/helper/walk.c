@@ -1,7 +1,7 @@
 /*
- * A walk stays on the mount and follows no symbolic link, also none that takes a folder's place while it walks.
- * It counts a file with several names once. What goes away meanwhile does not count. An entry that cannot be
- * read is counted as unread, and the walk goes on.
+ * A walk stays on its mount and follows no symbolic link, not even one that replaces a folder during the walk. It counts
+ * a file with several names once, and ignores entries that disappear. It counts an entry that cannot be read as unread,
+ * and continues.
  */
 #define _GNU_SOURCE
 #include "walk.h"
@@ -14,19 +14,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
 #include <unistd.h>
 
-/* Folders that stay open on the way down; further below, the way up is "..". A process may have 1,024. */
+/* Number of folders that stay open; below them the walk returns by "..". The limit of a process is 1,024. */
 enum { KEPT_FDS = 256 };
-/* Of statx(2). */
-enum { STAT_BLOCK_BYTES = 512 };
-/* Names of folders on the way down, and hard links: far above those of any honest tree. */
+/* For the names of folders and for hard links. A normal tree needs much less. */
 enum { MEMORY_LIMIT_BYTES = 512 * 1024 * 1024 };
-/* 16 MiB of them; what is linked beyond half of that counts with its share of each name. */
+/* At most 16 MiB. When half of it is used, each further name counts with its share of the size. */
 enum { FIRST_SLOTS = 1024, MOST_SLOTS = 1024 * 1024 };
 
-/* A FUSE below that does not answer is not asked (AT_STATX_DONT_SYNC): it would keep the walk for ever. */
+/* AT_STATX_DONT_SYNC: a FUSE that does not answer would block the walk without limit. */
 enum { LOOK = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC };
 
 static int is_same_mount(const struct statx *a, const struct statx *b) {
@@ -70,7 +67,7 @@ static int grow_linked(struct walk *walk) {
   return 0;
 }
 
-/* How many of its names a file with several of them counts for: 1 is once, 0 is no more; -1 failed. */
+/* The divisor for the size of a file with several names: 1 when it is new, 0 when it is counted already; -1: no memory. */
 static long names_of(struct walk *walk, const struct statx *facts) {
   if (walk->used * 2 >= walk->slots && walk->slots < MOST_SLOTS && grow_linked(walk) != 0) return -1;
   struct file_id *slot = slot_of(walk->linked, walk->slots, id_of(facts));
@@ -95,7 +92,7 @@ static int add_name(struct folder *folder, const char *name) {
   return 0;
 }
 
-/* FUSE hides what is mounted, but not that it is, from all users but its owner, root too. */
+/* FUSE refuses statx to every user but its owner, root included. It still shows that it is another mount. */
 static int is_hidden_mount(const struct walk *walk, int fd, const char *name) {
   struct statx facts;
   return statx(fd, name, LOOK, 0, &facts) == 0 &&
@@ -122,7 +119,7 @@ static int count_entry(struct walk *walk, struct folder *folder, const char *nam
   return 0;
 }
 
-/* Counts what is directly in it, and notes the folders. */
+/* Counts the entries of a folder, and keeps the names of the folders among them. */
 static int read_folder(struct walk *walk, struct folder *folder) {
   int fd = fcntl(folder->fd, F_DUPFD_CLOEXEC, 0);
   DIR *entries = fd < 0 ? NULL : fdopendir(fd);
@@ -132,7 +129,7 @@ static int read_folder(struct walk *walk, struct folder *folder) {
     errno = 0;
     struct dirent *entry = readdir(entries);
     if (entry == NULL) {
-      /* A removed folder reads as missing. */
+      /* ENOENT: the folder was removed. */
       if (errno != 0 && errno != ENOENT) walk->unread++;
       break;
     }
@@ -174,7 +171,7 @@ static int enter_next(struct walk *walk) {
   int fd = openat(folder->fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
   if (fd < 0) {
     if (errno == EMFILE || errno == ENFILE || errno == ENOMEM) return fail("openat", errno);
-    /* Else it has gone, or something else has its name. */
+    /* For the other errors the folder was removed or replaced. */
     if (errno != ENOENT && errno != ENOTDIR && errno != ELOOP) walk->unread++;
     return 0;
   }
@@ -186,7 +183,7 @@ static int enter_next(struct walk *walk) {
   return 0;
 }
 
-/* Opens the closed folder above it again; -1: that is not above it any more, or cannot be opened. */
+/* Opens the folder above again. -1 when another folder is above now, or when it cannot be opened. */
 static int open_above(int fd, struct file_id above) {
   struct statx facts;
   int opened = openat(fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -196,7 +193,7 @@ static int open_above(int fd, struct file_id above) {
   return -1;
 }
 
-/* It was moved while it was walked: what is left of it is not read, up to a folder that is still open. */
+/* The folder was moved during the walk: skips the rest, up to a folder that is still open. */
 static void give_up_branch(struct walk *walk) {
   walk->unread++;
   while (walk->folders[walk->depth - 1].fd < 0) free(walk->folders[--walk->depth].names);
@@ -213,7 +210,7 @@ static int leave(struct walk *walk) {
 }
 
 int walk_open(struct walk *walk, const char *path) {
-#ifndef __SANITIZE_ADDRESS__ /* whose own memory is terabytes */
+#ifndef __SANITIZE_ADDRESS__ /* AddressSanitizer reserves terabytes */
   struct rlimit memory = {MEMORY_LIMIT_BYTES, MEMORY_LIMIT_BYTES};
   if (setrlimit(RLIMIT_AS, &memory) != 0) return fail("setrlimit", errno);
 #endif
@@ -253,9 +250,6 @@ void walk_close(struct walk *walk) {
 }
 
 int walk_is_late(struct walk *walk) {
-  struct timespec now = {0, 0};
-  if (walk->deadline_ms == 0 || walk->is_late) return walk->is_late;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  walk->is_late = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000 >= walk->deadline_ms;
+  if (walk->deadline_ms != 0 && !walk->is_late) walk->is_late = now_ms() >= walk->deadline_ms;
   return walk->is_late;
 }
