@@ -114,9 +114,8 @@ t.test('a tree is counted, a file with two names once', t => {
   const [bytes, inodes, unread] = succeeds(t, ['usage', folder]).toString().split(' ').map(Number)
   t.ok((bytes ?? 0) >= 3 * 4096)
   t.same([inodes, unread], [4, 0])
-  const entries = succeeds(t, ['largest', folder, '1', '10000']).toString().split('\0')
-  t.match(entries, [/^1 0$/, /^\d+ \d+ (a|again)$/, ''])
-  t.equal(entries.length, 3)
+  const entries = succeeds(t, ['largest', folder, '1', '10000']).toString()
+  t.match(entries, /^1 0\0\d+ \d+ (a|again)\0$/)
   const lines = succeeds(t, ['stats'], {
     input: [join(folder, 'again'), join(folder, 'none'), folder, ''].join('\0'),
   })
