@@ -1,15 +1,18 @@
-/** Where a guest is reached: the four kinds of address that `connect` takes. */
+/** The four kinds of address that `connect` takes. */
 
 import { ConnectError } from './connect-error.ts'
 
+/**
+ * `firecracker` is the Unix socket of a VM's vsock device, in front of all ports: Firecracker, Cloud Hypervisor
+ * and vhost-device-vsock have one.
+ */
 export type Address =
   | { readonly kind: 'unix'; readonly path: string }
-  /** Firecracker, Cloud Hypervisor and vhost-device-vsock: one Unix socket in front of all ports. */
   | { readonly kind: 'firecracker'; readonly path: string; readonly port: number }
   | { readonly kind: 'vsock'; readonly cid: number; readonly port: number }
   | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
 
-/** Highest port and CID of AF_VSOCK: 2^32 - 1 stands for "any" (vsock(7)). */
+/** Highest port and CID of AF_VSOCK: 2^32 - 1 means "any" (vsock(7)). */
 const MAX_VSOCK_NUMBER = 2 ** 32 - 2
 const MAX_TCP_PORT = 65_535
 
@@ -43,7 +46,7 @@ export function parseAddress(text: string): Address {
   return { kind, host: target.replace(/^\[(.*)\]$/, '$1'), port: number(text, port, MAX_TCP_PORT) }
 }
 
-/** The address as {@link parseAddress} reads it. */
+/** The text of an address, as {@link parseAddress} reads it. */
 export function formatAddress(address: Address): string {
   switch (address.kind) {
     case 'unix':
@@ -62,7 +65,7 @@ const kinds = ['unix', 'firecracker', 'vsock', 'tcp'] as const
 function splitKind(text: string): { kind: Address['kind']; rest: string } {
   const colon = text.indexOf(':')
   const kind = kinds.find(name => name === text.slice(0, colon))
-  if (colon < 0 || kind === undefined) throw bad(text, 'it names no kind of address')
+  if (colon < 0 || kind === undefined) throw bad(text, 'it has no known prefix')
   return { kind, rest: text.slice(colon + 1) }
 }
 
@@ -70,10 +73,7 @@ function socketPath(text: string, path: string): string {
   if (path === '') throw bad(text, 'the path is missing')
   const bytes = Buffer.byteLength(path)
   if (bytes > MAX_SUN_PATH_BYTES) {
-    throw bad(
-      text,
-      `the path has ${bytes} bytes, and a Unix socket's has at most ${MAX_SUN_PATH_BYTES}`,
-    )
+    throw bad(text, `the path has ${bytes} bytes, and a Unix socket allows ${MAX_SUN_PATH_BYTES}`)
   }
   return path
 }

@@ -1,4 +1,4 @@
-/** The calls with one reply. */
+/** The calls that have a single reply. */
 
 import type {
   ClearedTemporary,
@@ -12,10 +12,11 @@ import type {
   WorkspaceLargest,
 } from '../protocol/schemas.ts'
 import type { GuestdClient } from './client.ts'
+import { commandPath } from './command-requests.ts'
 import { ConnectError } from './connect-error.ts'
-import { commandPath } from './http-request.ts'
+import { CLIENT_API_VERSION } from './http-reply.ts'
 import { stopSession } from './stop.ts'
-import { CLIENT_API_VERSION, type Transport } from './transport.ts'
+import type { Transport } from './transport.ts'
 import { waitUntilReady } from './wait-ready.ts'
 
 export type Calls = Pick<
@@ -35,7 +36,7 @@ export type Calls = Pick<
   | 'largest'
 >
 
-/** What `/readyz` answers, with 200 or 503. */
+/** The reply of `/readyz`, with status 200 or 503. */
 interface Readiness {
   readonly ready: boolean
   readonly reasons: readonly ReadinessReason[]
@@ -57,7 +58,13 @@ export function createCalls(transport: Transport): Calls {
   }
 
   const health = async (signal: AbortSignal | undefined, timeoutMs?: number) => {
-    const exchange = { method: 'GET', path: '/readyz', signal, timeoutMs, alsoFine: [503] } as const
+    const exchange = {
+      method: 'GET',
+      path: '/readyz',
+      signal,
+      timeoutMs,
+      acceptedStatuses: [503],
+    } as const
     const { ready, reasons } = await transport.json<Readiness>(exchange)
     return { alive: true, ready, reasons }
   }
@@ -81,7 +88,7 @@ export function createCalls(transport: Transport): Calls {
         path: commandPath(id, '/signal'),
         body: { type: 'application/json', bytes: JSON.stringify({ signal: name, target }) },
         signal,
-        fresh: true,
+        ownConnection: true,
       }),
     session: async ({ signal } = {}) => await session(signal),
     assignSession: async (request, { signal } = {}) =>

@@ -1,4 +1,4 @@
-/** The host's view of one guest. */
+/** The client: what a host can do with one guest. */
 
 import type { GuestdError } from '../errors.ts'
 import type { Frame } from '../protocol/frames.ts'
@@ -22,13 +22,13 @@ import type { ConnectError } from './connect-error.ts'
 import { createTransport } from './transport.ts'
 import type { RunningCommand, RunRequest, SessionStop, StartRequest, StdinWriter } from './types.ts'
 
-/** Longest that a lost connection is tried again: as long as guestd holds a cut command. */
+/** Default of `reattachLimitMs`, in milliseconds: as long as guestd holds a command without a reader. */
 const REATTACH_LIMIT_MS = 30_000
 
-/** A guest under load takes long to accept; a paused one never does. */
+/** Default of `connectTimeoutMs`, in milliseconds. A guest under load accepts late; a paused one never does. */
 const CONNECT_TIMEOUT_MS = 10_000
 
-/** Above what guestd takes for any reply that waits for nothing else. */
+/** Default of `requestTimeoutMs`, in milliseconds: more than guestd needs for a reply that waits for nothing. */
 const REQUEST_TIMEOUT_MS = 30_000
 
 export interface ClientOptions {
@@ -36,126 +36,135 @@ export interface ClientOptions {
   readonly connect: string | Address
   /** Sent as `Authorization: Bearer` with every request. Default: none. */
   readonly token?: string
-  /** Longest time without anything new, in milliseconds; 0: never re-attach. Default: 30,000. */
+  /**
+   * How long a stream whose connection is lost may go without new data before it fails, in milliseconds; 0: it
+   * never reconnects. Default: 30,000.
+   */
   readonly reattachLimitMs?: number
   /**
-   * How long a guestd that has never answered is tried again, in milliseconds; 0: not at all. Default: 0.
-   * What may not happen twice (`signal`, `stop`) is repeated only where there was no connection.
+   * How long calls retry a guestd that has never answered, in milliseconds; 0: no retry. Default: 0.
+   * `signal` and `stop` must not run twice: they are retried only if no connection was opened.
    */
   readonly connectRetryMs?: number
   /** Limit for opening one connection, in milliseconds. Default: 10,000. */
   readonly connectTimeoutMs?: number
   /**
    * Limit for the first byte of a reply, in milliseconds; 0: none. Default: 30,000. A call that waits for
-   * a command or a disk (`kill`, `flush`, `clearTemporary`, `stop`, `largest`, `assignSession`, a write to `stdin`) may take longer
-   * as long as guestd answers other requests. A call that reaches the limit rejects with a ConnectError
-   * `timeout`.
+   * a command or a disk (`kill`, `flush`, `clearTemporary`, `stop`, `largest`, `assignSession`, a write to
+   * `stdin`) may take longer, as long as guestd answers other requests. A call that reaches the limit rejects
+   * with a ConnectError `timeout`.
    */
   readonly requestTimeoutMs?: number
   /** Sent with every request, such as `traceparent`. */
   readonly headers?: Readonly<Record<string, string>>
-  /** Told of each loss before the next attempt. */
+  /** Called with the error of each lost connection, before the next attempt. */
   readonly onLost?: (error: ConnectError | GuestdError) => void
 }
 
 export interface CallOptions {
-  /** Closes the connection; the call then rejects with the signal's reason. */
+  /** Aborting it closes the connection. The call rejects with the signal's reason. */
   readonly signal?: AbortSignal
 }
 
 export interface OutputOptions extends CallOptions {
-  /** Position in the log to begin after, in bytes. Default: 0. */
+  /** Where to begin in the command's output, in bytes. Default: 0. */
   readonly cursor?: number
-  /** Go on until the end of the command, over lost connections too. Default: false. */
+  /** Continues until the command ends, and reconnects after a loss. Default: false. */
   readonly follow?: boolean
 }
 
 export interface AttachOptions extends CallOptions {
-  /** Position in the log to begin after, in bytes. Default: 0. */
+  /** Where to begin in the command's output, in bytes. Default: 0. */
   readonly cursor?: number
 }
 
 export interface EventsOptions extends CallOptions {
-  /** Of the last event that was seen; default: all that guestd holds. */
+  /** Begins after the event with this cursor. Default: begins with the oldest event that guestd holds. */
   readonly cursor?: string | undefined
-  /** Go on until the session has stopped, over lost connections too. Default: false. */
+  /** Continues until the session has stopped, and reconnects after a loss. Default: false. */
   readonly follow?: boolean
 }
 
 export interface ReadyOptions extends CallOptions {
-  /** Longest wait in milliseconds; 0: one attempt. The last attempt has 2 s. Default: 60,000. */
+  /** Longest wait, in milliseconds; 0: one attempt. The last attempt has at least 2 s. Default: 60,000. */
   readonly timeoutMs?: number
-  /** `answers`: also a guestd that is not ready, such as while it waits for its session. Default: `ready`. */
+  /** `answers`: resolves as soon as guestd answers, ready or not. Default: `ready`. */
   readonly until?: 'ready' | 'answers'
 }
 
 export interface Health {
   readonly alive: boolean
   readonly ready: boolean
-  /** Why it is not ready; empty when it is. */
+  /** Why guestd is not ready; empty if it is. */
   readonly reasons: readonly ReadinessReason[]
 }
 
 /**
- * Every call rejects with a GuestdError where guestd refuses (its `code` is of `errorTable`), with a
- * ConnectError where guestd cannot be reached, or with the reason of an aborted signal.
+ * The calls to one guest. Every call rejects with a GuestdError if guestd refuses it, with a ConnectError if
+ * guestd cannot be reached, or with the reason of an aborted signal.
  */
 export interface GuestdClient {
-  /** Starts a command at once, and reads its frames as they are asked for. */
+  /** Starts a command at once. Its frames are read only as the caller iterates. */
   run(request: RunRequest, options?: CallOptions): RunningCommand
-  /** Starts a command that needs no reader. The default of `timeoutMs` is then 0: no limit. */
+  /** Starts a command that needs no reader, and resolves when it exists. Its default `timeoutMs` is 0: no limit. */
   start(request: StartRequest, options?: CallOptions): Promise<{ readonly id: string }>
-  /** Takes over a command from whoever started it: a slow read makes it wait. */
+  /** Takes over a command from its current reader. A slow reader makes the command wait. */
   attach(id: string, options?: AttachOptions): RunningCommand
-  /** Reads a command's frames without a hold on it: who reads too slowly gets a `gap`. */
+  /** Reads a command's frames without taking it over. A reader that is too slow gets a `gap` frame. */
   output(id: string, options?: OutputOptions): AsyncIterable<Frame>
-  /** Writes to the standard input of a command, after what it has been given already. */
+  /** Writes to a command's standard input, after the bytes that it has been given before. */
   stdin(id: string, options?: CallOptions): StdinWriter
+  /** The commands that guestd holds, in the order of their start. */
   list(
     options?: CallOptions & { readonly state?: 'running' | 'ended' },
   ): Promise<readonly CommandInfo[]>
   inspect(id: string, options?: CallOptions): Promise<CommandInfo>
-  /** Kills all of a command's processes; resolves once none is left. */
+  /** Kills all processes of a command, and resolves when none is left. */
   kill(id: string, options?: CallOptions): Promise<KillReply>
-  /** @param target default `group`. Sent at most once, so a loss is told, not mended. */
+  /**
+   * Sends a signal at most once: after a lost connection it rejects, and does not retry.
+   *
+   * @param signal a name such as `SIGTERM`
+   * @param target default: `group`
+   */
   signal(id: string, signal: string, target?: SignalTarget, options?: CallOptions): Promise<void>
   session(options?: CallOptions): Promise<SessionInfo>
-  /** What happens to the session, each event once; what is not held any more is a `gap`. */
+  /** The events of the session, each one once. Events that guestd no longer holds are reported by a `gap` event. */
   events(options?: EventsOptions): AsyncGenerator<SessionEvent, void, void>
   health(options?: CallOptions): Promise<Health>
   /**
-   * Waits until guestd takes commands: over a guest that is not there yet, and a workspace that is being
-   * checked. After the time limit it rejects with the last error, a ConnectError: `not_ready` where guestd
-   * answers. What cannot pass rejects at once, as a guestd that has stopped does.
+   * Waits until guestd accepts commands, also while the guest boots and while the workspace is checked. After
+   * the time limit it rejects with the last error: a ConnectError, `not_ready` if guestd answers. If waiting
+   * cannot help, as with a stopped session, it rejects at once.
    */
   ready(options?: ReadyOptions): Promise<Health>
   /**
-   * Sets which session this is. Called again with the same id and runtimeVersion, it renews the rest: environment,
-   * limits, idle and lifetime limit.
+   * Assigns the session to this guest. Called again with the same id and runtimeVersion, it replaces the
+   * environment and the limits, also those of idle time and lifetime.
    */
   assignSession(request: SessionRequest, options?: CallOptions): Promise<SessionInfo>
-  /** Who takes the space of the workspace; `count` of each, 10 unless given. */
+  /** What uses the space of the workspace: the `count` largest entries of each kind. Default: 10. */
   largest(options?: CallOptions & { readonly count?: number }): Promise<WorkspaceLargest>
   /**
-   * Removes what users of commands have left in `/tmp`, `/var/tmp` and `/dev/shm`, where files can be memory.
-   * Rejects with `busy` while anything of a command is left.
+   * Removes the files that users of commands have left in `/tmp`, `/var/tmp` and `/dev/shm`, where files can use
+   * memory. Rejects with `busy` while any process of a command is left.
    */
   clearTemporary(options?: CallOptions): Promise<ClearedTemporary>
-  /** Makes durable all that was written to the workspace. */
+  /** Writes the workspace to its device, and resolves with a receipt. */
   flush(options?: CallOptions): Promise<Receipt>
   /**
-   * Stops the session, at the call. Awaited it is the receipt; iterated it is each step as it goes, and
-   * last the receipt. Asked again it is the same stop, with all of its steps.
+   * Stops the session. The request is sent at the call. Await the result for the receipt, or iterate it for each
+   * step and then the receipt. A second call reports the same stop, with all of its steps.
    */
   stop(options?: CallOptions): SessionStop
-  /** Starts a stopped session again: guestd ends itself, and its service manager starts it. */
+  /** Starts a stopped session again: guestd exits, and its service manager restarts it. */
   startSession(options?: CallOptions): Promise<SessionStart>
-  /** Closes idle connections; commands that are being read go on. */
+  /** Closes idle connections. Streams that are being read continue. */
   close(): void
 }
 
 /**
- * Connects to nothing yet: the first call does.
+ * Creates a client. It opens no connection before the first call.
  *
  * @throws ConnectError `bad_address`
  */

@@ -5,12 +5,12 @@ import type { Frame } from '../protocol/frames.ts'
 import { createTailBuffer } from '../protocol/tail-buffer.ts'
 import type { CollectedResult, CommandResult } from './types.ts'
 
-/** Bytes kept of each stream unless asked otherwise; as much as guestd's own JSON reply keeps. */
+/** Default of `maxBytes`: as much as guestd's JSON reply keeps. */
 const DEFAULT_KEPT_BYTES = 1024 * 1024
 
 /**
- * @param maxBytes bytes kept of each stream; default 1 MiB
- * @throws GuestdError `invalid_request` where `maxBytes` is no whole number from 0
+ * @param maxBytes how much of each stream is kept, in bytes. Default: 1 MiB
+ * @throws GuestdError `invalid_request` if `maxBytes` is not a whole number from 0
  */
 export async function collectFrames(
   frames: AsyncIterable<Frame>,
@@ -18,7 +18,7 @@ export async function collectFrames(
   maxBytes = DEFAULT_KEPT_BYTES,
 ): Promise<CollectedResult> {
   if (!Number.isSafeInteger(maxBytes) || maxBytes < 0) {
-    const detail = `maxBytes is no whole number from 0: ${maxBytes}`
+    const detail = `maxBytes is not a whole number from 0: ${maxBytes}`
     throw new GuestdError('invalid_request', detail, { field: 'maxBytes' })
   }
   const stdout = createTailBuffer(maxBytes)

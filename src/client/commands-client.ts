@@ -1,24 +1,20 @@
-/** The calls that stream: run, attach, read, write; and their ways back after a loss. */
+/** The calls that stream: they run commands, read them and write to them, and reconnect after a loss. */
 
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
-import { GuestdError } from '../errors.ts'
-import type { MediaType } from '../protocol/negotiate.ts'
-import type { RunAccepted, StdinReply } from '../protocol/schemas.ts'
+import type { RunAccepted } from '../protocol/schemas.ts'
 import type { Calls } from './calls.ts'
 import type { ClientOptions, GuestdClient } from './client.ts'
+import { type CommandRequests, createCommandRequests, encodeRequest } from './command-requests.ts'
+import { openCommandStream } from './command-stream.ts'
 import { followFrames } from './follow-frames.ts'
-import { commandPath } from './http-request.ts'
 import { writeInput } from './input.ts'
 import { followEvents } from './read-events.ts'
 import { createReconnectPolicy, type ReconnectPolicy } from './reconnect-policy.ts'
 import { createRunningCommand } from './run.ts'
-import { type Exchange, isLoss, type Transport } from './transport.ts'
-import type { StartRequest, StdinWriter } from './types.ts'
+import type { Transport } from './transport.ts'
+import type { RunningCommand, RunRequest, StartRequest, StdinWriter } from './types.ts'
 import { createClosedStdin, createStdinWriter } from './write-stdin.ts'
-
-/** Frames with raw bytes. */
-const FRAMES: MediaType = 'application/vnd.amazon.eventstream'
 
 export type Commands = Pick<
   GuestdClient,
@@ -32,195 +28,151 @@ export interface CommandsOptions {
   readonly onLost: ClientOptions['onLost'] | undefined
 }
 
+/** What the calls below share. */
+interface Parts {
+  readonly transport: Transport
+  readonly calls: Calls
+  readonly requests: CommandRequests
+  /** Each stream has its own. */
+  newReconnectPolicy(): ReconnectPolicy
+}
+
 export function createCommands(options: CommandsOptions): Commands {
-  const { transport, calls } = options
-
-  const newReconnectPolicy = (): ReconnectPolicy =>
+  const { transport, calls, reattachLimitMs, onLost } = options
+  const requests = createCommandRequests(transport)
+  const newReconnectPolicy = () =>
     createReconnectPolicy({
-      limitMs: options.reattachLimitMs,
+      limitMs: reattachLimitMs,
       isProven: () => transport.proven,
-      onLost: options.onLost,
+      onLost,
     })
-
-  const openOutput = (
-    id: string,
-    query: string,
-    signal: AbortSignal | undefined,
-    timeoutMs: number | undefined,
-  ) =>
-    transport.send({
-      method: 'GET',
-      path: commandPath(id, `/output?${query}`),
-      accept: FRAMES,
-      signal,
-      timeoutMs,
-    })
-
-  const takeOver = (
-    id: string,
-    cursor: number,
-    signal: AbortSignal | undefined,
-    timeoutMs: number | undefined,
-  ) => openOutput(id, `cursor=${cursor}&follow=true&hold=true`, signal, timeoutMs)
-
-  const newStdin = (
-    id: string,
-    offset: () => Promise<number>,
-    signal: AbortSignal | undefined,
-  ): StdinWriter =>
-    createStdinWriter({ transport, id, offset, reconnect: newReconnectPolicy(), signal })
-
-  const acceptedBytes = async (id: string, signal: AbortSignal | undefined): Promise<number> => {
-    const body = { type: 'application/octet-stream', bytes: '' }
-    const path = commandPath(id, '/stdin')
-    const exchange = { method: 'POST', path, body, signal, slow: true } as const
-    const reply = await transport.json<StdinReply>(exchange)
-    return reply.acceptedBytes
-  }
-
-  /**
-   * The command whose frames `open` reads; the first connection is opened at once.
-   *
-   * @param stdinOffset where its input is to be continued; null: it was not asked to have one
-   */
-  const running = (
-    id: string,
-    cursor: number,
-    stdinOffset: (() => Promise<number>) | null,
-    signal: AbortSignal | undefined,
-    open: (
-      at: number,
-      timeoutMs: number | undefined,
-      isAccepted: boolean,
-    ) => Promise<IncomingMessage>,
-  ) => {
-    const accepted = Promise.withResolvers<void>()
-    let isAccepted = false
-    const reconnect = newReconnectPolicy()
-    const opened = async (at: number): Promise<IncomingMessage> => {
-      const reply = await open(at, reconnect.attemptTimeoutMs(), isAccepted)
-      isAccepted = true
-      accepted.resolve()
-      return reply
-    }
-    let first: Promise<IncomingMessage> | null = opened(cursor)
-    first.catch(error => {
-      if (!isLoss(error)) accepted.reject(error)
-    })
-    const frames = followFrames({
-      at: transport.at,
-      cursor,
-      follow: true,
-      reconnect,
-      signal,
-      open: async at => {
-        const reply = first ?? opened(at)
-        first = null
-        return await reply
-      },
-    })
-    const stdin =
-      stdinOffset === null
-        ? createClosedStdin()
-        : newStdin(id, () => accepted.promise.then(stdinOffset), signal)
-    const command = createRunningCommand({
-      id,
-      accepted,
-      frames,
-      stdin,
-      kill: () => calls.kill(id),
-      signal: (name, target) => calls.signal(id, name, target),
-    })
-    return [command, stdin] as const
-  }
-
+  const parts = { transport, calls, requests, newReconnectPolicy }
   return {
-    run: ({ input, ...request }, { signal } = {}) => {
-      const id = request.id ?? randomUUID()
-      const giveUp = new AbortController()
-      const either = signal === undefined ? giveUp.signal : AbortSignal.any([signal, giveUp.signal])
-      const stdin = input === undefined ? request.stdin : 'open'
-      const body = toBody({ ...request, ...(stdin && { stdin }), id }, false)
-      const open = (cursor: number, timeoutMs: number | undefined, isAccepted: boolean) =>
-        isAccepted
-          ? takeOver(id, cursor, either, timeoutMs)
-          : transport.send({
-              method: 'POST',
-              path: '/v1/commands',
-              accept: FRAMES,
-              body,
-              signal: either,
-              timeoutMs,
-              repeatable: true,
-            })
-      const offset = stdin === 'open' ? async () => 0 : null
-      const [command, writer] = running(id, 0, offset, either, open)
-      if (input === undefined) return command
-      writeInput(input, writer).catch(async error => {
-        // Only an answer shows whether a command runs under this id, and whether it is this one.
-        await command.accepted.catch(() => {})
-        // No command shall work on half of its input. A caller who aborts has chosen `onDisconnect`.
-        if (signal?.aborted !== true) command.kill().catch(() => {})
-        giveUp.abort(error)
-      })
-      return command
-    },
-    start: async (request, { signal } = {}) => {
-      const id = request.id ?? randomUUID()
-      const body = toBody({ ...request, id }, true)
-      const reconnect = newReconnectPolicy()
-      for (;;) {
-        try {
-          const timeoutMs = reconnect.attemptTimeoutMs()
-          const exchange = {
-            method: 'POST',
-            path: '/v1/commands',
-            body,
-            signal,
-            timeoutMs,
-            repeatable: true,
-          } as const
-          return await transport.json<RunAccepted>(exchange)
-        } catch (error) {
-          await reconnect.waitBeforeRetry(error, signal)
-        }
-      }
-    },
-    attach: (id, { cursor = 0, signal } = {}) => {
-      const [command] = running(
-        id,
-        cursor,
-        () => acceptedBytes(id, signal),
-        signal,
-        (at, timeoutMs) => takeOver(id, at, signal, timeoutMs),
-      )
-      return command
-    },
+    run: (request, { signal } = {}) => run(parts, request, signal),
+    start: async (request, { signal } = {}) => await start(parts, request, signal),
+    attach: (id, { cursor = 0, signal } = {}) => attach(parts, id, cursor, signal),
     output: (id, { cursor = 0, follow = false, signal } = {}) => {
       const reconnect = newReconnectPolicy()
-      return followFrames({
-        at: transport.at,
-        cursor,
-        follow,
-        reconnect,
-        signal,
-        open: at =>
-          openOutput(id, `cursor=${at}&follow=${follow}`, signal, reconnect.attemptTimeoutMs()),
-      })
+      const open = (from: number) => {
+        const attempt = { signal, timeoutMs: reconnect.attemptTimeoutMs() }
+        return requests.output(id, { cursor: from, follow }, attempt)
+      }
+      return followFrames({ at: transport.at, cursor, follow, reconnect, signal, open })
     },
     events: (asked = {}) => followEvents(transport, newReconnectPolicy(), asked),
-    stdin: (id, { signal } = {}) => newStdin(id, () => acceptedBytes(id, signal), signal),
+    stdin: (id, { signal } = {}) =>
+      openStdin(parts, id, () => requests.acceptedStdinBytes(id, signal), signal),
   }
 }
 
-/** Made once, so that a repeated request has the same body to the byte. */
-function toBody(request: StartRequest, detach: boolean): NonNullable<Exchange['body']> {
-  if ('input' in request) {
-    throw new GuestdError('invalid_request', 'input is what run() takes', { field: 'input' })
+function run(
+  parts: Parts,
+  { input, ...request }: RunRequest,
+  signal: AbortSignal | undefined,
+): RunningCommand {
+  const { requests } = parts
+  const id = request.id ?? randomUUID()
+  const inputFailed = new AbortController()
+  const either =
+    signal === undefined ? inputFailed.signal : AbortSignal.any([signal, inputFailed.signal])
+  const stdin = input === undefined ? request.stdin : 'open'
+  const body = encodeRequest({ ...request, ...(stdin && { stdin }), id }, false)
+  const { command, stdinWriter } = openCommand(parts, {
+    id,
+    cursor: 0,
+    stdinOffset: stdin === 'open' ? async () => 0 : null,
+    signal: either,
+    open: (cursor, timeoutMs, isAccepted) => {
+      const attempt = { signal: either, timeoutMs }
+      return isAccepted
+        ? requests.output(id, { cursor, follow: true, hold: true }, attempt)
+        : requests.run(body, attempt)
+    },
+  })
+  if (input === undefined) return command
+  writeInput(input, stdinWriter).catch(async error => {
+    // Only the reply shows whether the command with this id runs, and is this one.
+    await command.accepted.catch(() => {})
+    // A command must not work on part of its input. For a caller that aborts, `onDisconnect` decides.
+    if (signal?.aborted !== true) command.kill().catch(() => {})
+    inputFailed.abort(error)
+  })
+  return command
+}
+
+async function start(
+  { requests, newReconnectPolicy }: Parts,
+  request: StartRequest,
+  signal: AbortSignal | undefined,
+): Promise<RunAccepted> {
+  const id = request.id ?? randomUUID()
+  const body = encodeRequest({ ...request, id }, true)
+  const reconnect = newReconnectPolicy()
+  for (;;) {
+    try {
+      return await requests.start(body, { signal, timeoutMs: reconnect.attemptTimeoutMs() })
+    } catch (error) {
+      await reconnect.waitBeforeRetry(error, signal)
+    }
   }
-  if ('detach' in request) {
-    throw new GuestdError('invalid_request', 'detach is what start() does', { field: 'detach' })
-  }
-  const bytes = JSON.stringify(detach ? { ...request, detach } : request)
-  return { type: 'application/json', bytes }
+}
+
+function attach(
+  parts: Parts,
+  id: string,
+  cursor: number,
+  signal: AbortSignal | undefined,
+): RunningCommand {
+  const { requests } = parts
+  return openCommand(parts, {
+    id,
+    cursor,
+    stdinOffset: () => requests.acceptedStdinBytes(id, signal),
+    signal,
+    open: (from, timeoutMs) =>
+      requests.output(id, { cursor: from, follow: true, hold: true }, { signal, timeoutMs }),
+  }).command
+}
+
+interface OpenOptions {
+  readonly id: string
+  readonly cursor: number
+  /** Where the standard input continues, in bytes; null: the request has no `stdin: 'open'`. */
+  readonly stdinOffset: (() => Promise<number>) | null
+  readonly signal: AbortSignal | undefined
+  open(cursor: number, timeoutMs: number | undefined, isAccepted: boolean): Promise<IncomingMessage>
+}
+
+function openCommand(parts: Parts, { id, cursor, stdinOffset, signal, open }: OpenOptions) {
+  const { transport, calls } = parts
+  const reconnect = parts.newReconnectPolicy()
+  const { accepted, frames } = openCommandStream({
+    at: transport.at,
+    cursor,
+    signal,
+    reconnect,
+    open,
+  })
+  const stdinWriter =
+    stdinOffset === null
+      ? createClosedStdin()
+      : openStdin(parts, id, () => accepted.promise.then(stdinOffset), signal)
+  const command = createRunningCommand({
+    id,
+    accepted,
+    frames,
+    stdin: stdinWriter,
+    kill: () => calls.kill(id),
+    signal: (name, target) => calls.signal(id, name, target),
+  })
+  return { command, stdinWriter }
+}
+
+function openStdin(
+  { transport, newReconnectPolicy }: Parts,
+  id: string,
+  offset: () => Promise<number>,
+  signal: AbortSignal | undefined,
+): StdinWriter {
+  return createStdinWriter({ transport, id, offset, reconnect: newReconnectPolicy(), signal })
 }

@@ -1,37 +1,37 @@
 /**
- * Why guestd could not be talked to: a closed set of codes, each with a sentence that says what to
- * do. A refusal by guestd itself is a GuestdError.
+ * Why guestd cannot be reached: a closed set of codes, each with a sentence that advises what to do. If guestd
+ * itself refuses a request, the error is a GuestdError.
  */
 
-/** What an address may look like. */
+/** The forms of an address, for messages. */
 export const ADDRESS_FORMS = 'unix:PATH, firecracker:UDS_PATH:PORT, vsock:CID:PORT or tcp:HOST:PORT'
 
-/** `at` is the address as written. */
+/** @param at the address as text */
 type Advice = (at: string, detail: string) => string
 
 const because = (detail: string) => (detail === '' ? '' : ` (${detail})`)
 
-/** Port of guestd in an image; a sentence that names it is only an example. */
+/** The port of guestd in its own images. Messages use it as an example. */
 export const IMAGE_PORT = 1023
 
 const adviceTable = {
   bad_address: (at, detail) => `'${at}' is not an address${because(detail)}: give ${ADDRESS_FORMS}`,
   no_socket: (at, detail) =>
-    `there is no socket at ${at}${because(detail)}: start guestd (or the VM) that makes it, or correct the path`,
+    `there is no socket at ${at}${because(detail)}: start guestd (or the VM) that creates it, or correct the path`,
   refused: (at, detail) =>
-    `nobody listens at ${at}${because(detail)}: guestd has ended or has not started yet; start it, or correct the address`,
+    `nothing listens at ${at}${because(detail)}: guestd has ended or has not started yet; start it, or correct the address`,
   no_guest_listener: (at, detail) =>
-    `the VM is there, but nobody in the guest listens at ${at}${because(detail)}: wait until guestd has started, or correct the port (guestd's images use ${IMAGE_PORT})`,
+    `the VM runs, but nothing in the guest listens at ${at}${because(detail)}: wait until guestd has started, or correct the port (guestd's images use ${IMAGE_PORT})`,
   forbidden: (at, detail) =>
     `no permission to open ${at}${because(detail)}: run as the user who owns the socket, or as root`,
   timeout: (at, detail) =>
-    `nobody answered in time at ${at}${because(detail)}: check that the guest runs and is not paused`,
+    `no answer in time at ${at}${because(detail)}: check that the guest runs and is not paused`,
   wrong_socket: (at, detail) =>
     `what answers at ${at} is not guestd${because(detail)}: correct the address; the Unix socket of a VM's vsock device is firecracker:PATH:${IMAGE_PORT}, guestd's own is unix:PATH`,
   version_mismatch: (at, detail) =>
     `the guestd at ${at} speaks another version of the API${because(detail)}: use the guestctl or the guestd/client of guestd's own version`,
   unsupported: (at, detail) =>
-    `this machine cannot connect to ${at}${because(detail)}: load the vsock module of the kernel, or reach the guest by its Unix socket with firecracker:UDS_PATH:PORT`,
+    `this machine cannot connect to ${at}${because(detail)}: vsock: needs the kernel module vsock and the addon guestd_native.node beside the program (the npm package has it for Linux x64; elsewhere build it with 'make build'); or use the VM's Unix socket with firecracker:UDS_PATH:PORT`,
   not_ready: (at, detail) =>
     `the guestd at ${at} answers, but is not ready${because(detail)}: wait, or run guestctl status to see why`,
   lost: (at, detail) =>
@@ -40,10 +40,10 @@ const adviceTable = {
 
 export type ConnectErrorCode = keyof typeof adviceTable
 
-/** Every code, for tests and for switches that want to be whole. */
+/** Every code, for tests. */
 export const connectErrorCodes = Object.keys(adviceTable) as readonly ConnectErrorCode[]
 
-/** guestd could not be reached, or what was reached is not the guestd that this client speaks to. */
+/** guestd cannot be reached, or the address leads to something else. `code` says why, `message` what to do. */
 export class ConnectError extends Error {
   override readonly name = 'ConnectError'
   readonly code: ConnectErrorCode
@@ -51,14 +51,14 @@ export class ConnectError extends Error {
   readonly address: string
 
   /**
-   * Another attempt can succeed without any change by the caller. After `lost` and `timeout` the request may
-   * have been carried out: repeat only what may happen twice, or has an id.
+   * The same call can succeed later. After `lost` and `timeout` guestd may have carried out the request, so
+   * repeat it only if a second run does no harm, or if it has an id.
    */
   get retryable(): boolean {
     return retryableCodes.has(this.code)
   }
 
-  /** @param options.detail what was seen, put in parentheses in the sentence */
+  /** @param options.detail the observation, in parentheses in the message */
   constructor(
     code: ConnectErrorCode,
     address: string,
@@ -73,7 +73,7 @@ export class ConnectError extends Error {
   }
 }
 
-/** What a guest that starts, or comes back, shows meanwhile. */
+/** Errors that a guest causes while it boots or returns. */
 const retryableCodes: ReadonlySet<ConnectErrorCode> = new Set([
   'lost',
   'refused',
@@ -83,7 +83,7 @@ const retryableCodes: ReadonlySet<ConnectErrorCode> = new Set([
   'not_ready',
 ])
 
-/** Errors of connect(2), by name. What is not here is `lost`. */
+/** Errors of connect(2), by name. Every other one is `lost`. */
 const codesOfConnect: Readonly<Record<string, ConnectErrorCode>> = {
   ENOENT: 'no_socket',
   ENOTDIR: 'no_socket',
@@ -112,7 +112,7 @@ export function fromConnect(thrown: unknown, address: string): ConnectError {
   })
 }
 
-/** The error of a connection that stood: bytes that are not HTTP, or else a loss. */
+/** The error of an open connection: bytes that are not HTTP, or a loss. */
 export function fromConnection(thrown: unknown, address: string): ConnectError {
   if (thrown instanceof ConnectError) return thrown
   const name = errorName(thrown)
@@ -121,6 +121,11 @@ export function fromConnection(thrown: unknown, address: string): ConnectError {
     detail: notHttp ? `its answer is not HTTP: ${name}` : name,
     cause: thrown,
   })
+}
+
+/** The connection ended during a request, so its outcome is unknown. */
+export function isLoss(error: unknown): error is ConnectError {
+  return error instanceof ConnectError && error.code === 'lost'
 }
 
 /** `ECONNRESET` and the like, or an empty string. */

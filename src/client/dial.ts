@@ -1,4 +1,4 @@
-/** Opens a connection to an address: a socket on which HTTP can begin. */
+/** Opens connections: sockets on which HTTP can begin. */
 
 import net from 'node:net'
 import { type Address, formatAddress } from './address.ts'
@@ -7,7 +7,7 @@ import { shakeHands } from './firecracker.ts'
 import { createIdleTimer } from './idle-timeout.ts'
 
 /**
- * @param timeoutMs limit for all of it, the handshake included
+ * @param timeoutMs limit for the connection and its handshake together, in milliseconds
  * @throws ConnectError
  */
 export async function dial(address: Address, timeoutMs: number): Promise<net.Socket> {
@@ -25,7 +25,7 @@ export async function dial(address: Address, timeoutMs: number): Promise<net.Soc
   }
 }
 
-/** An abort destroys the socket; once it is open the signal never fires. */
+/** The signal destroys the socket. It fires only until the socket is open. */
 async function open(address: Address, at: string, signal: AbortSignal): Promise<net.Socket> {
   switch (address.kind) {
     case 'unix':
@@ -51,7 +51,7 @@ function connected(socket: net.Socket): Promise<net.Socket> {
   })
 }
 
-/** The addon is loaded only here, so that the other kinds of address work without it. */
+/** Loads the addon only here, so that the other kinds of address work without it. */
 async function openVsock(
   cid: number,
   port: number,
@@ -64,18 +64,18 @@ async function openVsock(
   const opening = connectVsock(cid, port).catch((cause: unknown) => {
     throw isReset(cause) ? new ConnectError('no_guest_listener', at, { cause }) : cause
   })
-  const late = Promise.withResolvers<never>()
+  const aborted = Promise.withResolvers<never>()
   signal.addEventListener('abort', () => {
-    late.reject(signal.reason)
+    aborted.reject(signal.reason)
     opening.then(
       socket => socket.destroy(),
       () => {},
     )
   })
-  return await Promise.race([opening, late.promise])
+  return await Promise.race([opening, aborted.promise])
 }
 
-/** What a guest's kernel answers for a port that nobody listens on (vsock(7)). */
+/** The answer of a guest's kernel for a port without a listener (vsock(7)). */
 function isReset(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === 'ECONNRESET'
 }

@@ -1,18 +1,19 @@
 /**
- * The handshake of the Unix socket in front of a VM's vsock device, as Firecracker, Cloud
- * Hypervisor and vhost-device-vsock have it: the host writes `CONNECT <port>\n`, and reads
- * `OK <host port>\n` once somebody in the guest accepted. No listener: closed without a reply.
+ * The handshake on the Unix socket of a VM's vsock device (Firecracker, Cloud Hypervisor, vhost-device-vsock).
+ * The host writes `CONNECT <port>\n`. When the guest has accepted the connection, the socket answers
+ * `OK <host port>\n`. Without a listener in the guest it closes without an answer.
+ * https://github.com/firecracker-microvm/firecracker/blob/main/docs/vsock.md
  */
 
 import type net from 'node:net'
 import { firstOf } from '../util/cut-text.ts'
 import { ConnectError } from './connect-error.ts'
 
-/** Longest answer in bytes: `OK `, a 32-bit number and a newline are 14. */
+/** Limit for the answer, in bytes. `OK `, a 32-bit number and a newline have 14. */
 const MAX_LINE_BYTES = 32
 
 /**
- * Asks for the port and returns the same socket, at the first byte after the handshake.
+ * Performs the handshake for a port. Returns the same socket, at the first byte after the answer.
  *
  * @param at the address, for errors
  * @throws ConnectError `no_guest_listener`, `wrong_socket`; the socket is destroyed
@@ -33,7 +34,7 @@ export async function shakeHands(
   }
 }
 
-/** Reads one line; bytes behind it go back to the socket. */
+/** Reads one line. Bytes after it go back to the socket. */
 function readLine(socket: net.Socket, at: string): Promise<string> {
   return new Promise((resolve, reject) => {
     let received = Buffer.alloc(0)

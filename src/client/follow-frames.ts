@@ -1,4 +1,4 @@
-/** One stream of frames over as many connections as it takes, each byte delivered once. */
+/** One stream of frames over several connections: reconnects after a loss and delivers each byte once. */
 
 import type { IncomingMessage } from 'node:http'
 import { createEventStreamDecoder } from '../protocol/event-stream-decode.ts'
@@ -9,18 +9,18 @@ import { createFrameResumer } from './frame-resumer.ts'
 import { streamIdleTimeoutMs, withIdleTimeout } from './idle-timeout.ts'
 import type { ReconnectPolicy } from './reconnect-policy.ts'
 
-/** Largest frame taken, in bytes: guestd's own stay far below it. */
+/** Largest frame, in bytes. Those of guestd are far smaller. */
 const MAX_FRAME_BYTES = 16 * 1024 * 1024
 
 export interface FollowOptions {
   readonly at: string
-  /** The cursor to begin after. */
+  /** Where to begin, in bytes of output. */
   readonly cursor: number
-  /** Whether a clean end of the reply without an `end` frame is a loss. */
+  /** If true, a reply that ends without an `end` frame counts as a lost connection. */
   readonly follow: boolean
   readonly reconnect: ReconnectPolicy
   readonly signal: AbortSignal | undefined
-  /** Opens a reply that begins after the cursor. */
+  /** Sends the request for the frames after the cursor. */
   open(cursor: number): Promise<IncomingMessage>
 }
 

@@ -1,4 +1,4 @@
-/** guestd/client: what a control plane uses to run commands in a guest. */
+/** guestd/client: runs commands in a guest, for control planes. */
 
 export { type ErrorCode, GuestdError } from '../errors.ts'
 export type {

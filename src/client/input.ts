@@ -1,12 +1,12 @@
-/** A standard input that is given with the request. */
+/** The standard input that a run request brings with it. */
 
 import { GuestdError } from '../errors.ts'
 import type { Input, StdinWriter } from './types.ts'
 
 /**
- * Writes all of it, as fast as the command reads, and then EOF. A command that stops reading ends it.
+ * Writes the input as fast as the command reads it, then EOF. Returns early if the command stops reading.
  *
- * @throws what the input throws; ConnectError where guestd stays away
+ * @throws the error of the input; ConnectError if guestd cannot be reached
  */
 export async function writeInput(input: Input, stdin: StdinWriter): Promise<void> {
   try {

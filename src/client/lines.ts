@@ -1,4 +1,4 @@
-/** Lines of text out of bytes. What follows the last newline is no line. */
+/** Splits bytes into lines of text. Text after the last newline is dropped. */
 export async function* linesOf(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
   const decoder = new TextDecoder()
   let rest = ''

@@ -1,10 +1,10 @@
-/** Refusals: problem+json back into the error that guestd threw. */
+/** Turns the `application/problem+json` of a refusal into a GuestdError. */
 
 import { GuestdError, isErrorCode } from '../errors.ts'
 
 /**
- * The GuestdError of a reply with status 400 or more, or null where the body is no problem of
- * guestd's. A code that this version does not know becomes `internal`, its name kept in the text.
+ * Returns the error of a reply with status 400 or more, or null if the body is not a problem of guestd. A code
+ * that this version does not know becomes `internal`, and its name stays in the message.
  */
 export function toGuestdError(body: Uint8Array): GuestdError | null {
   const problem = parseObject(body)

@@ -1,22 +1,22 @@
 /**
- * Reads frames ahead while a writer waits and the reading has not begun: a command whose output is not read
- * stops reading its input, so that the writer would wait for ever.
+ * Reads frames ahead while a write waits and the caller does not read yet. A command whose output is not read
+ * stops reading its input, so the write would never finish.
  */
 
 import type { Frame } from '../protocol/frames.ts'
 
 export interface ReadAhead {
-  /** Every frame in order, those that were read ahead first. To be iterated once. */
+  /** All frames in order. To be iterated once. */
   readonly frames: AsyncIterable<Frame>
   /**
-   * Waits for a write, and reads ahead meanwhile.
+   * Waits for a write, and reads ahead while it waits.
    *
-   * @throws Error once more output than the limit waits to be read; what the write throws
+   * @throws Error if more output than the limit waits to be read; the error of the write
    */
   during(write: Promise<void>): Promise<void>
 }
 
-/** @param limitBytes most bytes of output that are held, one frame more at most */
+/** @param limitBytes how much output is held; the last frame may exceed it */
 export function createReadAhead(source: AsyncIterable<Frame>, limitBytes: number): ReadAhead {
   const iterator = source[Symbol.asyncIterator]()
   const held: Frame[] = []

@@ -1,4 +1,4 @@
-/** The events of the session, over as many connections as it takes, each delivered once. */
+/** The events of the session: reconnects after a loss and delivers each event once. */
 
 import type { SessionEvent } from '../protocol/schemas.ts'
 import type { EventsOptions } from './client.ts'
@@ -32,7 +32,7 @@ export async function* followEvents(
         cursor = event.cursor
         yield event
       }
-      // One that follows ends like this only where all was told: a cut is an error.
+      // A reply that follows ends only after the last event. A lost connection throws.
       return
     } catch (error) {
       if (!follow) throw error

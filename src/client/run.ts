@@ -1,4 +1,4 @@
-/** A command that this client runs, or took over: its frames, its input, its end. */
+/** The object of a running command: its frames, its input and its result. */
 
 import type { EndFrame, ExitFrame, Frame } from '../protocol/frames.ts'
 import type { KillReply, SignalTarget } from '../protocol/schemas.ts'
@@ -6,12 +6,12 @@ import { collectFrames } from './collect.ts'
 import { createReadAhead } from './read-ahead.ts'
 import type { CommandResult, RunningCommand, StdinWriter } from './types.ts'
 
-/** Output that is held while a write waits and nothing is read, in bytes. */
+/** How much output is read ahead while a write waits, in bytes. */
 const READ_AHEAD_BYTES = 64 * 1024 * 1024
 
 export interface RunningCommandParts {
   readonly id: string
-  /** Settles once guestd has answered, or refused for good. */
+  /** Resolves when guestd has accepted the command, rejects when it has refused it. */
   readonly accepted: PromiseWithResolvers<void>
   readonly frames: AsyncIterable<Frame>
   readonly stdin: StdinWriter
@@ -23,9 +23,9 @@ export function createRunningCommand(parts: RunningCommandParts): RunningCommand
   const { id, accepted, stdin } = parts
   const ahead = createReadAhead(parts.frames, READ_AHEAD_BYTES)
   const result = Promise.withResolvers<CommandResult>()
-  // Who does not look at these shall not be ended by them: the iteration throws the same error.
+  // A caller that ignores the result must not get an unhandled rejection. The iteration throws the same error.
   result.promise.catch(() => {})
-  // What was refused has no result, read or not.
+  // A refused command has no result, whether its frames are read or not.
   accepted.promise.catch(error => result.reject(error))
   let isRead = false
 
@@ -50,7 +50,7 @@ export function createRunningCommand(parts: RunningCommandParts): RunningCommand
     }
   }
 
-  /** A caller that iterates once guestd has accepted the command goes first. */
+  /** Reads the frames, unless the caller starts to iterate as soon as guestd has accepted the command. */
   const drain = async (): Promise<void> => {
     await accepted.promise
     await new Promise(resolve => setImmediate(resolve))

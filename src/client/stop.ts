@@ -1,4 +1,4 @@
-/** A stop that was asked for: its steps, and the receipt. */
+/** A stop of the session: its steps and its receipt. */
 
 import type { StopFrame, StopReceipt } from '../protocol/schemas.ts'
 import { ConnectError, fromConnection } from './connect-error.ts'
@@ -7,12 +7,12 @@ import { linesOf } from './lines.ts'
 import type { Transport } from './transport.ts'
 import type { SessionStop } from './types.ts'
 
-const STOP = { method: 'POST', path: '/v1/session/stop', fresh: true, slow: true } as const
+const STOP = { method: 'POST', path: '/v1/session/stop', ownConnection: true, slow: true } as const
 
-/** It is read whether anybody iterates or not: a stop has a few dozen lines, by its time limits. */
+/** Sends the request at once and reads the whole reply, iterated or not. A stop has a few dozen lines. */
 export function stopSession(transport: Transport, signal: AbortSignal | undefined): SessionStop {
   const frames: StopFrame[] = []
-  /** Settles with the next frame, or the end of all. */
+  /** Resolves with the next frame, or at the end. */
   let next = Promise.withResolvers<void>()
   let isOver = false
 
@@ -30,7 +30,7 @@ export function stopSession(transport: Transport, signal: AbortSignal | undefine
         next = Promise.withResolvers()
       }
     } catch (error) {
-      // After the receipt there is nothing to lose.
+      // The receipt is the last line, so nothing is lost after it.
       if (receipt !== null) return receipt
       throw signal?.aborted ? signal.reason : fromConnection(error, transport.at)
     }
@@ -42,7 +42,7 @@ export function stopSession(transport: Transport, signal: AbortSignal | undefine
     isOver = true
     next.resolve()
   })
-  // Who only iterates is told there.
+  // A caller that only iterates gets the error there.
   result.catch(() => {})
 
   async function* steps(): AsyncGenerator<StopFrame, void, void> {

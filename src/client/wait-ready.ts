@@ -1,4 +1,4 @@
-/** Waits for a guest that starts. */
+/** Waits until guestd is ready. */
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { GuestdError } from '../errors.ts'
@@ -6,14 +6,14 @@ import type { SessionInfo } from '../protocol/schemas.ts'
 import type { Health, ReadyOptions } from './client.ts'
 import { ConnectError } from './connect-error.ts'
 
-/** Waits between attempts: from the first of these, doubling up to the second. */
+/** Waits between attempts, in milliseconds: doubling from FIRST to LONGEST. */
 const FIRST_WAIT_MS = 25
 const LONGEST_WAIT_MS = 1_000
 
-/** As long as a machine takes that checks a large volume at its start. */
+/** Default time limit, in milliseconds: enough for a machine that checks a large volume at its start. */
 const TIMEOUT_MS = 60_000
 
-/** One attempt: a handshake with a machine that is being started may be lost. The last one is never shorter. */
+/** Limits of one attempt, in milliseconds. A booting machine can lose a handshake, so an attempt must not use all the time. */
 const ATTEMPT_LIMIT_MS = 5_000
 const SHORTEST_ATTEMPT_MS = 2_000
 
@@ -40,7 +40,7 @@ export async function waitUntilReady(
   }
 }
 
-/** The health, or the error that another attempt may not meet. @throws any other error */
+/** Returns the health, or an error that may pass. @throws any other error */
 async function attempt(
   { at, health, session }: ReadinessCalls,
   until: NonNullable<ReadyOptions['until']>,

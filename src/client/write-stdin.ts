@@ -1,4 +1,4 @@
-/** A command's standard input from the host: acknowledged pieces, each written once. */
+/** Writes a command's standard input in pieces. guestd acknowledges each by its offset, so none is written twice. */
 
 import { GuestdError } from '../errors.ts'
 import type { StdinReply } from '../protocol/schemas.ts'
@@ -7,15 +7,15 @@ import type { Transport } from './transport.ts'
 import type { StdinWriter } from './types.ts'
 
 /**
- * Most bytes of one request, and most that wait for the next one. A piece is kept until guestd
- * acknowledges it, so a writer holds at most twice this: one piece travels while the next fills.
+ * Largest body of one request, and most that waits for the next request, in bytes. A piece is held until guestd
+ * acknowledges it, so a writer holds at most twice as much: one piece is sent while the next one fills.
  */
 const PIECE_BYTES = 256 * 1024
 
 export interface StdinOptions {
   readonly transport: Transport
   readonly id: string
-  /** Where this writer begins in all of the input. Bytes that guestd already has it skips. */
+  /** Where this writer begins, in bytes of the command's input. */
   readonly offset: () => Promise<number>
   readonly reconnect: ReconnectPolicy
   readonly signal: AbortSignal | undefined
@@ -29,7 +29,7 @@ export function createStdinWriter(options: StdinOptions): StdinWriter {
   let pumping = false
   let failure: { readonly error: unknown } | null = null
   let changed = Promise.withResolvers<void>()
-  /** The last call, so that concurrent ones keep their order. */
+  /** The last call. Each call waits for the one before it. */
   let last: Promise<void> = Promise.resolve()
 
   const change = () => {
@@ -98,7 +98,7 @@ export function createStdinWriter(options: StdinOptions): StdinWriter {
   }
 }
 
-/** The standard input of a command that was asked for without one. */
+/** The standard input of a command without `stdin: 'open'`. */
 export function createClosedStdin(): StdinWriter {
   const refuse = async (): Promise<never> => {
     throw new GuestdError('stdin_closed', "the command was run without stdin: 'open'")
@@ -106,7 +106,7 @@ export function createClosedStdin(): StdinWriter {
   return { write: refuse, end: refuse, acceptedBytes: 0 }
 }
 
-/** Resolves with the offset after the piece, once all of it is acknowledged. */
+/** Resolves with the offset after the piece, when guestd has acknowledged all of it. */
 async function sendPiece(
   { transport, id, reconnect, signal }: StdinOptions,
   offset: number,

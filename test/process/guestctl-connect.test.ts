@@ -49,16 +49,16 @@ t.test('no socket there', async t => {
   await complaints(t, `unix:${path}`, /there is no socket at .*none .*: start guestd/)
 })
 
-t.test('nobody listens', async t => {
+t.test('nothing listens', async t => {
   const path = join(makeScratch(t), 's')
   writeFileSync(path, '')
-  await complaints(t, `unix:${path}`, /nobody listens at .*: guestd has ended or has not started/)
+  await complaints(t, `unix:${path}`, /nothing listens at .*: guestd has ended or has not started/)
 })
 
 t.test('no listener in the guest', async t => {
   const path = await listen(t, socket => socket.once('data', () => socket.end()))
   const expected =
-    /nobody in the guest listens at firecracker:.*:1023: wait until guestd has started/
+    /nothing in the guest listens at firecracker:.*:1023: wait until guestd has started/
   await complaints(t, `firecracker:${path}:1023`, expected)
 })
 

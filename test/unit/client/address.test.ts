@@ -6,7 +6,7 @@ import {
   fromConnect,
   fromConnection,
 } from '../../../src/client/connect-error.ts'
-import { CLIENT_API_VERSION } from '../../../src/client/transport.ts'
+import { CLIENT_API_VERSION } from '../../../src/client/http-reply.ts'
 import { API_VERSION } from '../../../src/protocol/schemas.ts'
 
 t.test('every kind of address is read and written back', async t => {
@@ -28,11 +28,11 @@ t.test('every kind of address is read and written back', async t => {
 
 t.test('what is not an address is refused with the reason', async t => {
   const refused = [
-    ['', 'it names no kind of address'],
-    ['/run/guestd.sock', 'it names no kind of address'],
-    ['http://localhost', 'it names no kind of address'],
+    ['', 'it has no known prefix'],
+    ['/run/guestd.sock', 'it has no known prefix'],
+    ['http://localhost', 'it has no known prefix'],
     ['unix:', 'the path is missing'],
-    [`unix:/${'x'.repeat(107)}`, "the path has 108 bytes, and a Unix socket's has at most 107"],
+    [`unix:/${'x'.repeat(107)}`, 'the path has 108 bytes, and a Unix socket allows 107'],
     ['firecracker:/vm/v.sock', 'firecracker needs a port at its end'],
     ['firecracker::1023', 'the path is missing'],
     ['firecracker:/vm/v.sock:x', "'x' is not a whole number from 0 to 4294967294"],
