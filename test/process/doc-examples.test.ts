@@ -132,7 +132,7 @@ const guest = createClient({ connect: '${DOCUMENTED_ADDRESS}' })\n`
   writeFileSync(join(dir, 'package.json'), '{ "type": "module" }')
   writeFileSync(join(dir, 'tsconfig.json'), TSCONFIG)
   mkdirSync(join(dir, 'node_modules'))
-  symlinkSync(checkout, join(dir, 'node_modules/guestd'))
+  symlinkSync(join(checkout, 'dist/npm'), join(dir, 'node_modules/guestd'))
   symlinkSync(join(checkout, 'node_modules/@types'), join(dir, 'node_modules/@types'))
   // Without what tap adds to the environment of children.
   const clean = ['-i', `PATH=${process.env.PATH}`]
