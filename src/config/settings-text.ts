@@ -1,4 +1,4 @@
-/** The lists of settings for people: `--help` and the README's table. */
+/** The lists of settings for people: `--help` and the table of docs/settings.md. */
 
 import { type NamedKey, rows } from './settings.ts'
 import { DEFAULT_FILE, keyFlags } from './sources.ts'
@@ -29,7 +29,7 @@ ${rows.map(paragraph).join('\n\n')}
 `
 }
 
-/** The README's table of settings, with its newline. */
+/** The table of docs/settings.md, with its newline. */
 export function settingsMarkdown(): string {
   const lines = rows.map(
     row =>

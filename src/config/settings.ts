@@ -1,6 +1,6 @@
 /**
  * Every setting of guestd: type, default, range and a sentence, in one table. `--help` and the
- * README's list are made from it.
+ * documents are made from it.
  */
 
 import {
