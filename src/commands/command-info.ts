@@ -1,4 +1,4 @@
-/** What `inspect` tells of a command. */
+/** What `inspect` reports of a command. */
 import {
   COMMAND_LINE_CHARACTERS,
   type CommandInfo,
@@ -18,7 +18,6 @@ export interface Described {
   readonly descendants: number
   readonly commandLine: string
   readonly detach: boolean
-  readonly endedAt: string | null
 }
 
 export function describe(facts: Described): CommandInfo {
@@ -28,7 +27,7 @@ export function describe(facts: Described): CommandInfo {
     state: life.exit === null ? 'running' : 'ended',
     pid: life.pid,
     startedAt: life.startedAt,
-    endedAt: facts.endedAt,
+    endedAt: life.exit?.at ?? null,
     cwd: life.cwd,
     user: life.user,
     commandLine: facts.commandLine,

@@ -13,7 +13,6 @@ import type { AttachOptions, Command, CommandStdin, FrameReader } from './types.
 
 export interface Ended {
   readonly life: Life
-  readonly endedAt: string
   readonly commandLine: string
   readonly request: Command['request']
   readonly proof: 'cgroup' | 'group'
@@ -55,7 +54,6 @@ export function viewOf(ended: Ended): Command {
         descendants: 0,
         commandLine: ended.commandLine,
         detach: request.detach,
-        endedAt: ended.endedAt,
         proof,
         usage: null,
       }),

@@ -1,10 +1,11 @@
-/** What the registry makes a command with, and what it sees of it. */
-import type { Cause, EndFacts, ExitFacts } from '../protocol/frames.ts'
+/** A command as the registry makes it and sees it. */
+import type { Cause, ExitFacts } from '../protocol/frames.ts'
 import type { RunRequest } from '../protocol/schemas.ts'
 import type { Budget } from './budget.ts'
 import type { OutputSettings } from './command-output.ts'
 import type { Containment } from './containment.ts'
 import type { Ended } from './ended-command.ts'
+import type { EndRecord, PidRecord } from './journal-lines.ts'
 import type { Plan } from './plan.ts'
 import type { Command } from './types.ts'
 
@@ -18,7 +19,8 @@ export interface CommandSettings extends OutputSettings {
 export interface CommandOptions {
   readonly id: string
   readonly request: RunRequest
-  readonly plan: Plan
+  readonly cwd: string
+  readonly user: string
   readonly containment: Containment
   readonly budget: Budget
   readonly settings: CommandSettings
@@ -26,43 +28,40 @@ export interface CommandOptions {
 }
 
 export interface CommandEvents {
-  readonly launched: (pid: number, startTime: number | null) => void
-  /** The process has exited; its pipes are still open, and the end is not known yet. */
-  readonly exited: (exit: ExitFacts, soFar: Omit<EndFacts, 'truncated'>) => void
+  readonly launched: (process: PidRecord) => void
+  /** The process has exited; its pipes are still open, and `end` counts what is known so far. */
+  readonly exited: (record: EndRecord) => void
   /** The process has exited and its pipes are drained; no reader knows yet. */
-  readonly ended: (exit: ExitFacts, end: Omit<EndFacts, 'truncated'>) => void
+  readonly ended: (record: EndRecord) => void
   /** Its readers know of the end. */
   readonly announced: () => void
-  /** Ended, no descendant is left, every pipe is closed: nothing will happen any more. */
+  /** Ended, no descendant is left, every pipe is closed: no event follows. */
   readonly settled: () => void
-  /** What of the workspace was seen full since then, of `performance.now()`. */
+  /** What of the workspace was full at any time since then, of `performance.now()`. */
   readonly workspaceFull: (since: number) => ExitFacts['workspaceFull']
 }
 
-/** A command as the registry sees it. */
 export interface ManagedCommand extends Command {
   readonly containment: Containment
-  readonly settled: boolean
-  readonly endedAt: string | null
   /**
    * @throws GuestdError `cwd_not_found`, `cwd_not_directory`: nothing was launched, and the command
    * is to be forgotten. A launch that fails later resolves: the command has ended.
    */
-  launch(): Promise<void>
+  launch(plan: Plan): Promise<void>
   /**
    * Ends it for this reason, unless it is ending already: SIGTERM, the grace, SIGKILL. Descendants
-   * of one that has ended are ended too, and nothing waits for a slow starter any more.
+   * of a command that has ended are ended too, and a slow starter makes nothing wait any more.
    */
   stop(cause: Cause): void
-  /** Cuts the grace of an end under way short. */
-  hurry(): void
-  /** Looks whether the last descendant has gone. */
-  settle(): void
+  /** Cuts the time between SIGTERM and SIGKILL short. */
+  skipGrace(): void
+  /** Checks whether the last descendant has exited. */
+  sweep(): void
   /**
-   * What is to be kept of it in its place, once it is settled and nobody reads it; `null` before. It is not
-   * to be used any more then.
+   * What to keep in place of the command once it is settled and has no reader; `null` before. The command may not
+   * be used any more then.
    */
   retire(): Ended | null
-  /** Gives its memory back. */
+  /** Frees its memory. */
   discard(): void
 }

@@ -1,4 +1,4 @@
-/** A command's place in the registry, while it lives and when it is over. */
+/** A command in the registry: while it is alive, and reduced to what is kept of it once it has ended. */
 import { type Ended, viewOf } from './ended-command.ts'
 import type { ManagedCommand } from './managed-command.ts'
 import type { Command } from './types.ts'
@@ -6,18 +6,19 @@ import type { Command } from './types.ts'
 export interface Slot {
   readonly id: string
   readonly command: ManagedCommand | { readonly retired: Ended }
+  /** Digest of the request; `null` where guestd made the id. */
   readonly digest: string | null
-  /** Settles with the launch; of whoever repeats the request meanwhile, too. `null`: long ago. */
+  /** Settles with the launch, also for a request that is repeated meanwhile. `null`: long ago. */
   readonly launched: Promise<void> | null
 }
 
-/** As the API sees it. */
-export function seen({ command }: Slot): Command {
+/** The command as the API sees it. */
+export function commandIn({ command }: Slot): Command {
   return 'retired' in command ? viewOf(command.retired) : command
 }
 
-/** Gives its memory back. */
-export function discard({ command }: Slot): void {
+/** Frees its memory. */
+export function discardSlot({ command }: Slot): void {
   if ('retired' in command) command.retired.output?.discard()
   else command.discard()
 }

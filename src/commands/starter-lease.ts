@@ -5,7 +5,7 @@
  * once it is back at half of it. A holder that is cut leaves the role open for a grace, in which
  * the command stays held at the full mark; after that, and for a detached command, nothing pauses.
  */
-export interface Hold {
+export interface StarterLease {
   /** The reader at `cursor()` takes the role over from whoever has it. */
   take(cursor: () => number): void
   /**
@@ -24,7 +24,7 @@ export interface Hold {
   release(): void
 }
 
-export interface HoldOptions {
+export interface LeaseOptions {
   /** Bytes of the log from a cursor on, with what their segments cost. */
   readonly lagFrom: (cursor: number) => number
   /** Bytes of what the holder may lag behind, in bytes. */
@@ -34,7 +34,7 @@ export interface HoldOptions {
   readonly resume: () => void
 }
 
-export function createHold(options: HoldOptions): Hold {
+export function createStarterLease(options: LeaseOptions): StarterLease {
   let holder: (() => number) | null = null
   let grace: NodeJS.Timeout | undefined
   let paused = false

@@ -28,21 +28,8 @@ export async function killUntilEmpty(
   }
 }
 
-/**
- * SIGTERM to all, and the kill of who is left after the grace. SIGCONT goes along, so that a stopped
- * process can act on the SIGTERM. Returns a function that ends the grace at once.
- */
-export function terminate(
-  containment: Pick<Containment, 'signalAll'>,
-  graceMs: number,
-  kill: () => Promise<void>,
-): () => void {
+/** SIGTERM to all processes. SIGCONT goes along, so that a stopped process can act on the SIGTERM. */
+export function terminate(containment: Pick<Containment, 'signalAll'>): void {
   containment.signalAll(constants.signals.SIGTERM)
   containment.signalAll(constants.signals.SIGCONT)
-  const finish = () => {
-    clearTimeout(timer)
-    void kill()
-  }
-  const timer = setTimeout(finish, graceMs)
-  return finish
 }

@@ -4,7 +4,7 @@ import { GuestdError } from '../errors.ts'
 export interface TurnRequest {
   /** Position of the writer's first byte in all that is written; `null`: wherever the writer before it ends. */
   readonly offset: number | null
-  /** The writer gave up: what still waits for its turn is never begun. */
+  /** Aborted when the writer gives up: a writer that still waits for its turn never begins. */
   readonly signal: AbortSignal
 }
 
@@ -12,19 +12,19 @@ export interface Turn {
   /**
    * Waits for the writer's next bytes. Meanwhile the turn can be lost.
    *
-   * @throws GuestdError `stdin_taken`; what ended the turns; the signal's reason
+   * @throws GuestdError `stdin_taken`; the error given to `end`; the signal's reason
    */
   next<T>(bytes: Promise<T>): Promise<T>
 }
 
 export interface Turns {
   take<T>(request: TurnRequest, writer: (turn: Turn) => Promise<T>): Promise<T>
-  /** There is nothing left to write to: no writer waits any more. @param error of the writer that sends nothing now */
+  /** The pipe is closed: no writer waits any more. @param error what a silent writer's `next` throws */
   end(error: Error): void
 }
 
 interface Holder {
-  /** Since when its next bytes are waited for, of `performance.now()`; `null`: it writes. */
+  /** Since when it sends nothing, of `performance.now()`; `null`: its bytes are being written. */
   silentSince: number | null
   /** Ends the wait for its next bytes. */
   fail: ((error: Error) => void) | null
@@ -47,37 +47,23 @@ export function createTurns(silenceMs: number, nextOffset: () => number): Turns 
   let hasEnded = false
   let timer: NodeJS.Timeout | undefined
 
-  const newHolder = (): Holder => ({ silentSince: null, fail: null, lost: null })
-
-  const begin = (waiter: Waiter) => {
-    const next = newHolder()
-    holder = next
-    waiter.begin(next)
+  const begin = (waiter: Waiter | undefined) => {
+    holder = waiter === undefined ? null : newHolder()
+    if (holder !== null) waiter?.begin(holder)
   }
 
-  const passOn = () => {
-    holder = null
-    const next = waiting.shift()
-    if (next !== undefined) begin(next)
-  }
-
-  const lose = (loser: Holder, error: Error) => {
-    loser.lost = error
-    loser.fail?.(error)
-  }
-
-  const takeOver = () => {
+  const replaceSilentHolder = () => {
     clearTimeout(timer)
     if (holder === null || holder.silentSince === null) return
     const at = waiting.findIndex(({ offset }) => offset === nextOffset())
     if (at < 0) return
     const leftMs = holder.silentSince + silenceMs - performance.now()
     if (leftMs > 0) {
-      timer = setTimeout(takeOver, Math.ceil(leftMs))
+      timer = setTimeout(replaceSilentHolder, Math.ceil(leftMs))
       return
     }
     lose(holder, taken(nextOffset()))
-    for (const next of waiting.splice(at, 1)) begin(next)
+    begin(waiting.splice(at, 1)[0])
   }
 
   /** Resolves once it is this writer's turn. */
@@ -88,41 +74,28 @@ export function createTurns(silenceMs: number, nextOffset: () => number): Turns 
       holder = newHolder()
       return holder
     }
-    const { promise, resolve, reject } = Promise.withResolvers<Holder>()
-    const giveUp = () => {
-      waiting.splice(waiting.indexOf(waiter), 1)
-      reject(signal.reason)
-    }
-    const waiter: Waiter = {
-      offset,
-      begin(mine) {
-        signal.removeEventListener('abort', giveUp)
-        resolve(mine)
-      },
-    }
-    signal.addEventListener('abort', giveUp, { once: true })
-    waiting.push(waiter)
-    takeOver()
-    return promise
+    const turn = waitUnlessAborted(waiting, offset, signal)
+    replaceSilentHolder()
+    return turn
   }
 
   return {
-    async take(request, writer) {
-      const mine = await wait(request)
+    async take({ offset, signal }, writer) {
+      const mine = await wait({ offset, signal })
       const next = async <T>(bytes: Promise<T>): Promise<T> => {
         mine.silentSince = performance.now()
-        takeOver()
-        const got = await untilLost(mine, bytes)
+        replaceSilentHolder()
+        const received = await untilLost(mine, bytes)
         mine.silentSince = null
         // Both may have happened in the same turn of the loop.
         if (mine.lost !== null) throw mine.lost
-        request.signal.throwIfAborted()
-        return got
+        signal.throwIfAborted()
+        return received
       }
       try {
         return await writer({ next })
       } finally {
-        if (holder === mine) passOn()
+        if (holder === mine) begin(waiting.shift())
       }
     },
     end(error) {
@@ -134,9 +107,41 @@ export function createTurns(silenceMs: number, nextOffset: () => number): Turns 
   }
 }
 
+function newHolder(): Holder {
+  return { silentSince: null, fail: null, lost: null }
+}
+
+function lose(holder: Holder, error: Error): void {
+  holder.lost = error
+  holder.fail?.(error)
+}
+
+/** Joins the waiters, and leaves them when the signal is aborted. */
+function waitUnlessAborted(
+  waiting: Waiter[],
+  offset: number | null,
+  signal: AbortSignal,
+): Promise<Holder> {
+  const { promise, resolve, reject } = Promise.withResolvers<Holder>()
+  const giveUp = () => {
+    waiting.splice(waiting.indexOf(waiter), 1)
+    reject(signal.reason)
+  }
+  const waiter: Waiter = {
+    offset,
+    begin(holder) {
+      signal.removeEventListener('abort', giveUp)
+      resolve(holder)
+    },
+  }
+  signal.addEventListener('abort', giveUp, { once: true })
+  waiting.push(waiter)
+  return promise
+}
+
 /**
- * Not a race with a promise that lives as long as the turn: that would keep what each call resolved to, so all
- * bytes of the writer.
+ * Not a race with a promise that lives as long as the turn: that promise would keep what each call resolved to, and so
+ * all bytes of the writer.
  */
 function untilLost<T>(holder: Holder, bytes: Promise<T>): Promise<T> {
   const { promise, resolve, reject } = Promise.withResolvers<T>()
@@ -147,6 +152,6 @@ function untilLost<T>(holder: Holder, bytes: Promise<T>): Promise<T> {
 }
 
 function taken(offset: number): GuestdError {
-  const detail = `another writer took over at byte ${offset}, as nothing came from this one`
+  const detail = `another writer took over at byte ${offset}, because this one sent nothing`
   return new GuestdError('stdin_taken', detail)
 }

@@ -1,5 +1,5 @@
 /** What the session does when a command is asked for, starts and ends. */
-import type { RegistryHooks } from '../commands/registry.ts'
+import type { RegistryHooks } from '../commands/registry-types.ts'
 import type { Config } from '../config/types.ts'
 import { GuestdError } from '../errors.ts'
 import type { Emit } from '../events/event-log.ts'

@@ -102,7 +102,7 @@ async function openDaemon({ asked, ...options }: StartOptions, cleanup: Cleanup)
     status: () => statusLine(describe(), readyEvents.check().reasons, listening),
     stopsWithinMs: config.stopLimitMs + workspace.endsWithinMs + LAST_FRAMES_MS,
     stop() {
-      if (ending !== null) commands.hurry()
+      if (ending !== null) commands.skipGrace()
       ending ??= end()
       return ending
     },

@@ -50,7 +50,7 @@ t.test('a signal reaches all of a cgroup, or the reply says that it did not', as
   // The connection of the request takes one.
   const short = await withFree(guestd, 1, () => signal(guestd, 'many', body))
   t.equal(short.status, 500)
-  t.match(short.json(), { code: 'internal', detail: /SIGTERM has not reached all/ })
+  t.match(short.json(), { code: 'internal', detail: /SIGTERM did not reach all/ })
   t.ok(living().length > 0, 'it has not')
   const enough = await withFree(guestd, 6, () => signal(guestd, 'many', body))
   t.equal(enough.status, 204)

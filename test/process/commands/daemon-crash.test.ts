@@ -24,8 +24,11 @@ async function crash(
   const detached = { id: 'detached', command: 'echo up; sleep 1000', detach: true, env }
   await guestd.request('POST', '/v1/commands', { body: detached })
   await until(async () => Number((await inspect(guestd, 'detached')).cursor) === 3)
-  await until(() => living().length >= processes)
-  const before = living()
+  let before: number[] = []
+  await until(() => {
+    before = living()
+    return before.length >= processes
+  })
   await guestd.kill()
   t.same(
     (await stream.rest()).filter(frame => frame.type === 'exit'),

@@ -15,7 +15,7 @@ function limitOfExit(
   memoryBytes: number | null,
   stopReason: StopReason | null = null,
 ) {
-  const exit = { facts: exitFacts(facts), cursor: 0 }
+  const exit = { facts: exitFacts(facts), at: '', cursor: 0 }
   const life = {
     id: 'a',
     startedAt: '',
@@ -34,7 +34,6 @@ function limitOfExit(
     descendants: 0,
     commandLine: '',
     detach: false,
-    endedAt: '',
   })
   const details = { traceparent: null, timeoutMs: 5, memoryBytes }
   const line: { limit?: unknown } = endLine(info, details, {
