@@ -4,9 +4,6 @@ import type { Notifier } from '../sys/notify.ts'
 import { WORKSPACE_FD_NAME } from '../util/listen-uri.ts'
 import type { StoredFd } from '../workspace/workspace.ts'
 
-/** A manager that is well answers in milliseconds; one that is not must not keep the stop. */
-const DROP_LIMIT_MS = 5_000
-
 export function createStoredFd(
   notifier: Notifier,
   stored: Readonly<Record<string, number>>,
@@ -14,10 +11,10 @@ export function createStoredFd(
   return {
     fd: stored[WORKSPACE_FD_NAME] ?? null,
     keep: fd => void notifier.storeFd(WORKSPACE_FD_NAME, fd),
-    async drop() {
+    async drop(limitMs) {
       if (!notifier.present) return
       notifier.dropFd(WORKSPACE_FD_NAME)
-      await notifier.barrier(DROP_LIMIT_MS)
+      await notifier.barrier(limitMs)
     },
   }
 }

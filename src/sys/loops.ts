@@ -34,12 +34,16 @@ const MAX_DEPTH = 8
  * Those that are set up. Where there are none no process is started.
  *
  * @param except the path of one that does not count
+ * @param limitMs 5 s at most
  * @throws HelperError
  */
-export async function listLoops(except: string): Promise<readonly LoopDevice[]> {
+export async function listLoops(
+  except: string,
+  limitMs = LIMIT_MS,
+): Promise<readonly LoopDevice[]> {
   const names = loopNames().filter(name => `/dev/${name}` !== except)
   if (names.length === 0) return []
-  const printed = (await runHelper('backed', [], { limitMs: LIMIT_MS })).toString()
+  const printed = (await runHelper('backed', [], { limitMs: Math.min(limitMs, LIMIT_MS) })).toString()
   return printed.split('\n').flatMap(line => {
     const [path = '', backing = ''] = line.split(' ')
     const name = path.slice('/dev/'.length)

@@ -1,51 +1,46 @@
 /** Keeps the last activity in the mark of a mounted volume. */
+import type { WorkspaceHooks } from './types.ts'
 import type { History } from './volume-history.ts'
-import type { WorkspaceHooks } from './workspace.ts'
 
 /**
- * Volumes are told to be unused after days: an hour is near enough, and a volume is then written to
- * 24 times a day for it at most. A machine that is lost loses that hour.
+ * In milliseconds. Volumes expire after days, so an hour is exact enough, and costs 24 writes a day. A machine that is
+ * lost loses at most this much activity.
  */
 const EVERY_MS = 3_600_000
 
-/** Below this it is the same, in milliseconds: it is reckoned back from the present. */
-const LEAST_MOVE_MS = 1_000
+/** Smaller changes do not count, in milliseconds: the time is computed back from the present. */
+const LEAST_CHANGE_MS = 1_000
+
+export interface ActivityKeeper {
+  /** No write begins after it. One that is under way is finished by the queue of the history. */
+  stop(): void
+}
 
 /**
- * Writes it once an hour where it has moved. A write that fails is tried again an hour later, and told
- * once: a kernel may not let the device of a mounted file system be written at all.
+ * Writes the last activity once an hour, if it has changed. A failed write is tried again an hour later and logged once:
+ * a kernel may forbid writes to the device of a mounted file system.
  */
 export function keepActivity(
   history: Pick<History, 'generation' | 'worked'>,
   { log, lastActivity }: Pick<WorkspaceHooks, 'log' | 'lastActivity'>,
   everyMs = EVERY_MS,
-): { stop(): Promise<void> } {
+): ActivityKeeper {
   let written = lastActivity()
-  let writing: Promise<void> = Promise.resolve()
-  let told = false
+  let isLogged = false
 
   const write = async () => {
     const now = lastActivity()
-    const moved = Date.parse(now.at) - Date.parse(written.at)
-    if (now.byHost === written.byHost && moved < LEAST_MOVE_MS) return
+    const changeMs = Date.parse(now.at) - Date.parse(written.at)
+    if (now.byHost === written.byHost && changeMs < LEAST_CHANGE_MS) return
     try {
       await history.worked(now)
       written = now
     } catch (err) {
-      if (!told) log.warn({ err }, 'the mark could not be told of the last activity')
-      told = true
+      if (!isLogged) log.warn({ err }, 'the last activity could not be written to the mark')
+      isLogged = true
     }
   }
-  const timer = setInterval(() => {
-    writing = write()
-  }, everyMs).unref()
-  // There is no mark to write to.
-  if (history.generation === null) clearInterval(timer)
-
-  return {
-    async stop() {
-      clearInterval(timer)
-      await writing
-    },
-  }
+  // Without a generation there is no mark.
+  const timer = history.generation === null ? undefined : setInterval(write, everyMs).unref()
+  return { stop: () => clearInterval(timer) }
 }

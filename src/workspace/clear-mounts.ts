@@ -1,12 +1,13 @@
-/** Takes away what commands have mounted on the volume, and made of files on it, so that it can be unmounted. */
-import { setTimeout as sleep } from 'node:timers/promises'
+/** Removes what commands have mounted on the volume, or made of files on it, so that it can be unmounted. */
 import type { BlockDevice } from '../sys/block-devices.ts'
 import { type HelperCommand, HelperError, runHelper } from '../sys/helper.ts'
 import { type LoopDevice, listLoops, staysSetUp } from '../sys/loops.ts'
 import { listMounts, type Mount } from '../sys/mounts.ts'
 import { listSwaps } from '../sys/swaps.ts'
 import { firstOf } from '../util/cut-text.ts'
+import { sleep } from '../util/sleep.ts'
 import { type Dependents, dependentsOf, mountsOver, sharedOutside } from './dependents.ts'
+import { CLEAR_LIMIT_MS, LIST_LIMIT_MS } from './stop-budget.ts'
 
 export interface Place {
   readonly device: Pick<BlockDevice, 'path' | 'number'>
@@ -14,103 +15,106 @@ export interface Place {
   readonly path: string
 }
 
-/** What could not be taken away. */
+/** What could not be removed. */
 export interface Leftover {
-  readonly words: string
+  /** For people. */
+  readonly text: string
   /** `MAJOR:MINOR` of its file system or device. */
   readonly device: string | null
 }
 
 export interface Cleared {
-  /** There was something, and it may have written to the volume as it went. */
+  /** There was something. Its removal may have written to the volume. */
   readonly changed: boolean
-  /** Loop devices that failed to write to their files, in words. */
+  /** Loop devices that failed to write to their files, as texts. */
   readonly lost: readonly string[]
   readonly left: readonly Leftover[]
 }
 
-/** All of it, where the caller gives no longer one. What is busy for longer stays: its holders are found and named. */
-const CLEAR_LIMIT_MS = 5_000
-/** One call: a FUSE or NFS that does not answer may hold it. */
+/** One call, in milliseconds: a FUSE or NFS that does not answer may block it. */
 const CALL_LIMIT_MS = 2_000
-/** Without any progress: a process that was killed lets go of its files a moment later. */
+/** How long to go on without progress: a killed process closes its files a moment later. */
 const BUSY_LIMIT_MS = 1_000
 const BUSY_WAIT_MS = 50
 /** Swap files, and mounts, in one call: each has up to two paths of 4 KiB, and execve(2) takes 2 MiB. */
 const MAX_MOUNTS = 128
-/** A reader needs no more names than this. */
-const MAX_WORDS = 8
+/** A reader needs no more. */
+const MAX_TEXTS = 8
 const MAX_NAME_CHARACTERS = 200
 
-/** @throws HelperError where loop devices cannot be listed */
-export async function findDependents({ device, path }: Place): Promise<Dependents> {
-  const loops = await listLoops(device.path)
+/** @throws HelperError if loop devices cannot be listed within the limit */
+export async function findDependents(
+  { device, path }: Place,
+  limitMs?: number,
+): Promise<Dependents> {
+  const loops = await listLoops(device.path, limitMs)
   return dependentsOf(device.number, path, { mounts: listMounts(), loops, swaps: listSwaps() })
 }
 
 /**
- * Unmounts what is mounted on the volume, the newest first, and takes apart loop devices and swap of files on it. Nothing is
- * unmounted lazily or by force. Where there is nothing it takes less than a millisecond.
+ * Unmounts what is mounted on the volume, the newest first, detaches loop devices of its files, and ends swap to them.
+ * It unmounts nothing lazily or by force. It takes less than a millisecond if there is nothing, else up to 6 s. Never
+ * fails.
  *
- * Never fails.
- *
- * @param loopLimitMs where loop devices are among them: what is mounted on those is written out by its unmount. 5 s at least
+ * @param loopDeadline of `performance.now()`: with loop devices it may take until then, if that is later, as an unmount
+ *   writes out what is on them
  */
-export async function clear(place: Place, loopLimitMs = CLEAR_LIMIT_MS): Promise<Cleared> {
+export async function clear(place: Place, loopDeadline = 0): Promise<Cleared> {
   const began = performance.now()
-  const find = () => findDependents(place).catch(() => null)
+  let deadline = began + CLEAR_LIMIT_MS
+  const find = () =>
+    findDependents(place, Math.max(deadline - performance.now(), LIST_LIMIT_MS)).catch(() => null)
   let left = await find()
   const changed = left !== null && sizeOf(left) > 0
+  if (left !== null && left.loops.length > 0) deadline = Math.max(deadline, loopDeadline)
   let before = Number.POSITIVE_INFINITY
   let changedAt = performance.now()
   const lost: string[] = []
-  let goesOn = false
-  const hasLoops = left !== null && left.loops.length > 0
-  const deadline = began + (hasLoops ? Math.max(loopLimitMs, CLEAR_LIMIT_MS) : CLEAR_LIMIT_MS)
+  let continues = false
   while (left !== null && sizeOf(left) > 0) {
     const now = performance.now()
     if (sizeOf(left) < before) changedAt = now
-    if (now > deadline || (!goesOn && now > changedAt + BUSY_LIMIT_MS)) break
+    if (now > deadline || (!continues && now > changedAt + BUSY_LIMIT_MS)) break
     if (sizeOf(left) === before) await sleep(BUSY_WAIT_MS)
     before = sizeOf(left)
-    const taken = await takeAway(left, deadline)
-    lost.push(...taken.lost)
-    // The kernel goes on with it, as with the unmount of a file system that has much to write.
-    goesOn ||= taken.timedOut
+    const removal = await remove(left, deadline)
+    lost.push(...removal.lost)
+    // The kernel continues a call that was given up, such as the unmount of a file system with much to write.
+    continues ||= removal.timedOut
     left = await find()
   }
   return {
     changed,
-    lost: lost.slice(0, MAX_WORDS),
+    lost: lost.slice(0, MAX_TEXTS),
     left: left === null ? [] : leftoversOf(left),
   }
 }
 
 /**
- * Unmounts what hides the volume at its own place, and nothing else.
+ * Unmounts only what hides the volume at its own path. Never fails.
  *
- * @returns what stays. Never fails
+ * @returns what stays
  */
 export async function uncover({ device, path }: Place): Promise<readonly Leftover[]> {
   const deadline = performance.now() + CLEAR_LIMIT_MS
   const over = () => mountsOver(device.number, path, listMounts())
-  await takeAway({ mounts: over(), loops: [], swaps: [] }, deadline)
+  await remove({ mounts: over(), loops: [], swaps: [] }, deadline)
   return over().map(mountLeft)
 }
 
 /**
- * A call that fails is not an error: the next search finds again what it did not take away.
+ * A failed call is not an error: the next search finds again what is still there.
  *
- * @returns the loop devices whose writes failed, in words, and whether a call took too long
+ * @returns texts of the loop devices whose writes failed, and whether a call took too long
  */
-async function takeAway(
+async function remove(
   { mounts, loops, swaps }: Dependents,
   deadline: number,
 ): Promise<{ readonly lost: readonly string[]; readonly timedOut: boolean }> {
   let timedOut = false
   const attempt = async (command: HelperCommand, args: readonly string[]) => {
     const limitMs = Math.min(deadline - performance.now(), CALL_LIMIT_MS)
-    if (limitMs <= 0) return new HelperError(command, 'ETIMEDOUT', 'there is no time left')
+    if (limitMs <= 0) return new HelperError(command, 'ETIMEDOUT', 'no time is left')
     return await runHelper(command, args, { limitMs }).then(
       () => null,
       error => {
@@ -120,31 +124,36 @@ async function takeAway(
     )
   }
   const lost: string[] = []
-  const newest = mounts.slice(-MAX_MOUNTS)
-  const shared = newest.length === 0 ? [] : sharedOutside(mounts, listMounts())
-  const secluded = new Map(shared.map(({ id, at }) => [id, at]))
-  const steps = [
-    ...swaps.slice(0, MAX_MOUNTS).flatMap(file => ['swapoff', file]),
-    ...newest.toReversed().flatMap(({ parent, at }) => {
-      const around = secluded.get(parent)
-      // Directly before the unmount: until then a newer mount may hide the one around it.
-      return around === undefined ? ['unmount', at] : ['seclude', around, 'unmount', at]
-    }),
-  ]
+  const steps = releaseSteps(mounts, swaps)
   if (steps.length > 0) await attempt('release', steps)
-  // A detach of what is in use would take effect later.
   for (const loop of loops.toReversed()) {
     const { path } = loop
-    // Its last close takes it apart. Another file may have the device already.
+    // Its last close detaches it. The device may show another file already.
     if (!staysSetUp(loop)) continue
     const problem = await attempt('open-exclusive', [path])
+    // The detach of a device in use would take effect later.
     if (problem?.errno === 'EBUSY' || problem?.errno === 'ETIMEDOUT') continue
-    // The kernel reports a failed write once. A device that is being taken apart fails, too, with all in its file.
+    // The kernel reports a failed write once. The fsync of a device that is being detached fails too, but loses nothing.
     if (problem?.call === 'fsync' && staysSetUp(loop))
-      lost.push(`${loopWords(loop)}: ${problem.message}`)
+      lost.push(`${loopText(loop)}: ${problem.message}`)
     await attempt('detach', [path])
   }
   return { lost, timedOut }
+}
+
+/** Arguments of the helper: swap first, then the newest mounts. */
+function releaseSteps(mounts: readonly Mount[], swaps: readonly string[]): readonly string[] {
+  const newest = mounts.slice(-MAX_MOUNTS)
+  const shared = newest.length === 0 ? [] : sharedOutside(mounts, listMounts())
+  const sharedAt = new Map(shared.map(({ id, at }) => [id, at]))
+  return [
+    ...swaps.slice(0, MAX_MOUNTS).flatMap(file => ['swapoff', file]),
+    ...newest.toReversed().flatMap(({ parent, at }) => {
+      const above = sharedAt.get(parent)
+      // Directly before the unmount: until then a newer mount may hide the mount above.
+      return above === undefined ? ['unmount', at] : ['seclude', above, 'unmount', at]
+    }),
+  ]
 }
 
 const sizeOf = ({ mounts, loops, swaps }: Dependents) => mounts.length + loops.length + swaps.length
@@ -153,25 +162,25 @@ function leftoversOf({ mounts, loops, swaps }: Dependents): readonly Leftover[] 
   return [
     ...mounts.map(mountLeft),
     ...loops.map(loopLeft),
-    ...swaps.map(file => ({ words: `swap ${short(file)}`, device: null })),
-  ].slice(0, MAX_WORDS)
+    ...swaps.map(file => ({ text: `swap ${short(file)}`, device: null })),
+  ].slice(0, MAX_TEXTS)
 }
 
 function mountLeft(mount: Mount): Leftover {
-  return { words: mountWords(mount), device: mount.device }
+  return { text: mountText(mount), device: mount.device }
 }
 
 function loopLeft(loop: LoopDevice): Leftover {
-  return { words: loopWords(loop), device: loop.parts[0]?.number ?? null }
+  return { text: loopText(loop), device: loop.parts[0]?.number ?? null }
 }
 
 /** `mount /mnt/workspace/t (tmpfs)` */
-export function mountWords({ at, type }: Mount): string {
+export function mountText({ at, type }: Mount): string {
   return `mount ${short(at)} (${short(type)})`
 }
 
 /** `loop device /dev/loop3 (/mnt/workspace/disk.img)` */
-export function loopWords({ path, file }: LoopDevice): string {
+export function loopText({ path, file }: LoopDevice): string {
   return `loop device ${path} (${short(file)})`
 }
 

@@ -4,8 +4,7 @@ import type { Emit } from '../events/event-log.ts'
 import type { Log } from '../log.ts'
 import { listMounts, type Mount } from '../sys/mounts.ts'
 import { errorsOf, errorWords, FAILED } from './ext4-errors.ts'
-import type { Volume } from './mount-volume.ts'
-import { resizedWords } from './unmount.ts'
+import type { Volume } from './types.ts'
 import { sizeOf } from './usage.ts'
 
 export interface Health {
@@ -55,10 +54,15 @@ export function watchHealth({ device, fd, path }: Volume, log: Log, emit: Emit):
     lookAtSize() {
       const now = sizeOf(fd)
       if (now === size || resized !== null) return
-      resized = `${resizedWords(size, now)}: the stop will not be clean`
+      resized = `${resizedText(size, now)}: the stop will not be clean`
       look()
     },
   }
+}
+
+/** @param before in bytes */
+export function resizedText(before: number, now: number): string {
+  return `its file system was resized while it was in use, from ${before} to ${now} bytes`
 }
 
 /** Names in the super options for what Linux 6.12 and later do in place of turning it read-only. */

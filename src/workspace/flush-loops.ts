@@ -1,69 +1,113 @@
-/** Makes durable what is written to file systems on loop devices of the volume's files: a flush of the volume does not see it. */
+/**
+ * Makes data durable that is on loop devices of files in the volume: a flush of the volume does not reach the file
+ * systems on them.
+ */
 import { HelperError, runHelper } from '../sys/helper.ts'
 import type { LoopDevice } from '../sys/loops.ts'
 import type { Mount } from '../sys/mounts.ts'
 import { listSwaps } from '../sys/swaps.ts'
 import { messageOf } from '../util/message-of.ts'
-import { findDependents, loopWords, mountWords, type Place } from './clear-mounts.ts'
+import { findDependents, loopText, mountText, type Place } from './clear-mounts.ts'
 import type { Dependents } from './dependents.ts'
 
-type How = 'sync' | 'shutdown' | 'device'
+/** `shutdown` also makes later writes fail. */
+type Mode = 'sync' | 'shutdown'
 
-/** Each in words. */
+/** Texts for people. */
 export interface Drained {
   /** Failed writes. The kernel reports each of them once, so no later call finds it again. */
   readonly lost: readonly string[]
-  /** What may not be on the volume yet. A later call may write it out. */
+  /** Data that may not be on the volume yet. A later call may write it. */
   readonly uncovered: readonly string[]
+}
+
+export interface InnerLoops {
+  /**
+   * Looks for loop devices of files on the volume. Without any loop device in the machine it takes 0.1 ms, else the
+   * start of one process. Never fails.
+   */
+  find(limitMs: number): Promise<FoundLoops>
+}
+
+export interface FoundLoops {
+  /** There are loop devices of files on the volume. */
+  readonly present: boolean
+  /**
+   * Flushes them within the limit, the innermost first: its file system, then its loop device. After a failed search
+   * it returns why. Never fails.
+   */
+  drain(limitMs: number): Promise<Drained>
 }
 
 /** One call of the helper. */
 interface Step {
-  readonly how: How
-  /** The `mnt_id` of a mount. For a device: `leaf` where nothing that guestd sees uses it, else `shared`. */
+  readonly how: Mode | 'device'
+  /** The `mnt_id` of a mount. For a device: `leaf` if guestd sees no user of it, else `shared`. */
   readonly id: string
   readonly path: string
-  readonly words: string
+  readonly text: string
 }
 
-/** Steps at once: with paths of 4 KiB they still are what execve(2) takes. */
+/** Steps in one call: with paths of 4 KiB, execve(2) still accepts them. */
 const MAX_STEPS = 128
-/** A mount may go between the search and the call. */
+/** A mount may disappear between the search and the call. */
 const ATTEMPTS = 2
-/** Of each list: a reader needs no more names than this. */
-const MAX_WORDS = 8
+/** Of each list: a reader needs no more. */
+const MAX_TEXTS = 8
 const NOTHING: Drained = { lost: [], uncovered: [] }
+/** Of a volume without loop devices. */
+export const NONE: FoundLoops = { present: false, drain: async () => NOTHING }
 
-/**
- * The innermost first: its file system, then its loop device. Where there is no loop device it takes a tenth of a millisecond.
- * Never fails.
- */
-export function drainInner(place: Place, limitMs: number): Promise<Drained> {
-  return run(place, limitMs, 'sync')
+export function innerLoopsOf(place: Place): InnerLoops {
+  return {
+    async find(limitMs) {
+      try {
+        const found = await findDependents(place, limitMs)
+        if (found.loops.length === 0) return NONE
+        return { present: true, drain: ms => run(place, found, ms, 'sync') }
+      } catch (error) {
+        return { present: false, drain: async () => ({ lost: [], uncovered: [notFlushed(error)] }) }
+      }
+    },
+  }
 }
 
-/** Before the volume is shut down: later writes to them get an error, too. Returns and costs as {@link drainInner}. */
-export function shutDownInner(place: Place, limitMs: number): Promise<Drained> {
-  return run(place, limitMs, 'shutdown')
+/** Before the volume is shut down: flushes inner devices and makes later writes to them fail. Never fails. */
+export async function shutDownInner(place: Place, limitMs: number): Promise<Drained> {
+  return await run(place, null, limitMs, 'shutdown')
 }
 
-/** What was unmounted or taken apart meanwhile is not found again. */
-async function run(place: Place, limitMs: number, how: 'sync' | 'shutdown'): Promise<Drained> {
-  const first = await tryAll(place, limitMs / ATTEMPTS, how)
+/** A second attempt leaves out what was unmounted or detached during the first one. */
+async function run(
+  place: Place,
+  known: Dependents | null,
+  limitMs: number,
+  mode: Mode,
+): Promise<Drained> {
+  const deadline = performance.now() + limitMs
+  const first = await tryAll(place, known, limitMs / ATTEMPTS, mode)
   if (first.lost.length + first.uncovered.length === 0) return first
-  const { lost, uncovered } = await tryAll(place, limitMs / ATTEMPTS, how)
+  const leftMs = Math.max(deadline - performance.now(), 0)
+  const { lost, uncovered } = await tryAll(place, null, leftMs, mode)
   // The second attempt does not get the errors that the first one got.
-  return { lost: [...new Set([...first.lost, ...lost])].slice(0, MAX_WORDS), uncovered }
+  return { lost: [...new Set([...first.lost, ...lost])].slice(0, MAX_TEXTS), uncovered }
 }
 
-async function tryAll(place: Place, limitMs: number, how: 'sync' | 'shutdown'): Promise<Drained> {
+async function tryAll(
+  place: Place,
+  known: Dependents | null,
+  limitMs: number,
+  mode: Mode,
+): Promise<Drained> {
+  const deadline = performance.now() + limitMs
   try {
-    const found = await findDependents(place)
+    const found = known ?? (await findDependents(place, limitMs))
     if (found.loops.length === 0) return NOTHING
-    const all = found.loops.toReversed().flatMap(loop => stepsOf(loop, found, how))
+    const all = found.loops.toReversed().flatMap(loop => stepsOf(loop, found, mode))
     const more = all.length > MAX_STEPS ? ['more devices on the workspace are not flushed'] : []
-    const { lost, uncovered } = await drain(all.slice(0, MAX_STEPS), limitMs)
-    return { lost, uncovered: [...more, ...uncovered].slice(0, MAX_WORDS) }
+    const leftMs = Math.max(deadline - performance.now(), 0)
+    const { lost, uncovered } = await drain(all.slice(0, MAX_STEPS), leftMs)
+    return { lost, uncovered: [...more, ...uncovered].slice(0, MAX_TEXTS) }
   } catch (error) {
     return { lost: [], uncovered: [notFlushed(error)] }
   }
@@ -74,14 +118,14 @@ async function drain(steps: readonly Step[], limitMs: number): Promise<Drained> 
   try {
     return read(steps, await runHelper('drain', args, { limitMs }))
   } catch (error) {
-    // What it printed before it was killed is not reported again.
+    // The kernel does not report these failures again.
     const printed = error instanceof HelperError ? error.printed : null
     const { lost, uncovered } = printed === null ? NOTHING : read(steps, printed)
     return { lost, uncovered: [notFlushed(error), ...uncovered] }
   }
 }
 
-/** Of each step that failed it printed a line: "INDEX CALL ERRNO". */
+/** The helper prints a line for each step that failed: "INDEX CALL ERRNO". */
 function read(steps: readonly Step[], printed: Buffer): Drained {
   const failed = printed
     .toString()
@@ -91,29 +135,28 @@ function read(steps: readonly Step[], printed: Buffer): Drained {
       const step = index === '' ? undefined : steps[Number(index)]
       if (step === undefined || errno === '') return []
       const isLost = call === 'syncfs' || call === 'fsync' || (call === 'ioctl' && errno === 'EIO')
-      return [{ isLost, words: `${step.words} is not flushed: ${call}: ${errno}` }]
+      return [{ isLost, text: `${step.text} is not flushed: ${call}: ${errno}` }]
     })
-  const wordsOf = (isLost: boolean) =>
-    failed.flatMap(one => (one.isLost === isLost ? [one.words] : [])).slice(0, MAX_WORDS)
-  return { lost: wordsOf(true), uncovered: wordsOf(false) }
+  const textsOf = (isLost: boolean) =>
+    failed.flatMap(one => (one.isLost === isLost ? [one.text] : [])).slice(0, MAX_TEXTS)
+  return { lost: textsOf(true), uncovered: textsOf(false) }
 }
 
 const notFlushed = (error: unknown) =>
   `file systems on the workspace are not flushed: ${messageOf(error)}`
 
-function stepsOf(loop: LoopDevice, { mounts }: Dependents, how: 'sync' | 'shutdown'): Step[] {
+function stepsOf(loop: LoopDevice, { mounts }: Dependents, mode: Mode): Step[] {
   const swaps = listSwaps()
-  const words = loopWords(loop)
+  const text = loopText(loop)
   return loop.parts.toReversed().flatMap(({ number, path, isLeaf, readOnly }) => {
     if (readOnly) return []
     const mount = mounts.findLast(one => one.device === number)
     const used = mount !== undefined || !isLeaf || swaps.includes(path)
-    const id = used ? 'shared' : 'leaf'
-    const device: Step = { how: 'device', id, path, words }
-    return mount === undefined ? [device] : [inner(mount, how), device]
+    const device: Step = { how: 'device', id: used ? 'shared' : 'leaf', path, text }
+    return mount === undefined ? [device] : [stepOf(mount, mode), device]
   })
 }
 
-function inner(mount: Mount, how: How): Step {
-  return { how, id: mount.id, path: mount.at, words: mountWords(mount) }
+function stepOf(mount: Mount, how: Mode): Step {
+  return { how, id: mount.id, path: mount.at, text: mountText(mount) }
 }

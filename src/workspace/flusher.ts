@@ -1,137 +1,158 @@
-/** Makes what was written durable: at a request, and in the background while the machine has anything to write. */
+/** Makes written data durable: on request, and in the background while the machine has dirty pages. */
 
 import type { Emit } from '../events/event-log.ts'
 import type { Log } from '../log.ts'
 import { HelperError, runHelper } from '../sys/helper.ts'
 import { messageOf } from '../util/message-of.ts'
+import { createSharedRun } from '../util/shared-run.ts'
 import { readDirtyBytes } from './dirty-bytes.ts'
 import type { Health } from './file-system-health.ts'
-import type { Drained } from './flush-loops.ts'
+import { type Drained, type InnerLoops, NONE } from './flush-loops.ts'
+import { LEAST_FLUSH_MS } from './stop-budget.ts'
 
 export interface Flushed {
   readonly dirtyBytes: number
   readonly flushMs: number
   /** The flush of the file system itself failed: `errors` of the flusher says why. */
   readonly failed: boolean
-  /** What is on the volume, and may not be written out, in words. Another flush may do it. */
+  /** Data on inner devices that may not be on the volume yet, as texts. Another flush may write it. */
   readonly uncovered: readonly string[]
 }
 
 export interface Flusher {
   /**
    * Everything that was written before the call is durable when it resolves, or `errors` or `uncovered` says why not.
-   * Calls while a flush runs share the next one, with the limit of the first of them.
-   *
-   * @param limitMs in place of that of the options
+   * Calls during a flush share the next one. Never fails.
    */
-  flush(limitMs?: number): Promise<Flushed>
-  /** Failed writes and flushes since it began, the oldest first: each is data lost, whatever succeeds later. At most 16. */
+  flush(): Promise<Flushed>
+  /**
+   * Failed writes and flushes so far, the oldest first, as texts with their time. Each one is lost data, whatever
+   * succeeds later. At most 16.
+   */
   readonly errors: readonly string[]
-  /** Ends the background; resolves when no flush runs any more. */
-  stop(): Promise<void>
+  /**
+   * Stops the background flushes. A flush that begins from now on ends by the deadline, but always has 5 s.
+   *
+   * @param deadline of `performance.now()`
+   */
+  finish(deadline: number): void
 }
 
 export interface FlusherOptions {
   /** On the file system, for syncfs(2). */
   readonly fd: number
+  /** Limit of one flush, in milliseconds. */
   readonly limitMs: number
-  /** How often the background checks whether the machine has anything to write; 0: never. */
+  /** How often the background looks for dirty pages, in milliseconds; 0: never. */
   readonly everyMs: number
   readonly log: Log
   readonly emit: Emit
-  /** Writes out what is on devices that live on the volume. Never fails. */
-  readonly drain?: (limitMs: number) => Promise<Drained>
-  /** Of a volume: it knows of failures that no call reports. */
+  /** Loop devices of files on the file system. */
+  readonly inner?: InnerLoops
+  /** Of a volume: failures that no system call reports. */
   readonly health?: Pick<Health, 'failure' | 'refused'>
 }
 
-/** Of the limit of the flush, and only where loop devices are on the volume. */
+/** Longest time for inner devices, in milliseconds. The flush itself keeps at least half of the limit. */
 const DRAIN_LIMIT_MS = 10_000
-/** What the flush itself has at least after a long drain, within its limit. */
-const LEAST_SYNC_MS = 10_000
-/** A dying disk fails every flush: the first errors say enough. */
-const MAX_ERRORS = 16
-
-/** Calls that find a file system which takes no writes. */
-const isRefusal = ({ call, errno }: HelperError) => call === 'fsync' || errno === 'EROFS'
 
 export function createFlusher(options: FlusherOptions): Flusher {
-  const { fd, limitMs, everyMs, log, emit, health, drain } = options
-  const errors: string[] = []
-  let running: Promise<unknown> | null = null
-  let next: Promise<Flushed> | null = null
+  const { limitMs, everyMs, log, health } = options
+  const failures = createFailureList(options)
+  const runs = createSharedRun<Flushed>()
+  let deadline = Number.POSITIVE_INFINITY
+  const currentLimit = () =>
+    Math.min(limitMs, Math.max(Math.round(deadline - performance.now()), LEAST_FLUSH_MS))
 
-  const failed = (reason: string) => {
-    if (errors.length < MAX_ERRORS) errors.push(`${new Date().toISOString()} ${reason}`)
-    log.error({ reason }, 'the flush failed')
-    emit({ type: 'flush_failed', reason })
-  }
-
-  /** A file system that takes no writes fails each flush with the same words. */
-  const lose = (reason: string) => {
-    if (errors.length < MAX_ERRORS && !errors.some(error => error.endsWith(` ${reason}`)))
-      failed(reason)
-  }
-
-  const flushNow = async (limitMs: number): Promise<Flushed> => {
+  const flushNow = async (): Promise<Flushed> => {
     const began = performance.now()
     const dirtyBytes = readDirtyBytes()
-    const drained = await drain?.(Math.min(limitMs, DRAIN_LIMIT_MS))
-    const { lost, uncovered } = drained ?? { lost: [], uncovered: [] }
-    lost.forEach(lose)
-    if (uncovered.length > 0) log.warn({ uncovered }, 'the flush does not cover all')
-    let hasFailed = false
-    try {
-      const leftMs = limitMs - Math.round(performance.now() - began)
-      await runHelper('sync', [], {
-        limitMs: Math.max(leftMs, Math.min(limitMs, LEAST_SYNC_MS)),
-        fd,
-      })
-      const failure = health?.failure() ?? null
-      if (failure !== null) throw new Error(failure)
-    } catch (error) {
+    const { drained, error } = await writeOut(options, currentLimit())
+    drained.lost.forEach(failures.add)
+    const { uncovered } = drained
+    if (uncovered.length > 0) log.warn({ uncovered }, 'the flush does not cover everything')
+    if (error !== null) {
       const reason = messageOf(error)
       if (error instanceof HelperError && isRefusal(error)) health?.refused(reason)
-      failed(reason)
-      hasFailed = true
+      failures.addAgain(reason)
     }
     const flushMs = Math.round(performance.now() - began)
-    const flushed = { dirtyBytes, flushMs, failed: hasFailed, uncovered }
+    const flushed = { dirtyBytes, flushMs, failed: error !== null, uncovered }
     log.debug(flushed, 'flushed')
     return flushed
   }
-
-  const start = (within: number): Promise<Flushed> => {
-    const flush = flushNow(within).finally(() => {
-      running = null
-    })
-    running = flush
-    return flush
-  }
-
-  /** A flush that runs already may miss what was written since it began. */
-  const flush = (within = limitMs): Promise<Flushed> => {
-    if (running === null) return start(within)
-    next ??= running.then(() => {
-      next = null
-      return start(within)
-    })
-    return next
-  }
+  const flush = () => runs.run(flushNow)
 
   const background = () => {
-    if (running !== null || readDirtyBytes() === 0) return
-    // What cannot be written stays dirty for ever.
-    if (errors.length === 0 || (health?.failure() ?? null) === null) void flush()
+    if (runs.isRunning || readDirtyBytes() === 0) return
+    // A file system that has failed keeps its dirty pages for ever.
+    if (failures.texts.length === 0 || (health?.failure() ?? null) === null) void flush()
   }
   const timer = everyMs > 0 ? setInterval(background, everyMs).unref() : undefined
 
   return {
     flush,
-    errors,
-    async stop() {
+    errors: failures.texts,
+    finish(at) {
       clearInterval(timer)
-      while (running !== null) await running
+      deadline = at
     },
+  }
+}
+
+interface WrittenOut {
+  readonly drained: Drained
+  /** Why the file system itself is not flushed; `null`: it is. */
+  readonly error: unknown
+}
+
+/**
+ * Calls syncfs(2), while it looks for inner devices in parallel. If there are any, it flushes them and calls syncfs(2)
+ * again, as their data is in files on the volume then. Ends within the limit. Never fails.
+ */
+async function writeOut(
+  { fd, inner, health }: FlusherOptions,
+  limitMs: number,
+): Promise<WrittenOut> {
+  const deadline = performance.now() + limitMs
+  const sync = async (ms: number): Promise<unknown> => {
+    try {
+      await runHelper('sync', [], { limitMs: ms, fd })
+      const failure = health?.failure() ?? null
+      return failure === null ? null : new Error(failure)
+    } catch (error) {
+      return error
+    }
+  }
+  const leftMs = () => Math.max(Math.round(deadline - performance.now()), 0)
+  const [error, found] = await Promise.all([sync(limitMs), inner?.find(limitMs) ?? NONE])
+  const drained = await found.drain(Math.min(leftMs() / 2, DRAIN_LIMIT_MS))
+  if (error !== null || !found.present) return { drained, error }
+  return { drained, error: await sync(leftMs()) }
+}
+
+/** Calls that fail on a file system that takes no writes. */
+const isRefusal = ({ call, errno }: HelperError) => call === 'fsync' || errno === 'EROFS'
+
+/** A dying disk fails every flush: the first errors are enough. */
+const MAX_FAILURES = 16
+
+function createFailureList({ log, emit }: FlusherOptions) {
+  const texts: string[] = []
+  const reasons = new Set<string>()
+  const report = (reason: string) => {
+    reasons.add(reason)
+    if (texts.length < MAX_FAILURES) texts.push(`${new Date().toISOString()} ${reason}`)
+    log.error({ reason }, 'the flush failed')
+    emit({ type: 'flush_failed', reason })
+  }
+  return {
+    texts,
+    /** An inner file system that takes no writes fails each flush with the same reason, which counts once. */
+    add(reason: string) {
+      if (texts.length < MAX_FAILURES && !reasons.has(reason)) report(reason)
+    },
+    /** Each failed flush of the volume counts. */
+    addAgain: report,
   }
 }

@@ -1,11 +1,11 @@
-/** Keeps the lock of a folder: takes it, again and again where another guestd has it. */
+/** Keeps the lock of a folder, and tries again while another guestd has it. */
 import { statSync } from 'node:fs'
 import type { Log } from '../log.ts'
 import { messageOf } from '../util/message-of.ts'
 import { type FolderLock, lockFolder } from './folder-lock.ts'
 
-export interface Hold {
-  /** Why the folder is not ours; `null`: it is. */
+export interface FolderLease {
+  /** Why the folder is not locked by this guestd; `null`: it is. */
   readonly reason: string | null
   /** Settles with the first attempt. */
   readonly attempted: Promise<void>
@@ -13,17 +13,21 @@ export interface Hold {
   release(): Promise<void>
 }
 
-/** A folder that the other guestd leaves, or that another took the place of, is ours this soon. */
+/** How soon guestd locks a folder that the other guestd has left, or that has replaced the old one, in milliseconds. */
 const RETRY_MS = 2_000
 
-export interface HoldEvents {
-  /** A folder has become ours. */
+export interface FolderLeaseEvents {
+  /** This guestd has locked the folder. */
   taken(): void
-  /** It is not ours, or not any more; told again with another reason. */
+  /** This guestd could not lock the folder, or has lost the lock. Called again only for another reason. */
   refused(reason: string): void
 }
 
-export function holdFolder(path: string, { taken, refused }: HoldEvents, log: Log): Hold {
+export function keepFolder(
+  path: string,
+  { taken, refused }: FolderLeaseEvents,
+  log: Log,
+): FolderLease {
   let held: { readonly key: string; readonly lock: FolderLock } | null = null
   let reason: string | null = 'it is being locked'
   let timer: NodeJS.Timeout | undefined
@@ -42,19 +46,18 @@ export function holdFolder(path: string, { taken, refused }: HoldEvents, log: Lo
     refuse(`its lock was taken away: ${error.message}`)
   }
 
-  /** A folder that was moved stays ours until another is at its place. */
+  /** A folder that was moved stays locked until another one is at its path. */
   const take = async () => {
     const key = keyOf(path)
-    if (key !== null && key !== held?.key) {
-      await held?.lock.release()
-      held = null
-      try {
-        held = { key, lock: await lockFolder(key, lost) }
-        if (reason !== null) taken()
-        reason = null
-      } catch (error) {
-        refuse(messageOf(error))
-      }
+    if (key === null || key === held?.key) return
+    await held?.lock.release()
+    held = null
+    try {
+      held = { key, lock: await lockFolder(key, lost) }
+      if (reason !== null) taken()
+      reason = null
+    } catch (error) {
+      refuse(messageOf(error))
     }
   }
 
@@ -70,7 +73,6 @@ export function holdFolder(path: string, { taken, refused }: HoldEvents, log: Lo
   const attempted = tryToTake()
 
   return {
-    // One that is not there is nobody's: that it is missing is told by its state.
     get reason() {
       return reason
     },
@@ -86,8 +88,8 @@ export function holdFolder(path: string, { taken, refused }: HoldEvents, log: Lo
 }
 
 /**
- * The folder itself, whatever path leads to it; `null` where there is none, or none that can be looked at:
- * whoever owns the folder above may put there what he likes.
+ * Identifies the folder itself, whatever path leads to it. `null`: there is no folder, or it cannot be read; the owner
+ * of its parent can replace it at any time.
  */
 function keyOf(path: string): string | null {
   try {

@@ -2,7 +2,7 @@
 
 import type { Emit } from '../events/event-log.ts'
 import type { Log } from '../log.ts'
-import type { Volume } from './mount-volume.ts'
+import type { Volume } from './types.ts'
 
 /** That it is, and what was done to it before. */
 export function emitMounted(volume: Volume, log: Log, emit: Emit): void {

@@ -3,7 +3,7 @@
 import { GuestdError } from '../errors.ts'
 import type { Receipt } from '../protocol/schemas.ts'
 import { sourceOf } from './source.ts'
-import type { Workspace, WorkspaceSettings } from './workspace.ts'
+import type { Workspace, WorkspaceSettings } from './types.ts'
 
 export const ENDED = 'the session has been stopped'
 

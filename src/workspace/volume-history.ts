@@ -2,6 +2,7 @@
 import type { Receipt } from '../protocol/schemas.ts'
 import type { BlockDevice } from '../sys/block-devices.ts'
 import { HelperError } from '../sys/helper.ts'
+import { createSerialQueue } from '../util/serial-queue.ts'
 import {
   type ActivityTime,
   activityMembers,
@@ -44,13 +45,18 @@ export interface History {
    * @throws GuestdError `session_mismatch`
    */
   bind(owner: Owner): Promise<string | null>
-  /** Writes the last activity to the mark; nothing where there is none. @throws HelperError */
+  /** Writes the last activity to the mark, if there is a mark. @throws HelperError */
   worked(last: ActivityTime): Promise<void>
-  /** Writes to the mark how it is left; nothing where there is none. */
-  leave(receipt: Receipt, last: ActivityTime): Promise<void>
-  /** The last activity as the mark gets it, or, once the volume is left, has it. */
+  /**
+   * Writes to the mark how the volume is left, if there is a mark.
+   *
+   * @param deadline of `performance.now()`
+   * @throws HelperError
+   */
+  leave(receipt: Receipt, last: ActivityTime, deadline: number): Promise<void>
+  /** The last activity as the mark will have it, or has it after {@link History.leave}. */
   lastActivity(now: ActivityTime): ActivityTime
-  /** The volume could not be mounted: its mark is as it was. */
+  /** Restores the earlier mark, after a mount that failed. */
   undo(): Promise<void>
 }
 
@@ -176,14 +182,12 @@ function historyOf(
   let left: ActivityTime | null = null
   /** As it should be: what could not be written goes with the next write. */
   let mark = first
-  let last: Promise<unknown> = Promise.resolve()
+  /** Writes use the two slots in turn. */
+  const queue = createSerialQueue()
 
-  /** One after the other: they take the two slots in turn. */
-  const put = (change: Partial<Content>): Promise<void> => {
+  const put = (change: Partial<Content>, deadline?: number): Promise<void> => {
     mark = { ...mark, ...change }
-    const written = last.then(() => place?.write(mark))
-    last = written.catch(() => {})
-    return written
+    return queue(() => place?.write(mark, deadline))
   }
 
   return {
@@ -214,10 +218,10 @@ function historyOf(
       known = laterActivity(known, now)
       return put(activityMembers(known))
     },
-    leave(receipt, now) {
+    leave(receipt, now, deadline) {
       left = laterActivity(known, now)
       const state = receipt.clean ? 'clean' : 'inUse'
-      return put({ state, receipt, ...activityMembers(left) })
+      return put({ state, receipt, ...activityMembers(left) }, deadline)
     },
     lastActivity: now => left ?? laterActivity(known, now),
     async undo() {

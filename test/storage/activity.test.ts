@@ -70,7 +70,7 @@ t.test(
     run('blockdev', '--setrw', path)
     await until(() => seen() === active)
     t.equal(logged(), 1)
-    await keeper.stop()
+    keeper.stop()
 
     const early = byMachine('2026-01-01T01:30:00.000Z')
     await history.worked(early)

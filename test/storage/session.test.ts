@@ -124,7 +124,7 @@ t.test('a volume that is mounted already learns whose it is, or refuses', async 
   t.match((await infoOf(other)).workspace, { ok: true, sessionId: 'one' })
   const refusal = (await put(other, { id: 'two' })).json()
   t.match(refusal, { code: 'session_mismatch', detail: /that of the session one, not of two; .*/ })
-  t.match(refusal.detail, /no command is started; .* With requireSession/)
+  t.match(refusal.detail, /takes no more commands; .* With requireSession/)
   for (const cwd of [config.workspaceMount, '/']) {
     const reply = await other.request('POST', '/v1/commands', { body: { command: 'true', cwd } })
     t.same([reply.status, reply.json().code], [409, 'session_mismatch'])
@@ -148,7 +148,7 @@ t.test(
     run('blockdev', '--setro', workspace)
     t.equal((await put(guestd, { id: 'one' })).status, 200)
     t.equal(await ownerOf(image), null)
-    t.match(guestd.log(), '"msg":"the mark learns whose it is at the stop"')
+    t.match(guestd.log(), '"msg":"the mark gets its owner at the stop"')
     run('blockdev', '--setrw', workspace)
     await guestd.stop()
     t.equal(await ownerOf(image), 'one')

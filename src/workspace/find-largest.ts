@@ -4,7 +4,7 @@ import type { WorkspaceLargest } from '../protocol/schemas.ts'
 import { runHelper } from '../sys/helper.ts'
 import { findDeletedOpen } from './deleted-open.ts'
 
-export interface TopOptions {
+export interface LargestOptions {
   /** Open on the root of a file system that all belongs to the workspace; `null`: the workspace is a folder. */
   readonly fd: number | null
   /** How many of each are told. */
@@ -14,7 +14,7 @@ export interface TopOptions {
 }
 
 /** A walk of 100,000 files takes a second or two. */
-export const TOP_LIMIT_MS = 10_000
+export const LARGEST_LIMIT_MS = 10_000
 /** The helper ends at its own limit; a call that does not come back ends with it. */
 const HELPER_MARGIN_MS = 2_000
 
@@ -23,9 +23,9 @@ const HELPER_MARGIN_MS = 2_000
  *
  * @throws HelperError
  */
-export async function readTop(
+export async function findLargest(
   path: string,
-  options: TopOptions,
+  options: LargestOptions,
 ): Promise<Omit<WorkspaceLargest, 'memory'>> {
   const [walked, deleted] = await Promise.all([walk(path, options), findDeletedOpen(path, options)])
   const largest = [...deleted.files].sort((a, b) => b.bytes - a.bytes).slice(0, options.count)
@@ -43,7 +43,7 @@ interface Walked {
   readonly entries: WorkspaceLargest['entries']
 }
 
-async function walk(root: string, { fd, count, limitMs }: TopOptions): Promise<Walked> {
+async function walk(root: string, { fd, count, limitMs }: LargestOptions): Promise<Walked> {
   // Not by its path: something may be mounted over it.
   const path = fd === null ? root : HELD_PATH
   const printed = await runHelper('largest', [path, String(count), String(limitMs)], {
