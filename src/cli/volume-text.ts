@@ -3,8 +3,8 @@
 import { contentWords } from '../volume/content.ts'
 import { holderWords } from '../volume/image-users.ts'
 import type { Inspected } from '../volume/inspect-volume.ts'
+import type { VolumeUsage } from '../volume/look-at-volume.ts'
 import type { Mark } from '../volume/mark.ts'
-import type { VolumeUsage } from '../volume/superblock-usage.ts'
 import type { Swept, Unread } from '../volume/volume-folder.ts'
 import { type Fact, formatBytes, formatDuration, renderFacts, renderTable } from './text-table.ts'
 

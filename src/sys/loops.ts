@@ -43,7 +43,9 @@ export async function listLoops(
 ): Promise<readonly LoopDevice[]> {
   const names = loopNames().filter(name => `/dev/${name}` !== except)
   if (names.length === 0) return []
-  const printed = (await runHelper('backed', [], { limitMs: Math.min(limitMs, LIMIT_MS) })).toString()
+  const printed = (
+    await runHelper('backed', [], { limitMs: Math.min(limitMs, LIMIT_MS) })
+  ).toString()
   return printed.split('\n').flatMap(line => {
     const [path = '', backing = ''] = line.split(' ')
     const name = path.slice('/dev/'.length)

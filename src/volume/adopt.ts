@@ -1,32 +1,33 @@
-/** Giving a volume without a readable mark to a session. */
-import { closeSync, fsyncSync, openSync, statSync, truncateSync, writeSync } from 'node:fs'
+/** Assigns a volume without a readable mark to a session. */
+import { statSync, truncateSync } from 'node:fs'
+import { writeFirstMark } from './first-mark.ts'
 import { withVolume } from './image-lock.ts'
 import { type LookedAt, lookAtVolume } from './look-at-volume.ts'
-import { encodeMark, MARK_AREA_BYTES, SLOT_BYTES, SLOTS } from './mark.ts'
+import { MARK_AREA_BYTES } from './mark.ts'
 import { VolumeError } from './volume-error.ts'
 
 /**
- * Writes a mark for the session, and makes the place for it where the file is too short. What is in the file system
- * stays as it is. `requireSession` takes the volume from then on.
+ * Writes a mark for the session, and extends a file that is too short for it. The file system is not changed. From then
+ * on, a guestd with `requireSession` accepts the volume for this session.
  *
- * @throws InUseError, VolumeError where it is no ext4, is cut off, has a readable mark, or something else is in the
- *   mark's place: nothing was written
+ * @throws InUseError; VolumeError if it is not an ext4, is cut off, has a readable mark, or has other data in the place
+ *   of the mark: nothing was written
  */
 export async function adoptVolume(path: string, sessionId: string): Promise<LookedAt> {
   return await withVolume(path, async () => {
-    const end = checkThatItCanBe(lookAtVolume(path))
+    const end = checkAdoptable(lookAtVolume(path))
     const stats = statSync(path)
     if (stats.isFile() && stats.size < end + MARK_AREA_BYTES)
       truncateSync(path, end + MARK_AREA_BYTES)
-    writeMark(path, end, sessionId)
+    writeFirstMark(path, end, { sessionId, generation: 1, state: 'inUse' })
     return lookAtVolume(path)
   })
 }
 
-/** Where its file system ends. */
-function checkThatItCanBe({ path, bytes, content, markPlace, mark }: LookedAt): number {
+/** Returns where its file system ends, in bytes. @throws VolumeError */
+function checkAdoptable({ path, bytes, content, markPlace, mark }: LookedAt): number {
   if (content.kind !== 'ext4')
-    throw new VolumeError(`${path} is no ext4 that is whole: check it first`)
+    throw new VolumeError(`${path} is not an intact ext4: check it first`)
   if (content.bytes > bytes) throw new VolumeError(`${path} has been cut off: check it first`)
   if (mark !== null) {
     const { sessionId } = mark
@@ -43,19 +44,4 @@ function checkThatItCanBe({ path, bytes, content, markPlace, mark }: LookedAt): 
   if (markPlace === 'none' && !statSync(path).isFile())
     throw new VolumeError(`${path} is a device with no room for a mark`)
   return content.bytes
-}
-
-function writeMark(path: string, end: number, sessionId: string): void {
-  const at = new Date().toISOString()
-  const fields = { runtimeVersion: null, generation: 1, state: 'inUse', receipt: null } as const
-  const fd = openSync(path, 'r+')
-  try {
-    // What is torn in the other slot is gone.
-    const slots = Buffer.alloc(SLOTS * SLOT_BYTES)
-    encodeMark({ sequence: 1, sessionId, at, ...fields }).copy(slots)
-    writeSync(fd, slots, 0, slots.length, end)
-    fsyncSync(fd)
-  } finally {
-    closeSync(fd)
-  }
 }

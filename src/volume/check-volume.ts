@@ -5,7 +5,7 @@ import { withVolume } from './image-lock.ts'
 import { type LookedAt, lookAtVolume } from './look-at-volume.ts'
 import { removeLostAndFound } from './lost-and-found.ts'
 import { findBackup } from './superblock-backup.ts'
-import { type Ran, runTool } from './tools.ts'
+import { type Ran, runHostTool } from './tools.ts'
 import { VolumeError } from './volume-error.ts'
 
 export interface Checked extends LookedAt {
@@ -67,10 +67,10 @@ async function runCheck(path: string, repair: Repair): Promise<CheckRun> {
     const text = `${path} has been cut off: an ext4 of ${content.bytes} bytes in ${bytes}`
     return { status: NOT_REPAIRED, text }
   }
-  if (repair === 'none') return await runTool('e2fsck', ['-f', '-n', path])
+  if (repair === 'none') return await runHostTool('e2fsck', ['-f', '-n', path])
   if (content.kind === 'ext4' && repair === 'full') return await repairFully([path])
   if (content.kind === 'ext4') {
-    const ran = await runTool('e2fsck', ['-f', '-p', path])
+    const ran = await runHostTool('e2fsck', ['-f', '-p', path])
     return { ...ran, needsFull: ran.status > 0 && (ran.status & NOT_REPAIRED) !== 0 }
   }
   const backup = findBackup(path)
@@ -80,10 +80,10 @@ async function runCheck(path: string, repair: Repair): Promise<CheckRun> {
   }
   const from = ['-b', String(backup.block), '-B', String(backup.blockBytes), path]
   if (repair === 'full') return await repairFully(from)
-  const careful = await runTool('e2fsck', ['-f', '-p', ...from])
+  const careful = await runHostTool('e2fsck', ['-f', '-p', ...from])
   if (careful.status <= REPAIRED) return careful
   // A backup does not say that the journal has something to replay: e2fsck asks, and -p does not answer.
-  const { status, text } = await runTool('e2fsck', ['-f', '-y', ...from])
+  const { status, text } = await runHostTool('e2fsck', ['-f', '-y', ...from])
   return { status, text: `${careful.text}\n${text}` }
 }
 
@@ -91,7 +91,7 @@ async function runCheck(path: string, repair: Repair): Promise<CheckRun> {
 async function repairFully(from: readonly string[]): Promise<Ran> {
   const texts: string[] = []
   for (let run = 1; run <= MAX_FULL_RUNS; run++) {
-    const { status, text } = await runTool('e2fsck', [
+    const { status, text } = await runHostTool('e2fsck', [
       '-f',
       '-y',
       ...(run === 1 ? from : from.slice(-1)),

@@ -1,21 +1,14 @@
 /** Making a volume of an exact size. */
-import {
-  closeSync,
-  existsSync,
-  fsyncSync,
-  linkSync,
-  openSync,
-  rmSync,
-  statSync,
-  truncateSync,
-  writeSync,
-} from 'node:fs'
+import { closeSync, existsSync, linkSync, openSync, rmSync, statSync, truncateSync } from 'node:fs'
 import { dirname } from 'node:path'
+import { RESERVED_INODES } from './ext4-usage.ts'
+import { writeFirstMark } from './first-mark.ts'
 import { type LookedAt, lookAtVolume } from './look-at-volume.ts'
 import { removeLostAndFound } from './lost-and-found.ts'
-import { encodeMark, MARK_AREA_BYTES } from './mark.ts'
+import { MARK_AREA_BYTES } from './mark.ts'
+import { BLOCK_BYTES, MIN_BYTES, mke2fsArgs } from './mke2fs.ts'
 import { availableBytes } from './superblock.ts'
-import { runTool } from './tools.ts'
+import { runHostTool } from './tools.ts'
 import { asVolumeError, VolumeError } from './volume-error.ts'
 
 export interface CreateOptions {
@@ -30,17 +23,15 @@ export interface CreateOptions {
   readonly sessionId: string | null
 }
 
-export const BLOCK_BYTES = 4096
-/** With less there is no journal. */
-export const MIN_BYTES = 16 * 1024 * 1024
+export { BLOCK_BYTES, MIN_BYTES }
 /** What a sparse file on ext4 can hold with its tables: 16 TiB are the end (Documentation/filesystems/ext4). */
 export const MAX_BYTES = 8 * 1024 ** 4
 /** 256 for each inode, and one inode a block: blocks run out before inodes do. */
 const INODE_BYTES = 256
 /** A first guess at journal, bitmaps and what the kernel keeps back. */
 const GUESSED_OVERHEAD_BLOCKS = 12_800
-/** EXT4_GOOD_OLD_FIRST_INO: 10 reserved ones, and the lost+found that e2fsck may make. */
-const OWN_INODES = 11
+/** The reserved ones, and the folder lost+found that e2fsck may make. */
+const OWN_INODES = RESERVED_INODES + 1
 /** Of 4 KiB, by their 256 bytes. */
 const INODES_PER_BLOCK = 16
 /** mke2fs makes lost+found as large; it is removed at the end. */
@@ -123,12 +114,10 @@ interface Made {
 async function format(path: string, { blocks, inodes, label, mmp }: Geometry): Promise<Made> {
   truncateSync(path, 0)
   truncateSync(path, blocks * BLOCK_BYTES)
-  const geometry = ['-t', 'ext4', '-b', String(BLOCK_BYTES), '-m', '0', '-N', String(inodes)]
+  const plan = { blocks, blockBytes: BLOCK_BYTES, inodes, reservedBlocks: 0, label, mmp }
   // The file is new: its inode tables are zeros already, and stay holes.
   const options = 'lazy_itable_init=0,nodiscard,assume_storage_prezeroed=1'
-  const extended = ['-E', options, '-L', label, ...(mmp ? ['-O', 'mmp'] : [])]
-  const args = ['-q', '-F', ...geometry, ...extended, path, String(blocks)]
-  const made = await runTool('mke2fs', args)
+  const made = await runHostTool('mke2fs', mke2fsArgs(path, plan, options))
   if (made.status !== 0) throw new VolumeError(`mke2fs failed: ${made.text}`)
   const { content } = lookAtVolume(path)
   if (content.kind !== 'ext4') throw new VolumeError('mke2fs made no ext4')
@@ -150,15 +139,6 @@ function finish(path: string, sessionId: string | null): void {
   const { content } = lookAtVolume(path)
   const end = content.kind === 'ext4' ? content.bytes : 0
   truncateSync(path, end + MARK_AREA_BYTES)
-  const fd = openSync(path, 'r+')
-  try {
-    if (sessionId !== null) {
-      const at = new Date().toISOString()
-      const fields = { runtimeVersion: null, generation: 0, state: 'clean', receipt: null } as const
-      writeSync(fd, encodeMark({ sequence: 1, sessionId, at, ...fields }), 0, undefined, end)
-    }
-    fsyncSync(fd)
-  } finally {
-    closeSync(fd)
-  }
+  const mark = { sessionId, generation: 0, state: 'clean' } as const
+  writeFirstMark(path, end, sessionId === null ? null : mark)
 }

@@ -1,27 +1,24 @@
 /** Making the file system of a volume, on a device that nobody uses. */
 
+import type { GuestdError } from '../errors.ts'
 import type { BlockDevice } from '../sys/block-devices.ts'
 import { contentWords } from './content.ts'
-import { hasBackup } from './find-backup.ts'
-import { lookAt, sizeWords } from './identify-devices.ts'
+import { lookAt } from './identify-devices.ts'
 import { MARK_AREA_BYTES, type PendingFormat, type Reset } from './mark.ts'
-import { runTool } from './run-tool.ts'
+import { BLOCK_BYTES, MIN_BYTES, mke2fsArgs } from './mke2fs.ts'
+import { sizeText } from './size-text.ts'
 import type { Ext4 } from './superblock.ts'
+import { hasBackup } from './superblock-backup.ts'
+import { runGuestTool } from './tools.ts'
 import { unavailable } from './unavailable.ts'
 
-/** What a blank device gets. */
-const BLOCK_BYTES = 4096
 const LABEL = 'guestd-workspace'
-/** With less there is no journal worth it. */
-const MIN_BYTES = 16 * 1024 * 1024
 /** s_inodes_count has 32 bits. */
 const MAX_INODES = 2 ** 32 - 1
 /** Its bitmaps, its journal; the tables of inodes are left to the kernel, which fills them later. */
 const FORMAT_LIMIT_MS = 600_000
 /** A few reads at the ends of the device. */
 const LOOK_LIMIT_MS = 30_000
-/** Digits that name one block of 2 ** 32. */
-const PERCENT_DIGITS = 9
 
 /**
  * The file system for a blank device: nothing reserved, an inode for every block, and the place for the
@@ -33,11 +30,15 @@ export async function planBlank({ path, bytes }: BlockDevice): Promise<PendingFo
   const blocks = Math.floor((bytes - MARK_AREA_BYTES) / BLOCK_BYTES)
   if (blocks * BLOCK_BYTES < MIN_BYTES)
     throw unavailable(
-      `${path} is blank, but too small to be formatted: ${sizeWords(bytes)} of ${sizeWords(MIN_BYTES + MARK_AREA_BYTES)} at least`,
+      `${path} is blank, but too small to be formatted: ${sizeText(bytes)} of ${sizeText(MIN_BYTES + MARK_AREA_BYTES)} at least`,
     )
   const content = await lookAt(path, bytes)
   if (content.kind !== 'blank') throw unavailable(`${path} is ${contentWords(content)}, not ext4`)
-  const seen = await runTool('wipefs', ['--noheadings', '--output', 'TYPE', path], LOOK_LIMIT_MS)
+  const seen = await runGuestTool(
+    'wipefs',
+    ['--noheadings', '--output', 'TYPE', path],
+    LOOK_LIMIT_MS,
+  )
   if (await hasBackup(path, bytes))
     throw unavailable(`${path} is not formatted: it has the backup of a superblock of ext4`)
   if (seen !== null && (seen.status !== 0 || seen.text !== ''))
@@ -61,8 +62,12 @@ export function planAgain(ext4: Ext4, why: Reset): PendingFormat {
 
 /** @throws GuestdError `workspace_unavailable` where there is nothing to make a file system with */
 export async function checkFormatter({ path }: BlockDevice): Promise<void> {
-  const ran = await runTool('mke2fs', ['-V'], LOOK_LIMIT_MS)
-  if (ran === null) throw unavailable(`${path} cannot be formatted: there is no mke2fs (e2fsprogs)`)
+  const ran = await runGuestTool('mke2fs', ['-V'], LOOK_LIMIT_MS)
+  if (ran === null) throw notInstalled(path)
+}
+
+function notInstalled(path: string): GuestdError {
+  return unavailable(`${path} cannot be formatted: there is no mke2fs (e2fsprogs)`)
 }
 
 /**
@@ -71,18 +76,14 @@ export async function checkFormatter({ path }: BlockDevice): Promise<void> {
  * @throws GuestdError `workspace_unavailable`
  */
 export async function format({ path, bytes }: BlockDevice, plan: PendingFormat): Promise<Ext4> {
-  const { blocks, blockBytes, inodes, reservedBlocks, label, mmp } = plan
-  const percent = ((reservedBlocks / blocks) * 100).toFixed(PERCENT_DIGITS)
-  const geometry = ['-b', String(blockBytes), '-N', String(inodes), '-m', percent]
-  const features = ['-E', 'lazy_itable_init=1', ...(mmp ? ['-O', 'mmp'] : [])]
-  const args = ['-q', '-F', '-t', 'ext4', ...geometry, ...features, '-L', label]
-  const ran = await runTool('mke2fs', [...args, path, String(blocks)], FORMAT_LIMIT_MS)
-  if (ran === null) throw unavailable(`${path} cannot be formatted: there is no mke2fs (e2fsprogs)`)
+  const args = mke2fsArgs(path, plan, 'lazy_itable_init=1')
+  const ran = await runGuestTool('mke2fs', args, FORMAT_LIMIT_MS)
+  if (ran === null) throw notInstalled(path)
   if (ran.status !== 0)
     throw unavailable(
       `${path} cannot be formatted by mke2fs (exit code ${ran.status}): ${ran.text}`,
     )
   const content = await lookAt(path, bytes)
-  if (content.kind === 'ext4' && content.bytes === blocks * blockBytes) return content
+  if (content.kind === 'ext4' && content.bytes === plan.blocks * plan.blockBytes) return content
   throw unavailable(`${path} was formatted, and is ${contentWords(content)}`)
 }

@@ -3,6 +3,7 @@
 import { type BlockDevice, listBlockDevices } from '../sys/block-devices.ts'
 import { HelperError, runHelper } from '../sys/helper.ts'
 import { type Content, contentWords, identify, needsTail } from './content.ts'
+import { sizeText } from './size-text.ts'
 
 /** A read of 68 KiB from a device that is well takes milliseconds; one that sleeps, a few seconds. */
 const READ_LIMIT_MS = 10_000
@@ -31,7 +32,7 @@ export interface Seen {
 export function lookAtAll(): Promise<readonly Seen[]> {
   return Promise.all(
     listBlockDevices().map(async device => {
-      const name = `${device.path} (${sizeWords(device.bytes)})`
+      const name = `${device.path} (${sizeText(device.bytes)})`
       try {
         const content = await lookAt(device.path, device.bytes)
         return { device, content, words: `${name} is ${contentWords(content)}` }
@@ -47,17 +48,4 @@ export function lookAtAll(): Promise<readonly Seen[]> {
 export function seenWords(seen: readonly Seen[]): string {
   if (seen.length === 0) return 'there is no block device'
   return `the block devices: ${seen.map(one => one.words).join('; ')}`
-}
-
-const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB'] as const
-
-/** With at most one decimal: "1.5 GiB". */
-export function sizeWords(bytes: number): string {
-  let size = bytes
-  let unit = 0
-  while (size >= 1024 && unit < UNITS.length - 1) {
-    size /= 1024
-    unit += 1
-  }
-  return `${Number(size.toFixed(1))} ${UNITS[unit]}`
 }

@@ -2,9 +2,10 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
 import { findBlockDevice } from '../sys/block-devices.ts'
 import { type Content, HEAD_BYTES, identify, needsTail, TAIL_BYTES } from './content.ts'
+import { type Ext4Usage, ext4Usage } from './ext4-usage.ts'
 import { lostAndFoundBytes } from './lost-and-found.ts'
 import { lastActivityOf, MARK_AREA_BYTES, type Mark, readSlots, SLOT_BYTES, SLOTS } from './mark.ts'
-import { usageOf, type VolumeUsage } from './superblock-usage.ts'
+import { availableBytes, type Ext4 } from './superblock.ts'
 import { asVolumeError, VolumeError } from './volume-error.ts'
 
 export interface LookedAt {
@@ -26,7 +27,12 @@ export interface LookedAt {
   readonly changedAt: string | null
 }
 
-/** @throws VolumeError where it cannot be read */
+export interface VolumeUsage extends Ext4Usage {
+  /** False if it was not left clean: the superblock then has numbers of an earlier time. */
+  readonly exact: boolean
+}
+
+/** @throws VolumeError if it cannot be read */
 export function lookAtVolume(path: string): LookedAt {
   try {
     // A FIFO would wait for its writer.
@@ -89,4 +95,16 @@ function markOf(fd: number, bytes: number, content: Content): Pick<LookedAt, 'ma
 function readAt(fd: number, offset: number, length: number): Buffer {
   const bytes = Buffer.alloc(length)
   return bytes.subarray(0, readSync(fd, bytes, 0, length, offset))
+}
+
+function usageOf(ext4: Ext4, mark: Mark | null, lostAndFoundBytes: number): VolumeUsage {
+  const { bytes, blockBytes, freeBlocks, overheadBlocks, inodes, freeInodes } = ext4
+  // Without the overhead the blocks in use are not known.
+  const takenBlocks = overheadBlocks === 0 ? 0 : bytes / blockBytes - overheadBlocks - freeBlocks
+  const available = availableBytes(ext4)
+  const counts = { blockBytes, takenBlocks, availableBytes: available, inodes, freeInodes }
+  return {
+    ...ext4Usage({ ...counts, lostAndFoundBytes }),
+    exact: ext4.clean && !ext4.hasErrors && overheadBlocks > 0 && mark?.state !== 'inUse',
+  }
 }

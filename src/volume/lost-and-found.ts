@@ -1,7 +1,7 @@
 /** The folder `lost+found` of a file system that is not in use. */
 import { readSync } from 'node:fs'
 import type { Ext4 } from './superblock.ts'
-import { runTool } from './tools.ts'
+import { runHostTool } from './tools.ts'
 
 /** Where the superblock is, and what of it is needed (Documentation/filesystems/ext4/super.rst). */
 const SUPERBLOCK = 1024
@@ -43,11 +43,11 @@ export function lostAndFoundBytes(fd: number, { blockBytes }: Ext4): number {
  * @throws VolumeError where debugfs is not installed
  */
 export async function removeLostAndFound(path: string): Promise<void> {
-  const { text } = await runTool('debugfs', ['-R', 'stat /lost+found', path])
+  const { text } = await runHostTool('debugfs', ['-R', 'stat /lost+found', path])
   const [, type, generation, user] = STAT.exec(text) ?? []
   if (type !== 'directory' || generation !== '0' || user !== '0') return
   // It refuses one that is not empty, and its exit code is 0 all the same.
-  await runTool('debugfs', ['-w', '-R', 'rmdir /lost+found', path])
+  await runHostTool('debugfs', ['-w', '-R', 'rmdir /lost+found', path])
 }
 
 /** The first lines of debugfs: extended attributes, which a user sets, come after them. */

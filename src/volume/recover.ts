@@ -1,5 +1,5 @@
 /** Mending a volume that was not left clean, before it is mounted. */
-import { runTool } from './run-tool.ts'
+import { runGuestTool } from './tools.ts'
 import { unavailable } from './unavailable.ts'
 
 /** e2fsck(8): what was found was mended; a restart of the machine is only for a mounted root. */
@@ -20,7 +20,7 @@ const CHECK_LIMIT_MS = 600_000
  * @throws GuestdError `workspace_unavailable` where it cannot repair the volume
  */
 export async function recoverVolume(device: string, cancel: AbortSignal): Promise<string> {
-  const ran = await runTool('e2fsck', ['-p', device], CHECK_LIMIT_MS, cancel)
+  const ran = await runGuestTool('e2fsck', ['-p', device], CHECK_LIMIT_MS, cancel)
   if (cancel.aborted) throw unavailable(`guestd stops: the check of ${device} was cancelled`)
   if (ran === null) return 'journal replay by the kernel'
   const { status, text } = ran

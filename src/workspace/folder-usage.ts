@@ -1,26 +1,29 @@
-/**
- * How full a folder is: the figure of the last walk. Walks are made when something changes, and from
- * time to time whatever happens; each is followed by a pause in proportion to what it took.
- */
-import { setTimeout as sleep } from 'node:timers/promises'
+/** Measures how full a folder is, and refuses commands while it is over its cap. */
 import { GuestdError } from '../errors.ts'
 import type { Emit } from '../events/event-log.ts'
 import type { Log } from '../log.ts'
-import { HelperError } from '../sys/helper.ts'
-import { sizeWords } from '../volume/identify-devices.ts'
+import { messageOf } from '../util/message-of.ts'
+import { sleep } from '../util/sleep.ts'
+import { sizeText } from '../volume/size-text.ts'
 import { watchChanges } from './folder-changes.ts'
+import { createFolderFigure, type FolderFigure } from './folder-figure.ts'
 import { createLevels } from './fullness-levels.ts'
 import type { Full, Usage } from './usage.ts'
-import { type Walked, walkFolder } from './walk-folder.ts'
+import { walkFolder } from './walk-folder.ts'
+import { createWalkSchedule, type WalkCost } from './walk-schedule.ts'
 
 export interface FolderUsage {
-  /** The last figure; `null` before the first. */
+  /** The figure of the last walk; `null`: before the first one. */
   readonly usage: Usage | null
-  /** What was seen to have run out since then, of `performance.now()`. */
+  /**
+   * What has run out since then; `null`: nothing was seen.
+   *
+   * @param time of `performance.now()`
+   */
   fullSince(time: number): Full | null
   /**
-   * Resolves where the folder is below its cap. A last figure that says it is not, or none, is replaced
-   * by a new walk first, if that is done in 5 s.
+   * Resolves if the folder is below its cap. If the last figure says that it is not, or is missing, a new walk replaces
+   * it first, if that ends within 5 s.
    *
    * @throws GuestdError `workspace_full`
    */
@@ -28,23 +31,13 @@ export interface FolderUsage {
   stop(): void
 }
 
-/** A start is not held up by the first walk, unless a command comes. */
-const FIRST_WALK_MS = 250
-/** Writers seldom stop after one file. */
-const SETTLE_MS = 100
-/** After a walk there is none for this long, */
-const LEAST_PAUSE_MS = 250
-/** or for this many times its processor time: walks cost at most 5 % of a processor, */
-const PAUSE_PER_CPU = 19
-/** or of all that it took: a slow disk is left alone most of the time. */
-const PAUSE_PER_TIME = 4
-/** Of a folder whose changes are not told. */
+/** Time between walks of a folder without change events, in milliseconds. */
 const UNWATCHED_MS = 1_000
-/** Of one whose changes are told: inotify(7) does not see writes to mapped files. */
+/** Time between walks of a folder with change events, in milliseconds: inotify(7) misses writes to mapped files. */
 const WATCHED_MS = 30_000
-/** A walk of millions of files on a cold disk takes minutes. */
+/** A walk of millions of files on a cold disk takes minutes. In milliseconds. */
 const WALK_LIMIT_MS = 10 * 60_000
-/** A walk of 200,000 files takes a second, and one may be under way. */
+/** A walk of 200,000 files takes a second, and another one may be under way. In milliseconds. */
 const ROOM_LIMIT_MS = 5_000
 
 export function watchFolderUsage(
@@ -53,127 +46,69 @@ export function watchFolderUsage(
   log: Log,
   emit: Emit,
 ): FolderUsage {
-  let usage: Usage | null = null
-  /** What could not be read when it was last known to be past the cap: more of it later is no room. */
-  let unreadWhenFull = 0
-  /** Whether that is why it counts as full. */
-  let isHidden = false
-  /** When it was last known to be past the cap. */
-  let fullAt = -1
-  let running: Promise<void> | null = null
-  let next: Promise<void> | null = null
-  let mayWalkAt = 0
-  /** Something changed while a walk was under way. */
-  let isStale = false
-  let dueAt = performance.now() + FIRST_WALK_MS
-  let timer: NodeJS.Timeout | undefined
-  let complaint = ''
-  const stopped = new AbortController()
+  const figure = createFolderFigure(capBytes)
   const levels = createLevels(log, emit)
+  const stopped = new AbortController()
+  const logProblem = createProblemLog(path, log)
 
-  const walkNow = async () => {
-    const began = performance.now()
-    isStale = false
-    let walked: Walked | null = null
+  const walkOnce = async (): Promise<WalkCost> => {
+    let cpuMs = 0
     try {
-      walked = await walkFolder(path, { limitMs: WALK_LIMIT_MS, signal: stopped.signal })
-      take(walked)
+      const walked = await walkFolder(path, { limitMs: WALK_LIMIT_MS, signal: stopped.signal })
+      cpuMs = walked.cpuMs
+      levels.take(figure.take(walked))
+      const { unread } = walked
+      const { isHidden } = figure
+      const problem =
+        unread === 0 ? null : 'parts of the workspace cannot be read, and do not count'
+      logProblem(problem, { unread, isHidden })
+      changes.walked(walked.inodes)
     } catch (error) {
-      const reason = error instanceof HelperError ? error.message : String(error)
-      if (!stopped.signal.aborted && reason !== complaint)
-        log.warn({ path, reason }, 'the workspace could not be measured')
-      complaint = reason
+      const reason = messageOf(error)
+      if (!stopped.signal.aborted) logProblem('the workspace could not be measured', { reason })
     }
-    const now = performance.now()
-    const pause = Math.max(
-      LEAST_PAUSE_MS,
-      (walked?.cpuMs ?? 0) * PAUSE_PER_CPU,
-      (now - began) * PAUSE_PER_TIME,
-    )
-    mayWalkAt = now + pause
-    if (walked !== null) changes.walked(walked.inodes)
-    const idle = changes.isWatched ? WATCHED_MS : UNWATCHED_MS
-    schedule(now + (isStale ? pause : Math.max(pause, idle)))
+    return { cpuMs, idleMs: changes.isWatched ? WATCHED_MS : UNWATCHED_MS }
   }
-
-  const take = ({ bytes, inodes, unread }: Walked) => {
-    const isOver = bytes >= capBytes
-    isHidden = !isOver && usage?.full === 'bytes' && unread > unreadWhenFull
-    if (isOver) unreadWhenFull = unread
-    usage = {
-      usedBytes: bytes,
-      availableBytes: Math.max(0, capBytes - bytes),
-      capBytes,
-      usedInodes: inodes,
-      availableInodes: null,
-      full: isOver || isHidden ? 'bytes' : null,
-      at: new Date().toISOString(),
-    }
-    if (usage.full !== null) fullAt = performance.now()
-    levels.take(usage)
-    const words = unread === 0 ? '' : 'parts of the workspace cannot be read, and do not count'
-    if (words !== '' && words !== complaint) log.warn({ path, unread, isHidden }, words)
-    complaint = words
-  }
-
-  const walk = (): Promise<void> => {
-    clearTimeout(timer)
-    const walking = walkNow().finally(() => {
-      running = null
-    })
-    running = walking
-    return walking
-  }
-
-  /** One that runs may have passed what has changed since it began. */
-  const look = (): Promise<void> => {
-    if (running === null) return walk()
-    next ??= running.then(() => {
-      next = null
-      return walk()
-    })
-    return next
-  }
-
-  const schedule = (at: number) => {
-    if (stopped.signal.aborted) return
-    dueAt = at
-    clearTimeout(timer)
-    timer = setTimeout(look, Math.max(0, at - performance.now())).unref()
-  }
-
-  const changed = () => {
-    isStale = true
-    const at = Math.max(mayWalkAt, performance.now() + SETTLE_MS)
-    if (running === null && at < dueAt) schedule(at)
-  }
-  const changes = watchChanges(path, changed, log)
-  schedule(dueAt)
+  const schedule = createWalkSchedule(walkOnce)
+  const changes = watchChanges(path, schedule.changed, log)
 
   return {
     get usage() {
-      return usage
+      return figure.usage
     },
-    fullSince(time) {
-      if (usage?.full === 'bytes') fullAt = performance.now()
-      return fullAt >= time ? 'bytes' : null
-    },
+    fullSince: figure.fullSince,
     async room() {
+      const { usage } = figure
       if (usage !== null && usage.full === null) return
       const limit = new AbortController()
-      await Promise.race([look(), sleep(ROOM_LIMIT_MS, null, { signal: limit.signal })])
+      const late = sleep(ROOM_LIMIT_MS, { signal: limit.signal }).catch(() => {})
+      await Promise.race([schedule.walk(), late])
       limit.abort()
-      if (usage === null || usage.full === null) return
-      const { usedBytes, at } = usage
-      const more = isHidden ? ' and what cannot be read any more' : ''
-      const sizes = `${sizeWords(usedBytes)} of ${sizeWords(capBytes)}${more}`
-      const detail = `the workspace ${path} holds ${sizes} (at ${at})`
-      throw new GuestdError('workspace_full', detail)
+      checkRoom(path, figure)
     },
     stop() {
       stopped.abort()
-      clearTimeout(timer)
+      schedule.stop()
       changes.stop()
     },
+  }
+}
+
+/** @throws GuestdError `workspace_full` */
+function checkRoom(path: string, { usage, isHidden }: FolderFigure): void {
+  if (usage === null || usage.full === null) return
+  const { usedBytes, capBytes, at } = usage
+  const more = isHidden ? ' and what cannot be read any more' : ''
+  const sizes = `${sizeText(usedBytes)} of ${sizeText(capBytes)}${more}`
+  throw new GuestdError('workspace_full', `the workspace ${path} holds ${sizes} (at ${at})`)
+}
+
+/** Logs a problem when it begins or changes, and not at each walk. */
+function createProblemLog(path: string, log: Log) {
+  let last: string | null = null
+  return (problem: string | null, facts: Readonly<Record<string, unknown>>) => {
+    const key = problem === null ? null : `${problem} ${facts.reason ?? ''}`
+    if (problem !== null && key !== last) log.warn({ path, ...facts }, problem)
+    last = key
   }
 }

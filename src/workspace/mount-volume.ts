@@ -7,7 +7,7 @@ import { listMounts } from '../sys/mounts.ts'
 import { findUser } from '../sys/users.ts'
 import { contentWords } from '../volume/content.ts'
 import { planBlank } from '../volume/format.ts'
-import { sizeWords } from '../volume/identify-devices.ts'
+import { sizeText } from '../volume/size-text.ts'
 import type { Ext4 } from '../volume/superblock.ts'
 import { unavailable } from '../volume/unavailable.ts'
 import { describeHolders } from './describe-holders.ts'
@@ -60,7 +60,7 @@ export async function mountVolume(settings: VolumeSettings): Promise<Volume> {
 
 function checkDevice({ device: { path, bytes, readOnly }, content }: Found): void {
   if (content.kind === 'ext4' && content.bytes > bytes) {
-    const sizes = `of ${sizeWords(content.bytes)} on a device of ${sizeWords(bytes)}`
+    const sizes = `of ${sizeText(content.bytes)} on a device of ${sizeText(bytes)}`
     throw unavailable(`${path} has an ext4 ${sizes}: it has been cut off`)
   }
   if (readOnly && (content.kind === 'ext4' || content.kind === 'blank'))

@@ -1,5 +1,6 @@
 /** How full the workspace is; on a device by one statfs(2), whatever is in it. */
 import { statfsSync } from 'node:fs'
+import { ext4Usage } from '../volume/ext4-usage.ts'
 
 export type Full = 'bytes' | 'inodes'
 
@@ -25,10 +26,6 @@ export interface Usage {
 const FULL_BYTES = 1024 * 1024
 /** But of a small file system no larger share. */
 const FULL_SHARE = 1 / 16
-/** The root folder, and the inode that holds resized group descriptors. */
-const OWN_BLOCKS = 2
-/** EXT4_GOOD_OLD_FIRST_INO is the first that is not reserved. */
-const RESERVED_INODES = 10
 
 /**
  * Of the ext4 that the descriptor is open on. The file system's own tables are in neither number. It reads
@@ -39,17 +36,18 @@ const RESERVED_INODES = 10
  */
 export function readUsage(fd: number, ownBytes: number): Usage {
   const { bsize, blocks, bfree, bavail, files, ffree } = statfsSync(pathOf(fd))
-  const own = OWN_BLOCKS * bsize + ownBytes
-  const usedBytes = Math.max(0, (blocks - bfree) * bsize - own)
-  const availableBytes = bavail * bsize
-  const capBytes = usedBytes + availableBytes
+  const usage = ext4Usage({
+    blockBytes: bsize,
+    takenBlocks: blocks - bfree,
+    availableBytes: bavail * bsize,
+    inodes: files,
+    freeInodes: ffree,
+    lostAndFoundBytes: ownBytes,
+  })
+  const { availableBytes, capBytes } = usage
   const isFull = availableBytes <= Math.min(FULL_BYTES, capBytes * FULL_SHARE)
   return {
-    usedBytes,
-    availableBytes,
-    capBytes,
-    usedInodes: Math.max(0, files - ffree - RESERVED_INODES - (ownBytes > 0 ? 1 : 0)),
-    availableInodes: ffree,
+    ...usage,
     full: ffree === 0 ? 'inodes' : isFull ? 'bytes' : null,
     at: new Date().toISOString(),
   }
