@@ -1,36 +1,36 @@
-/** Views and joins of byte arrays. */
+/** Byte arrays: views, joins, and a queue. */
 
-/** The same memory as a Buffer; nothing is copied. */
+/** A Buffer of the same memory. */
 export function asBuffer(bytes: Uint8Array): Buffer {
   return Buffer.isBuffer(bytes)
     ? bytes
     : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }
 
-/** The one piece there is, or all of them copied into one. */
+/** The only piece itself, or a copy of all pieces in one. */
 export function joinPieces(pieces: readonly Buffer[]): Buffer {
   const [first, second] = pieces
   return first !== undefined && second === undefined ? first : Buffer.concat(pieces)
 }
 
-/** A queue of chunks out of which spans of bytes are taken. */
+/** A queue of bytes that come in chunks. */
 export interface ByteQueue {
-  /** Bytes held. */
+  /** Number of bytes in the queue. */
   readonly length: number
-  /** Adds a chunk; its memory is kept, not copied. */
+  /** Appends a chunk without copying it. */
   push(chunk: Uint8Array): void
-  /** Takes the first `length` bytes, which have to be there, as views of the chunks that hold them. */
+  /** Removes the first `length` bytes and returns views of their chunks. @throws RangeError if there are fewer */
   takePieces(length: number): Buffer[]
-  /** The same in one: a view where one chunk holds them all, else a copy. */
+  /** The same as one array: a view if all bytes are in one chunk, else a copy. */
   take(length: number): Buffer
 }
 
-/** Used-up chunks that are kept at most: dropping them one by one would make taking O(chunks). */
+/** Most empty chunks that stay in the list. Removing each of them at once would take O(chunks). */
 const MAX_USED_UP = 64
 
 export function createByteQueue(): ByteQueue {
   let chunks: Buffer[] = []
-  /** Chunks before this one are used up. */
+  /** Index of the first chunk that is not empty. */
   let first = 0
   let length = 0
 
@@ -50,7 +50,7 @@ export function createByteQueue(): ByteQueue {
   }
 
   function takePieces(wanted: number): Buffer[] {
-    if (wanted > length) throw new RangeError(`${wanted} bytes wanted, ${length} held`)
+    if (wanted > length) throw new RangeError(`${wanted} bytes are not in the queue of ${length}`)
     length -= wanted
     const pieces: Buffer[] = []
     for (let missing = wanted; missing > 0; ) {

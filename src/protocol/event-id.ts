@@ -1,17 +1,18 @@
-/** Ids of server-sent events of a command: one for each event, from which a stream goes on. */
+/** Ids of server-sent events of a command. A stream continues after the event with a given id. */
 
 import { GuestdError } from '../errors.ts'
 import type { Frame } from './frames.ts'
 
-/** What a client had last, by the id of its event. */
+/** The last event that a client has, from its id. */
 export interface EventPlace {
   readonly cursor: number
+  /** The type of that event; `output` stands for `gap` too. */
   readonly seen: 'output' | 'exit' | 'end'
 }
 
 /**
- * `N` for `output` and `gap`, `N.exit` and `N.end` for those, with the cursor N after the frame. `start`,
- * `keepalive` and `error` have none, so that a client keeps the id before them.
+ * The id of a frame's event: the cursor `N` of `output` and `gap`, `N.exit`, `N.end`. `null` for the other frames: a
+ * client then keeps the id that it has.
  */
 export function eventId(frame: Frame): string | null {
   switch (frame.type) {
@@ -26,7 +27,7 @@ export function eventId(frame: Frame): string | null {
   }
 }
 
-/** @throws GuestdError `invalid_request` for what is no id of an event */
+/** @throws GuestdError `invalid_request` if the text is not an event id */
 export function parseEventId(text: string): EventPlace {
   const [, digits = '', kind = 'output'] = /^(\d{1,16})(?:\.(exit|end))?$/.exec(text) ?? []
   const cursor = digits === '' ? Number.NaN : Number(digits)
@@ -34,6 +35,6 @@ export function parseEventId(text: string): EventPlace {
     return { cursor, seen: kind === 'exit' || kind === 'end' ? kind : 'output' }
   }
   const detail =
-    'last-event-id is no id of an event: a whole number of bytes, or one with .exit or .end'
+    'last-event-id is not an event id, which is a number, a number with .exit, or a number with .end'
   throw new GuestdError('invalid_request', detail, { field: 'last-event-id' })
 }

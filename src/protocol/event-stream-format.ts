@@ -1,12 +1,12 @@
 /**
- * `application/vnd.amazon.eventstream`: each message is total length, headers' length and the CRC
- * of these two, headers, payload, and the CRC of all before it; numbers are big-endian, CRCs are
- * CRC-32 (ISO 3309). Source: the Amazon Event Stream specification of Smithy.
+ * The format `application/vnd.amazon.eventstream`. A message has: its total length, the length of its headers, the CRC of
+ * these two, the headers, the payload, the CRC of all bytes before it. Numbers are big-endian, CRCs are CRC-32
+ * (ISO 3309). Source: the Amazon Event Stream specification of Smithy.
  */
 
-/** Total length, headers' length, their CRC: 4 bytes each. */
+/** Total length, length of the headers, CRC: 4 bytes each. */
 export const PRELUDE_BYTES = 12
-/** Part of the prelude that its CRC covers. */
+/** The part of the prelude that its CRC covers. */
 export const PRELUDE_CHECKED_BYTES = 8
 /** At the end of each message. */
 export const MESSAGE_CRC_BYTES = 4
@@ -16,7 +16,7 @@ export const MIN_MESSAGE_BYTES = PRELUDE_BYTES + MESSAGE_CRC_BYTES
 export const INT64_TAG = 5
 export const STRING_TAG = 7
 
-/** Bytes of the value by tag; `null`: two bytes of length come first. */
+/** Size of a value by its tag, in bytes; `null`: two bytes before the value have its length. */
 export const headerValueBytes: Readonly<Record<number, number | null>> = {
   0: 0, // true
   1: 0, // false

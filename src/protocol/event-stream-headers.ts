@@ -1,14 +1,13 @@
-/** The headers of an event stream message. */
+/** Reads the headers of an event stream message. */
 
 import { headerValueBytes, INT64_TAG, STRING_TAG } from './event-stream-format.ts'
 import { ProtocolError } from './protocol-error.ts'
 
-/** Bytes of the length that comes before a string's or a byte array's value. */
+/** Size of the length before a string or a byte array. */
 const VALUE_LENGTH_BYTES = 2
 
 /**
- * The headers that are strings, or 64-bit integers which a number carries exactly and that are not
- * negative. Others are passed over.
+ * The headers that are strings, and those that are 64-bit integers from 0 to MAX_SAFE_INTEGER. Others are skipped.
  *
  * @throws ProtocolError `malformed`
  */
@@ -20,7 +19,7 @@ export function readHeaders(bytes: Buffer): ReadonlyMap<string, string | number>
     const start = at
     at += length
     if (at > bytes.length) {
-      throw new ProtocolError('malformed', 'a header reaches past the end of the headers')
+      throw new ProtocolError('malformed', 'a header is longer than the rest of the headers')
     }
     return start
   }
@@ -32,7 +31,7 @@ export function readHeaders(bytes: Buffer): ReadonlyMap<string, string | number>
     const tag = bytes.readUInt8(take(1))
     const fixed = headerValueBytes[tag]
     if (fixed === undefined) {
-      throw new ProtocolError('malformed', `a header has the type ${tag}, which is not known`)
+      throw new ProtocolError('malformed', `a header has the unknown type ${tag}`)
     }
     const length = fixed ?? bytes.readUInt16BE(take(VALUE_LENGTH_BYTES))
     const start = take(length)

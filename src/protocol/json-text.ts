@@ -1,18 +1,17 @@
 /**
- * The inside of a JSON string (RFC 8259, 7) made from bytes of valid UTF-8, with no string between:
- * all that JSON escapes is ASCII, so the bytes of other characters go through as they are. This
- * is several times as fast as JSON.stringify, which is what limits a stream of text otherwise.
+ * Escapes bytes of valid UTF-8 for a JSON string (RFC 8259, 7), without making a string. JSON escapes only ASCII, so the
+ * bytes of other characters are copied. This is several times as fast as JSON.stringify, which would limit a stream.
  */
 
-/** Bytes escaped in one go: bounds the scratch memory, which holds the worst case. */
+/** Most bytes that are escaped at once. It bounds the scratch memory, which has room for the worst case. */
 export const ESCAPE_SLICE_BYTES = 64 * 1024
 
-/** `\u0000` in place of one byte. */
+/** One byte can become `\u0000`. */
 const WORST_EXPANSION = 6
 /** Four bytes are written at a time. */
 const SLACK = 4
 
-/** By byte: 0 goes through, `u` is `\u00XX`, else the letter after the backslash. */
+/** For each byte: 0 if it is copied, `u` for `\u00XX`, else the letter after the backslash. */
 const escapes = new Uint8Array(256)
 const LETTER_U = 0x75
 escapes.fill(LETTER_U, 0, 0x20)
@@ -32,13 +31,13 @@ const hexDigits = Buffer.from('0123456789abcdef')
 const BACKSLASH = 0x5c
 const ZERO = 0x30
 
-/** Overwritten by each call, which copies out what it made: shared by all, in one thread. */
+/** Shared by all calls: each copies its result out before it returns. */
 let scratch = new Uint8Array(0)
 let scratchView = new DataView(scratch.buffer)
 
 /**
- * Appends the escaped form of `bytes` between `head` and `tail`, both of them ASCII. Up to
- * {@link ESCAPE_SLICE_BYTES} make one chunk, more make several.
+ * The escaped bytes between `head` and `tail`, which are ASCII. There is one chunk for each
+ * {@link ESCAPE_SLICE_BYTES} of input.
  */
 export function jsonText(head: string, bytes: Buffer, tail: string): Uint8Array[] {
   const chunks: Uint8Array[] = []
@@ -68,7 +67,7 @@ function writeAscii(text: string, at: number): number {
   return at + text.length
 }
 
-/** Four bytes at a time where none of them needs an escape. Returns the end of what it wrote. */
+/** Copies four bytes at a time if none of them needs an escape. @returns the index after the last byte written */
 function escapeInto(bytes: Buffer, start: number): number {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
   const output = scratchView

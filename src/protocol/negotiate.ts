@@ -1,8 +1,8 @@
-/** Which encoding a client gets: the Accept header (RFC 9110, 12.5.1) against the four there are. */
+/** Chooses the encoding of a reply by the Accept header (RFC 9110, 12.5.1). */
 
 import { GuestdError } from '../errors.ts'
 
-/** The encodings of a command's frames, in the order that guestd prefers them. */
+/** The encodings of a command's frames, in guestd's order of preference. */
 export const mediaTypes = [
   'application/x-ndjson',
   'application/vnd.amazon.eventstream',
@@ -11,13 +11,13 @@ export const mediaTypes = [
 ] as const
 export type MediaType = (typeof mediaTypes)[number]
 
-/** Those that are sent frame by frame; `application/json` waits for the end. */
+/** The encodings that are sent frame by frame. `application/json` is sent at the end. */
 export type StreamMediaType = Exclude<MediaType, 'application/json'>
 
 /** Longest Accept header that is read, in characters: browsers send about 150. */
 const MAX_ACCEPT_LENGTH = 4096
 
-/** What one element of an Accept header asks for. Lower case. */
+/** An element of an Accept header, in lower case. */
 interface Range {
   readonly type: string
   readonly subtype: string
@@ -27,13 +27,12 @@ interface Range {
 
 /**
  * Chooses by quality, then by how exactly a range names the type, then by the client's order, then
- * by guestd's. Parameters other than `q` and `charset` are ignored, as RFC 2045 has it; a charset
- * that is not UTF-8 matches nothing.
+ * by guestd's. Parameters other than `q` and `charset` are ignored (RFC 2045). A range with a
+ * charset other than UTF-8 matches nothing.
  *
- * @param accept the header; absent or empty stands for anything
- * @param offered in the order that guestd prefers them; default: all
- * @throws GuestdError `not_acceptable` when nothing fits, the syntax is broken or the header is
- * longer than 4,096 characters
+ * @param accept the header; undefined or empty accepts everything
+ * @param offered the types to choose from, in guestd's order of preference; default: all
+ * @throws GuestdError `not_acceptable` if nothing matches, or the header is invalid or longer than 4,096 characters
  */
 export function negotiate(accept: string | undefined): MediaType
 export function negotiate<T extends MediaType>(
@@ -65,7 +64,7 @@ interface Rank {
   readonly position: number
 }
 
-/** What the most exact range that matches says of a type. */
+/** The rank of a type by the most exact range that matches it. */
 function rankOf(mediaType: MediaType, ranges: readonly Range[]): Rank | undefined {
   let best: Rank | undefined
   for (const [position, range] of ranges.entries()) {
@@ -115,10 +114,10 @@ function parseAccept(accept: string): readonly Range[] {
 
 function parseRange(accept: string, start: number): { range: Range; end: number } {
   const named = matchAt(mediaRange, accept, start)
-  if (named === undefined) throw broken(start)
+  if (named === undefined) throw invalid(start)
   const type = (named.groups[0] ?? '').toLowerCase()
   const subtype = (named.groups[1] ?? '').toLowerCase()
-  if (type === '*' && subtype !== '*') throw broken(start)
+  if (type === '*' && subtype !== '*') throw invalid(start)
   let end = named.end
   let utf8 = true
   let quality = 1
@@ -128,7 +127,7 @@ function parseRange(accept: string, start: number): { range: Range; end: number 
     const name = found.groups[0]?.toLowerCase()
     const value = unquote(found.groups[1] ?? '')
     if (name === 'q') {
-      if (!weight.test(value)) throw broken(end)
+      if (!weight.test(value)) throw invalid(end)
       quality = Number(value)
     } else if (name === 'charset') {
       utf8 = /^utf-?8$/i.test(value)
@@ -136,7 +135,7 @@ function parseRange(accept: string, start: number): { range: Range; end: number 
     end = found.end
   }
   const closed = matchAt(elementEnd, accept, end)
-  if (closed === undefined) throw broken(end)
+  if (closed === undefined) throw invalid(end)
   return { range: { type, subtype, utf8, quality }, end: closed.end }
 }
 
@@ -154,8 +153,8 @@ function unquote(value: string): string {
   return value.startsWith('"') ? value.slice(1, -1).replaceAll(/\\(.)/g, '$1') : value
 }
 
-function broken(at: number): GuestdError {
-  return refuse(`Accept cannot be read from its character ${at + 1} on`)
+function invalid(at: number): GuestdError {
+  return refuse(`Accept is invalid at character ${at + 1}`)
 }
 
 function refuse(detail: string): GuestdError {

@@ -1,12 +1,11 @@
-/** Why a peer's bytes could not be read as frames. */
+/** The error for bytes of a peer that are not frames. */
 
 /**
- * `oversize`: a frame is larger than the limit. `checksum`: bytes were changed on the way.
- * `malformed`: they are no frame. `truncated`: they stop inside one.
+ * `oversize`: a frame is larger than the limit. `checksum`: bytes have changed on the way. `malformed`: the bytes are not
+ * a frame. `truncated`: the stream stops inside a frame.
  */
 export type ProtocolErrorKind = 'oversize' | 'checksum' | 'malformed' | 'truncated'
 
-/** Bytes from a peer that are not what the protocol says. */
 export class ProtocolError extends Error {
   override readonly name = 'ProtocolError'
   readonly kind: ProtocolErrorKind

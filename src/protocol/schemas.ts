@@ -1,6 +1,6 @@
 /**
- * The native API in JSON Schema, each name both a schema and the type of what it describes. The
- * OpenAPI document is made from these: descriptions give units, limits and defaults.
+ * The schemas of the native API. Each name is a schema and also the type that it describes. The OpenAPI document and the
+ * published types are made from them: the descriptions are public text, with units, limits and defaults.
  */
 
 export { checkRunRequest, checkSessionRequest } from './schemas/check-run-request.ts'

@@ -1,16 +1,16 @@
-/** W3C Trace Context (https://www.w3.org/TR/trace-context/): what a request carries of a trace. */
+/** The trace of a request, by W3C Trace Context (https://www.w3.org/TR/trace-context/). */
 
 export interface Trace {
   /** `00-TRACE_ID-PARENT_ID-FLAGS`, lower case. */
   readonly traceparent: string
-  /** `null`: none, or it is not valid. */
+  /** `null`: there is none, or it is invalid. */
   readonly tracestate: string | null
 }
 
-/** Longest tracestate that is passed on, in characters: as much as the specification asks for. */
+/** Longest tracestate, in characters: the specification requires at least this. */
 export const MAX_TRACESTATE_CHARACTERS = 512
 
-/** Most list members of a tracestate. */
+/** Most members of a tracestate. */
 const MAX_TRACESTATE_MEMBERS = 32
 
 const TRACEPARENT = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-[^,]*)?$/
@@ -20,10 +20,10 @@ const MEMBER =
 const SAMPLED = 1
 
 /**
- * The trace of a request; `null` without a valid `traceparent`. A later version of the header is read as version 00,
- * and an invalid `tracestate` is dropped alone, as the specification says.
+ * The trace of a request; `null` without a valid `traceparent`. As specified, a later version of the header is read as
+ * version 00, and an invalid `tracestate` does not invalidate the `traceparent`.
  *
- * @param headers as Node gives them: a header that was sent twice is one text, or a list
+ * @param headers of Node: a header that was sent twice is one string, or a list
  */
 export function parseTrace(headers: Readonly<Record<string, unknown>>): Trace | null {
   const traceparent = parseTraceparent(headers.traceparent)

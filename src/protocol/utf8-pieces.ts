@@ -1,10 +1,10 @@
-/** Neighbouring pieces of one text, cut anew between characters and not copied. */
+/** Moves the cuts between pieces of a text, so that no character is cut. */
 
 import { completePrefixLength, leadingContinuationBytes, sequenceLength } from './utf8.ts'
 
 /**
- * The same bytes in views that no character of UTF-8 crosses: one that lies across two pieces
- * comes as a small piece of its own.
+ * The same bytes as views that begin and end between characters. A character that crosses two pieces becomes a small
+ * piece of its own.
  */
 export function cutBetweenCharacters(pieces: readonly Buffer[]): Buffer[] {
   const cut: Buffer[] = []
@@ -22,7 +22,7 @@ export function cutBetweenCharacters(pieces: readonly Buffer[]): Buffer[] {
   return cut.filter(bytes => bytes.length > 0)
 }
 
-/** How many bytes of a piece go on with the character that has begun before it. */
+/** Number of bytes at the beginning of a piece that belong to the character before it. */
 function completingBytes(begun: Buffer, piece: Buffer): number {
   const [first] = begun
   if (first === undefined) return 0

@@ -1,4 +1,4 @@
-/** The rules of a run request that JSON Schema cannot say. */
+/** The rules of a run request that JSON Schema cannot express. */
 
 import { GuestdError } from '../../errors.ts'
 import {
@@ -14,12 +14,10 @@ import type { SessionRequest } from './session-request.ts'
 /**
  * Checks a body that already has the shape of {@link RunRequest}.
  *
- * Exactly one of `command` and `argv`; a program that is not empty; no NUL in anything that becomes
- * a C string; names that an environment can hold; at most 1 MiB of script and 128 KiB less one byte
- * of any one argument or `NAME=value` (execve(2), MAX_ARG_STRLEN), in bytes of UTF-8; argv and env
- * together at most {@link MAX_EXEC_BYTES}; paths and names as long as the system takes them.
+ * Exactly one of `command` and `argv`; a program that is not empty; no NUL in a string that
+ * becomes a C string; valid names of variables; the limits of `parts.ts`, in bytes of UTF-8.
  *
- * @throws GuestdError `invalid_request` with the field, nested ones with dots (`argv.1`, `env.PATH`)
+ * @throws GuestdError `invalid_request` with the field, such as `cwd`, `argv.1` or `env.PATH`
  */
 export function checkRunRequest(body: RunRequest): void {
   if ((body.command === undefined) === (body.argv === undefined)) {
@@ -38,11 +36,7 @@ export function checkRunRequest(body: RunRequest): void {
   }
 }
 
-/**
- * The same of a hand-over: the environment is one that commands can have.
- *
- * @throws GuestdError `invalid_request`
- */
+/** Checks that commands can have the environment of a session. @throws GuestdError `invalid_request` */
 export function checkSessionRequest({ env }: SessionRequest): void {
   if (env !== undefined) checkEnv(env, 0)
 }
@@ -53,10 +47,10 @@ function checkCommand(command: string): void {
   checkBytes('command', command, MAX_COMMAND_BYTES)
 }
 
-/** What execve(2) counts for a string beside its bytes: a NUL and a pointer. */
+/** execve(2) counts a NUL and a pointer for each string, beside its bytes. */
 const STRING_OVERHEAD_BYTES = 9
 
-/** @returns what execve(2) counts for it, in bytes */
+/** @returns the size of argv as execve(2) counts it, in bytes */
 function checkArgv(argv: readonly string[]): number {
   if (argv.length === 0 || argv[0] === '') throw refuse('argv', 'argv names no program')
   let total = 0
@@ -68,9 +62,9 @@ function checkArgv(argv: readonly string[]): number {
   return total
 }
 
-/** @param taken bytes of argv, which share the limit of execve(2) */
-function checkEnv(env: Readonly<Record<string, string>>, taken: number): void {
-  let total = taken
+/** @param argvBytes size of argv, which shares the limit */
+function checkEnv(env: Readonly<Record<string, string>>, argvBytes: number): void {
+  let total = argvBytes
   for (const [name, value] of Object.entries(env)) {
     if (name === '') throw refuse('env', 'the name of a variable is empty')
     if (name.includes('=')) throw refuse('env', 'the name of a variable has "=" in it')

@@ -1,4 +1,4 @@
-/** What guestd answers about commands. */
+/** The replies about commands. */
 
 import type { Static } from 'typebox'
 import * as Type from 'typebox'
@@ -9,23 +9,23 @@ import {
   count,
   nullable,
   nullableCount,
+  nullableTime,
   nullWhileRunning,
   SUMMARY_STREAM_BYTES,
+  time,
 } from './parts.ts'
 
 export const RunAccepted = Type.Object(
   { id: commandId('Id of the command') },
-  { description: 'The answer to a detached run' },
+  { description: 'The reply to a run with detach' },
 )
 export type RunAccepted = Static<typeof RunAccepted>
 
 export const StdinReply = Type.Object(
   {
-    acceptedBytes: count(
-      "Bytes of standard input accepted over the command's life: the offset of the next byte",
-    ),
+    acceptedBytes: count('Bytes of standard input accepted so far: the offset of the next byte'),
   },
-  { description: 'What of standard input has been accepted' },
+  { description: 'How much standard input was accepted' },
 )
 export type StdinReply = Static<typeof StdinReply>
 
@@ -35,19 +35,21 @@ export const KillReply = Type.Object(
   {
     id: commandId('Id of the command'),
     empty: Type.Boolean({
-      description:
-        'No process of the command is known to be left: none in its cgroup, nor in moved',
+      description: 'No process of the command is known to be alive',
     }),
     proof: proof(
-      'Who says so: "cgroup", the kernel for the whole tree; "group", the process group, which a process can leave',
+      'How that is known: "cgroup", from the kernel, for all descendants; "group", from the process group, which a process can leave',
     ),
     moved: Type.Array(Type.Integer({ minimum: 1 }), {
       maxItems: 100,
       description:
-        'Processes of the command that live on in another cgroup, by their pids: root has moved them there',
+        'Process ids of processes that root has moved to another cgroup, and that are still alive',
     }),
   },
-  { description: 'Sent once its cgroup is empty and its first process has ended' },
+  {
+    description:
+      'The reply to a kill, sent once the cgroup is empty and the first process has exited',
+  },
 )
 export type KillReply = Static<typeof KillReply>
 
@@ -57,7 +59,7 @@ export const CommandUsage = Type.Object(
     pids: nullableCount('Processes and threads in the cgroup; null: unknown'),
     cpuMs: nullable(
       Type.Number({ minimum: 0 }),
-      'Processor time used so far, in milliseconds; null: unknown',
+      'Processor time so far, in milliseconds; null: unknown',
     ),
   },
   { description: 'What the command uses now' },
@@ -67,59 +69,55 @@ export type CommandUsage = Static<typeof CommandUsage>
 export const CommandInfo = Type.Object(
   {
     id: commandId('Id of the command'),
-    state: Type.Enum(['running', 'ended'], { description: 'Whether its process lives' }),
-    pid: nullableCount('Process id in the guest; null where nothing was launched'),
-    startedAt: Type.String({ format: 'date-time', description: 'ISO 8601, UTC' }),
-    endedAt: nullable(
-      Type.String({ format: 'date-time' }),
-      'ISO 8601, UTC; null while the command runs',
-    ),
+    state: Type.Enum(['running', 'ended'], { description: 'Whether its first process is alive' }),
+    pid: nullableCount('Process id in the guest; null if no process was launched'),
+    startedAt: time('When the command was started'),
+    endedAt: nullableTime('When the process exited; null while it runs'),
     cwd: Type.String({ description: 'Working directory' }),
-    user: Type.String({ description: 'Name of the user that it runs as' }),
+    user: Type.String({ description: 'Name of the user that the command runs as' }),
     commandLine: Type.String({
-      description: `First ${COMMAND_LINE_CHARACTERS} characters of the script, or of argv joined by spaces`,
+      description: `The first ${COMMAND_LINE_CHARACTERS} characters of the script, or of argv joined by spaces`,
     }),
     detach: Type.Boolean({ description: 'Whether it was started with detach' }),
     ...nullWhileRunning(exitFields),
-    stdoutBytes: count('Bytes of standard output that entered the log so far'),
-    stderrBytes: count('Bytes of standard error that entered the log so far'),
-    truncated: count('Bytes that are no longer held'),
-    descendants: count('Processes alive in its cgroup after its exit; 0 while it runs'),
-    lateBytes: count('Bytes that entered the log after the end frame'),
+    stdoutBytes: count('Bytes of standard output so far'),
+    stderrBytes: count('Bytes of standard error so far'),
+    truncated: count('Bytes of output that guestd no longer holds'),
+    descendants: count('Processes that are alive in its cgroup after the exit; 0 while it runs'),
+    lateBytes: count('Bytes of output that came after the end frame'),
     outputOpen: Type.Boolean({
-      description: 'Whether output may still follow: a process holds one of its pipes open',
+      description: 'More output can follow: a process holds a pipe of the command open',
     }),
-    cursor: count('End of the log, in bytes'),
-    firstCursor: count('Position of the oldest byte held'),
+    cursor: count('Position at the end of the output, in bytes'),
+    firstCursor: count('Position of the oldest byte that guestd holds'),
     proof: proof(
-      'How the command is contained: in a cgroup of its own, or only a process group, which a process can leave',
+      'How the command is contained: in a cgroup of its own, or in a process group, which a process can leave',
     ),
-    usage: nullable(CommandUsage, 'What the command uses now; null when it has ended'),
+    usage: nullable(CommandUsage, 'What the command uses now; null once it has ended'),
   },
   { description: 'A command' },
 )
 export type CommandInfo = Static<typeof CommandInfo>
 
 export const CommandList = Type.Object(
-  { commands: Type.Array(CommandInfo, { description: 'Oldest first' }) },
-  { description: 'Commands that run, and ended ones that are still held' },
+  { commands: Type.Array(CommandInfo, { description: 'The commands, oldest first' }) },
+  { description: 'Commands that run, and ended commands that guestd still holds' },
 )
 export type CommandList = Static<typeof CommandList>
 
 const lastOf = (stream: string) =>
-  `The last bytes of ${stream}, up to outputLimitBytes (default ${SUMMARY_STREAM_BYTES}), from the beginning of a character on, where they are UTF-8`
+  `The last bytes of ${stream}, if they are UTF-8: at most outputLimitBytes (default ${SUMMARY_STREAM_BYTES}), beginning with a whole character`
 const lastOfInBase64 = (stream: string) =>
-  `In place of ${stream}: its last bytes, up to outputLimitBytes, where they are not UTF-8`
+  `Instead of ${stream}, if its last bytes are not UTF-8: these bytes in base64`
 
-const cutOf = (stream: string) =>
-  `Bytes of ${stream} that were read and are not in this object: the first ones`
+const cutOf = (stream: string) => `Bytes at the beginning of ${stream} that this object leaves out`
 
 export const CommandSummary = Type.Object(
   {
     id: commandId('Id of the command'),
     ...nullWhileRunning(exitFields),
     ...nullWhileRunning(endFields),
-    cursor: count('Position in the log after what this object tells, in bytes'),
+    cursor: count('Position in the output after this object, in bytes'),
     stdoutCut: count(cutOf('stdout')),
     stderrCut: count(cutOf('stderr')),
     stdout: Type.Optional(Type.String({ description: lastOf('standard output') })),
@@ -127,6 +125,6 @@ export const CommandSummary = Type.Object(
     stderr: Type.Optional(Type.String({ description: lastOf('standard error') })),
     stderrBase64: Type.Optional(Type.String({ description: lastOfInBase64('stderr') })),
   },
-  { description: 'The application/json form of a run: one object, when it is over' },
+  { description: 'A run as one object (application/json), sent once the command has ended' },
 )
 export type CommandSummary = Static<typeof CommandSummary>

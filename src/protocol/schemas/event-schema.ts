@@ -1,14 +1,14 @@
-/** What happens to a session, as `GET /v1/events` tells it. */
+/** The events of a session, in `GET /v1/events`. */
 
 import type { Static, TProperties } from 'typebox'
 import * as Type from 'typebox'
 import { exitFields } from './frame-schema.ts'
-import { count, nullable } from './parts.ts'
+import { count, nullable, time } from './parts.ts'
 import { ReadinessReason } from './readiness-schema.ts'
 import { receiptFields, StopReason } from './receipt-schema.ts'
 import { Reset, usageFields } from './workspace-schema.ts'
 
-/** Cursor of an event: the boot, and a number that grows with every event of it. */
+/** Cursor of an event: the id of the boot, and a number that increases with every event. */
 export const EVENT_CURSOR_PATTERN = '^[0-9a-f-]{36}:[0-9]{1,16}$'
 
 const cursor = (description: string) =>
@@ -21,9 +21,9 @@ const event = <const Name extends string, Fields extends TProperties>(
 ) =>
   Type.Object(
     {
-      type: Type.Literal(type),
-      cursor: cursor('Of this event: "bootId:seq"; a reader goes on after it'),
-      at: Type.String({ format: 'date-time', description: 'When; ISO 8601, UTC' }),
+      type: Type.Literal(type, { description: 'Type of the event' }),
+      cursor: cursor('Position of this event, as "bootId:number". A reader continues after it'),
+      at: time('When it happened'),
       ...fields,
     },
     { description },
@@ -31,7 +31,7 @@ const event = <const Name extends string, Fields extends TProperties>(
 
 const id = Type.String({ description: 'Id of the command' })
 
-/** What can be wrong with the state that guestd keeps in runDir. */
+/** Problems with the state in runDir. */
 export const stateProblems = [
   'journal_damaged',
   'journal_unreadable',
@@ -47,85 +47,90 @@ export const SessionEvent = Type.Union(
   [
     event(
       'ready',
-      'Commands are taken: /readyz is 200. At the start, or later, and after each not_ready',
+      'guestd accepts commands: /readyz replies 200. Sent at the start and after each not_ready',
       {
         version: Type.String({ description: 'Version of guestd' }),
-        restarted: Type.Boolean({ description: 'It has been started before in this boot' }),
+        restarted: Type.Boolean({ description: 'guestd was started before in this boot' }),
       },
     ),
-    event('not_ready', '/readyz is 503. At the start, and whenever the codes change', {
-      reasons: Type.Array(ReadinessReason, { description: 'As /readyz has them' }),
+    event('not_ready', '/readyz replies 503. Sent when the codes of the reasons change', {
+      reasons: Type.Array(ReadinessReason, { description: 'The reasons, as in /readyz' }),
     }),
-    event('session_set', 'The host has said which session this is', {
+    event('session_set', 'The host has set the session', {
       id: Type.String({ description: 'Id of the session' }),
-      runtimeVersion: nullable(Type.String(), 'As the host gave it, or null'),
+      runtimeVersion: nullable(Type.String(), 'As the host set it; null: not set'),
     }),
-    event('session_renewed', 'The host has renewed what may change of the session', {
+    event('session_renewed', 'The host has renewed the session', {
       id: Type.String({ description: 'Id of the session' }),
       changed: Type.Array(Type.String(), {
-        description: 'Names of the fields that changed, such as "env.TOKEN"; never their values',
+        description: 'Names of changed fields, such as "env.TOKEN"; never their values',
       }),
-      more: count('Fields that changed and are not listed'),
+      more: count('Number of changed fields that are not listed'),
     }),
-    event('workspace_mounted', 'The workspace is there; of a folder told where it was not before', {
-      device: nullable(Type.String(), 'Its block device; null: a folder'),
+    event('workspace_mounted', 'The workspace is mounted. For a folder: it is available again', {
+      device: nullable(Type.String(), 'The block device of the workspace; null for a folder'),
       generation: nullable(
         Type.Integer({ minimum: 0 }),
-        'How many times it has been started; null: unknown, or a folder',
+        'How many times the workspace has been started; null for a folder, or if unknown',
       ),
     }),
-    event('workspace_recovered', 'It had not been left clean, and has been mended', {
-      recovery: Type.Array(Type.String(), { description: 'What was done' }),
+    event('workspace_recovered', 'The workspace was not left clean and was repaired', {
+      recovery: Type.Array(Type.String(), { description: 'The steps of the repair' }),
     }),
-    event('workspace_formatted', 'Its device was blank, and got a file system, as is configured', {
-      device: Type.String({ description: 'Its block device' }),
-      bytes: count('Of the file system'),
-    }),
-    event('workspace_reset', 'It was started empty, as is configured', { reset: Reset }),
     event(
-      'workspace_unavailable',
-      'The workspace cannot be used; emitted again with another reason',
+      'workspace_formatted',
+      'The device was blank, and guestd made a file system on it, as configured',
       {
-        reason: Type.String({ description: 'Why, in words' }),
+        device: Type.String({ description: 'The block device of the workspace' }),
+        bytes: count('Size of the file system, in bytes'),
       },
     ),
-    event('workspace_level', 'How full it is has passed a level', {
+    event('workspace_reset', 'The workspace was started empty, as configured', { reset: Reset }),
+    event(
+      'workspace_unavailable',
+      'The workspace cannot be used. Sent again when the reason changes',
+      {
+        reason: Type.String({ description: 'Why it cannot be used' }),
+      },
+    ),
+    event('workspace_level', 'The use of the workspace has passed a level', {
       percent: Type.Enum([0, 80, 90, 100], {
-        description: 'The level it is at now, of bytes or of files, whichever is more; 0: below 80',
+        description:
+          'The level reached, in percent of bytes or of inodes, whichever is higher; 0: below 80',
       }),
-      rising: Type.Boolean({ description: 'false: there is room again' }),
+      rising: Type.Boolean({ description: 'true: the use has increased; false: it has decreased' }),
       ...usageFields,
     }),
-    event('flush_failed', 'What was written may be lost', {
+    event('flush_failed', 'A flush failed: written data can be lost', {
       reason: Type.String({ description: 'What failed' }),
     }),
     event(
       'memory',
-      'What stays in memory when processes end leaves commands too little, or no more',
+      'Memory that stays in use after processes end leaves commands too little, or enough again',
       {
-        full: Type.Boolean({ description: 'false: there is enough again' }),
-        limitBytes: count('What commands may take, in bytes'),
-        leftBytes: count('What of it files in memory and shared memory hold, in bytes'),
+        full: Type.Boolean({ description: 'true: too little is left; false: enough again' }),
+        limitBytes: count('Most memory that commands can use, in bytes'),
+        leftBytes: count('Files in memory and shared memory, in bytes'),
       },
     ),
-    event('state_problem', 'What guestd keeps in runDir is damaged, lost or cannot be written', {
-      code: Type.Enum([...stateProblems], { description: 'What is wrong' }),
-      reason: Type.String({ description: 'The same in words' }),
+    event('state_problem', 'The state in runDir is damaged, lost or cannot be written', {
+      code: Type.Enum([...stateProblems], { description: 'Name of the problem' }),
+      reason: Type.String({ description: 'The problem as a sentence' }),
     }),
-    event('idle_limit', 'Nothing was done for idleMs: the session is being stopped', {
+    event('idle_limit', 'There was no work for idleMs, and the session is being stopped', {
       idleMs: count('The limit, in milliseconds'),
     }),
-    event('lifetime_limit', 'lifetimeMs have passed: the session is being stopped', {
+    event('lifetime_limit', 'lifetimeMs have passed, and the session is being stopped', {
       lifetimeMs: count('The limit, in milliseconds'),
     }),
     event('stopping', 'The stop has begun', { reason: StopReason }),
-    event('stopped', 'The last event: how the workspace was left', {
+    event('stopped', 'The session has stopped. The last event, with the receipt', {
       ...receiptFields,
       reason: StopReason,
     }),
-    event('command_started', 'A command runs', {
+    event('command_started', 'A command was started', {
       id,
-      user: Type.String({ description: 'Whom it runs as' }),
+      user: Type.String({ description: 'Name of the user that the command runs as' }),
     }),
     event('command_ended', 'A command has ended', {
       id,
@@ -133,24 +138,25 @@ export const SessionEvent = Type.Union(
       exitCode: exitFields.exitCode,
       signal: exitFields.signal,
     }),
-    event('gap', 'Events that are not held, if there were any', {
-      from: cursor('What they came after'),
-      to: cursor('The last of them; also the cursor of this event'),
+    event('gap', 'Events between two cursors that guestd does not hold; there can be none', {
+      from: cursor('Cursor of the last event before the gap'),
+      to: cursor('Cursor of the last event in the gap; also the cursor of this event'),
     }),
-    event('keepalive', 'Sent when there was nothing to send for a while', {}),
+    event('keepalive', 'Sent after keepaliveMs without another event', {}),
   ],
-  { description: 'Something that happened to the session' },
+  { description: 'An event of the session' },
 )
 export type SessionEvent = Static<typeof SessionEvent>
 
 export const EventsQuery = Type.Object(
   {
     cursor: Type.Optional(
-      cursor('Of the last event that was seen: begin after it. Default: all that is held'),
+      cursor('Cursor of the last event that the client has. Default: all events that guestd holds'),
     ),
     follow: Type.Optional(
       Type.Boolean({
-        description: 'Go on until the session has stopped; else until now. Default: false',
+        description:
+          'Continue until the session has stopped. Default: false, end after the last event',
       }),
     ),
   },

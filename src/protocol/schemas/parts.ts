@@ -1,12 +1,12 @@
-/** Pieces that several schemas of the API share, and the numbers they state. */
+/** Parts that several schemas share, and their limits. */
 
 import type { TNull, TProperties, TSchema, TUnion } from 'typebox'
 import * as Type from 'typebox'
 
-/** Longest script, in bytes of UTF-8. A longer one is a file's job. */
+/** Longest script, in bytes of UTF-8. */
 export const MAX_COMMAND_BYTES = 1024 * 1024
 
-/** Longest string of argv or env (`NAME=value`), in bytes: MAX_ARG_STRLEN of execve(2) less its NUL. */
+/** Longest string of argv or env (`NAME=value`), in bytes: MAX_ARG_STRLEN of execve(2) without the NUL. */
 export const MAX_ARG_BYTES = 128 * 1024 - 1
 
 /** Most strings of argv. */
@@ -21,25 +21,25 @@ export const MAX_VARIABLES = 4_096
  */
 export const MAX_EXEC_BYTES = 2 * 1024 * 1024
 
-/** Longest path, in bytes: PATH_MAX of limits.h less its NUL. */
+/** Longest path, in bytes: PATH_MAX of limits.h without the NUL. */
 export const MAX_PATH_BYTES = 4_095
 
-/** Longest name of a user, in bytes: shadow allows 32, directories such as LDAP have longer ones. */
+/** Longest name of a user, in bytes. useradd allows 32; directories such as LDAP have longer names. */
 export const MAX_USER_BYTES = 64
 
-/** Bytes of each stream that the `application/json` reply keeps by default: the last ones. */
+/** Default of `outputLimitBytes`: last bytes of each stream in an `application/json` reply. */
 export const SUMMARY_STREAM_BYTES = 1024 * 1024
 
-/** Most that a request can ask for: the reply is made in memory, and JSON has up to six bytes for one. */
+/** Maximum of `outputLimitBytes`. The output is held in memory. */
 export const MAX_SUMMARY_STREAM_BYTES = 4 * 1024 * 1024
 
-/** Characters of a command's text that listings show. */
+/** Longest `commandLine`, in characters. */
 export const COMMAND_LINE_CHARACTERS = 1024
 
-/** Longest time limit, in milliseconds (24.8 days): the longest that a timer of Node takes. */
+/** Longest time limit, in milliseconds (24.8 days): the maximum of a Node timer. */
 export const MAX_TIMEOUT_MS = 2 ** 31 - 1
 
-/** What a command's id looks like. */
+/** An id of a command or a session. */
 export const ID_PATTERN = '^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$'
 
 /** The name of a signal, such as `SIGTERM` or `SIGRTMIN+1`. */
@@ -58,26 +58,29 @@ export const ANY_TIME_PATTERN = `^[0-9]{4}${AFTER_YEAR}`
 /** A time of this century: what the clock of a host can have. */
 export const TIME_PATTERN = `^20[0-9]{2}${AFTER_YEAR}`
 
-/** Text that the kernel can take as a C string. */
+/** Text without NUL, which can become a C string. */
 export const NO_NUL_PATTERN = '^[^\\u0000]*$'
 
 export const nullable = <T extends TSchema>(schema: T, description: string) =>
   Type.Union([schema, Type.Null()], { description })
 
-/** A whole number from 0 that a JSON number carries exactly. */
+/** A whole number from 0 that is exact in a double. */
 export const count = (description: string) =>
   Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description })
 
 export const nullableCount = (description: string) =>
   nullable(Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }), description)
 
-/** The id of a command. */
+/** An id of a command or a session. */
 export const commandId = (description: string) =>
   Type.String({ pattern: ID_PATTERN, maxLength: 128, description })
 
 /** A time as `Date.prototype.toISOString` writes it. */
 export const time = (description: string) =>
   Type.String({ format: 'date-time', description: `${description}; ISO 8601, UTC` })
+
+export const nullableTime = (description: string) =>
+  nullable(Type.String({ format: 'date-time' }), `${description}; ISO 8601, UTC`)
 
 /** A schema that allows null beside what it allows itself. */
 type Nullable<T extends TSchema> = TUnion<[T, TNull]>

@@ -2,7 +2,7 @@
 
 import type { Static } from 'typebox'
 import * as Type from 'typebox'
-import { count, nullable, nullableCount } from './parts.ts'
+import { count, nullable, nullableCount, time } from './parts.ts'
 
 export const StopReason = Type.Enum(['request', 'signal', 'idle', 'lifetime'], {
   description:
@@ -11,8 +11,8 @@ export const StopReason = Type.Enum(['request', 'signal', 'idle', 'lifetime'], {
 export type StopReason = Static<typeof StopReason>
 
 export const receiptFields = {
-  at: Type.String({ format: 'date-time', description: 'When it was done; ISO 8601, UTC' }),
-  generation: nullableCount('The generation of the workspace; null: unknown'),
+  at: time('When the flush or the stop was done'),
+  generation: nullableCount('How many times the workspace has been started; null: unknown'),
   device: nullable(Type.String(), 'The block device of the workspace; null: a folder'),
   outcome: Type.Enum(['flush', 'unmount', 'shutdown', 'none'], {
     description:
@@ -44,7 +44,7 @@ export type Receipt = Static<typeof Receipt>
 
 export const StopStep = Type.Object(
   {
-    type: Type.Literal('step'),
+    type: Type.Literal('step', { description: 'Type of the line' }),
     name: Type.Enum(['commands', 'flush', 'trim', 'unmount', 'verify', 'mark', 'detach'], {
       description: 'The step',
     }),
@@ -52,15 +52,15 @@ export const StopStep = Type.Object(
       description: 'A long step is reported as running each second',
     }),
     ms: count('Duration so far, in milliseconds'),
-    reason: Type.Optional(Type.String({ description: 'Why it failed' })),
+    reason: Type.Optional(Type.String({ description: 'Why the step failed, or was skipped' })),
   },
   { description: 'A step of the stop' },
 )
 export type StopStep = Static<typeof StopStep>
 
 export const StopReceipt = Type.Object(
-  { type: Type.Literal('receipt'), ...receiptFields },
-  { description: 'The last line of a stop' },
+  { type: Type.Literal('receipt', { description: 'Type of the line' }), ...receiptFields },
+  { description: 'The last line of the reply to a stop' },
 )
 export type StopReceipt = Static<typeof StopReceipt>
 
@@ -68,7 +68,7 @@ export const SessionStart = Type.Object(
   {
     restarting: Type.Boolean({
       description:
-        'guestd ends itself, so that its service manager starts it again with the session. `false`: the session is not stopped',
+        'true: guestd exits, and its service manager starts it again with the session. false: the session was not stopped',
     }),
   },
   { description: 'The reply to a start' },

@@ -1,4 +1,4 @@
-/** What a host sends: bodies, queries and path parameters of the native API. */
+/** The bodies, queries and path parameters of requests. */
 
 import type { Static } from 'typebox'
 import * as Type from 'typebox'
@@ -39,7 +39,7 @@ export const CommandLimits = Type.Object(
       Type.Integer({
         minimum: 1,
         maximum: 2 ** 22,
-        description: 'Processes and threads in the cgroup, the command itself included',
+        description: 'Processes and threads in the cgroup, including the first process',
       }),
     ),
     cpus: Type.Optional(
@@ -65,10 +65,7 @@ export const CommandLimits = Type.Object(
 )
 export type CommandLimits = Static<typeof CommandLimits>
 
-/**
- * A command to run. The defaults are applied by code, and {@link checkRunRequest} holds the rules
- * that JSON Schema cannot say.
- */
+/** Defaults are applied by code. {@link checkRunRequest} checks what JSON Schema cannot express. */
 export const RunRequest = Type.Object(
   {
     id: Type.Optional(
@@ -201,7 +198,7 @@ const outputLimitBytes = Type.Optional(
   Type.Integer({
     minimum: 0,
     maximum: MAX_SUMMARY_STREAM_BYTES,
-    description: `For application/json: bytes of each stream in the reply, the last ones. Default: ${SUMMARY_STREAM_BYTES}`,
+    description: `For application/json: how many of the last bytes of each stream the reply has. Default: ${SUMMARY_STREAM_BYTES}`,
   }),
 )
 
@@ -212,7 +209,7 @@ export const OutputQuery = Type.Object(
   {
     outputLimitBytes,
     cursor: Type.Optional(
-      count('Position in the log to begin after, in bytes. Default: 0, the beginning'),
+      count('Position in the output to start after, in bytes. Default: 0, the beginning'),
     ),
     follow: Type.Optional(
       Type.Boolean({
@@ -223,7 +220,7 @@ export const OutputQuery = Type.Object(
     hold: Type.Optional(
       Type.Boolean({
         description:
-          "Take over the starter's role: the command waits while this stream is read slowly. Default: false",
+          'Make the command wait for this reader, as it waited for the connection that started it. Implies follow. Default: false',
       }),
     ),
   },
@@ -235,7 +232,7 @@ export const StdinQuery = Type.Object(
   {
     offset: Type.Optional(
       count(
-        'Position of the first byte of the body in all of the standard input; bytes already accepted are not written twice. Default: after the bytes accepted so far',
+        'Position of the first byte of the body in standard input. guestd skips bytes that it has already accepted. Default: after the bytes accepted so far',
       ),
     ),
     eof: Type.Optional(
@@ -249,7 +246,9 @@ export type StdinQuery = Static<typeof StdinQuery>
 export const ListQuery = Type.Object(
   {
     state: Type.Optional(
-      Type.Enum(['running', 'ended'], { description: 'Only those. Default: all' }),
+      Type.Enum(['running', 'ended'], {
+        description: 'Only commands in this state. Default: all commands',
+      }),
     ),
   },
   closed,

@@ -1,104 +1,108 @@
-/** What guestd answers about the session. */
+/** What guestd reports about the session. */
 
 import type { Static } from 'typebox'
 import * as Type from 'typebox'
-import { count, nullable, nullableCount } from './parts.ts'
+import { count, nullable, nullableCount, nullableTime, time } from './parts.ts'
 import { Receipt } from './receipt-schema.ts'
 import { Reset, WorkspaceInfo } from './workspace-schema.ts'
 
-/** The version of the API that every path's prefix names. */
+/** The version of the API: the prefix of the paths is `/v1`. */
 export const API_VERSION = '1'
 
 export const SessionInfo = Type.Object(
   {
-    id: nullable(Type.String(), 'Id of the session; null until the host hands it over'),
+    id: nullable(Type.String(), 'Id of the session; null until the host sets it'),
     generation: nullableCount('How many times the workspace has been started; null: unknown'),
     state: Type.Enum(['starting', 'ready', 'not_ready', 'stopping', 'stopped', 'misconfigured'], {
       description:
-        'As /readyz: "ready" exactly where that is 200. "starting": only its start, or the host that has not set the session, keeps it; "not_ready": another reason does',
+        '"ready": /readyz replies 200. "starting": guestd is still starting, or waits for the host to set the session. "not_ready": another reason, see /readyz',
     }),
     reason: nullable(
       Type.String(),
-      'Why it is not ready any more: of a stop "request", "signal", "idle" or "lifetime"; of settings that cannot be used, what is wrong; else null',
+      'While stopping and once stopped: "request", "signal", "idle" or "lifetime". If misconfigured: what is wrong with the settings. Else null',
     ),
     resumed: Type.Boolean({
-      description: 'The workspace has been used by an earlier boot, and what was left is there',
+      description: 'The workspace has the files of an earlier boot',
     }),
     recovered: Type.Boolean({
-      description: 'The workspace had not been left clean, and has been mended',
+      description: 'The workspace was not left clean and was repaired at the start',
     }),
-    recovery: Type.Array(Type.String(), { description: 'What was done to mend it' }),
+    recovery: Type.Array(Type.String(), { description: 'The steps of the repair' }),
     reset: nullable(Reset, 'Why the workspace was started empty; null: it was not'),
     expired: Type.Boolean({
-      description: 'When this began, the workspace had been unused for retentionMs',
+      description: 'At the start the workspace had been unused for retentionMs',
     }),
-    expiresAt: nullable(
-      Type.String({ format: 'date-time' }),
-      'When the workspace expires if it stays unused, by the last activity in its mark; null: never, or unknown',
+    expiresAt: nullableTime(
+      'When the workspace expires if it is not used again; null: never, or unknown',
     ),
     workspace: WorkspaceInfo,
-    cgroup: Type.Object({
-      mode: Type.Enum(['cgroup2', 'group'], {
-        description: 'How commands are contained: a cgroup each, or only a process group',
-      }),
-      path: nullable(Type.String(), 'The cgroup that holds those of the commands, or null'),
-      limits: Type.Array(Type.Enum(['memory', 'pids', 'cpu']), {
-        description: 'The limits that can be enforced here',
-      }),
-    }),
+    cgroup: Type.Object(
+      {
+        mode: Type.Enum(['cgroup2', 'group'], {
+          description:
+            'How commands are contained: each in a cgroup of its own, or only in a process group',
+        }),
+        path: nullable(
+          Type.String(),
+          'The parent of the cgroups of commands; null if there are none',
+        ),
+        limits: Type.Array(Type.Enum(['memory', 'pids', 'cpu']), {
+          description: 'The limits that this machine can enforce',
+        }),
+      },
+      { description: 'How commands are contained and limited' },
+    ),
     memory: nullable(
       Type.Object({
-        limitBytes: count("What all commands may take, in bytes; root's are beside them"),
-        usedBytes: count('What they have of it, in bytes'),
+        limitBytes: count(
+          'Most memory that all commands together can use, in bytes; commands of root are not counted',
+        ),
+        usedBytes: count('Memory that they use, in bytes'),
         leftBytes: count(
-          'Of that, files in memory and shared memory, in bytes: it stays when a process ends',
+          'Files in memory and shared memory among that, in bytes: it stays in use when processes end',
         ),
         rootFilesBytes: nullableCount(
-          'What the files of the root file system take of memory, in bytes; null: they are on a disk',
+          'Memory that the files of the root file system use, in bytes; null: they are on a disk',
         ),
       }),
-      'Memory of all commands; null where no cgroup limits it',
+      'Memory of all commands; null if no cgroup limits it',
     ),
     limits: Type.Object(
       {
-        maxCommands: count('Commands that may run at once'),
-        memoryBytes: nullableCount('Memory, in bytes; null: none'),
-        pids: nullableCount('Processes and threads; null: none'),
-        cpus: nullable(Type.Number({ minimum: 0 }), 'Processors; null: none'),
-        nofile: nullableCount('Open files of each process; null: none'),
+        maxCommands: count('Most commands that can run at once'),
+        memoryBytes: nullableCount('Memory of a command, in bytes; null: no limit'),
+        pids: nullableCount('Processes and threads of a command; null: no limit'),
+        cpus: nullable(Type.Number({ minimum: 0 }), 'Processors of a command; null: no limit'),
+        nofile: nullableCount('Open files of each process; null: no limit'),
       },
       {
         description:
-          'Commands at once, and the limits of a command that does not ask for its own: of the session, over the configured ones',
+          'Most commands at once, and the default limits of a command: those of the session, else the configured ones',
       },
     ),
-    commands: Type.Object({
-      running: count('Commands that run'),
-      ended: count('Ended commands that can still be read'),
-    }),
-    idleMs: count(
-      'The session is stopped after so long without any work, in milliseconds; 0: never',
+    commands: Type.Object(
+      {
+        running: count('Number of commands that run'),
+        ended: count('Number of ended commands whose output can still be read'),
+      },
+      { description: 'Numbers of commands' },
     ),
+    idleMs: count('The session is stopped after this time without work, in milliseconds; 0: never'),
     lifetimeMs: count(
-      'The session is stopped so long after the first start of guestd in this boot, in milliseconds; 0: never',
+      'The session is stopped this long after the first start of guestd in this boot, in milliseconds; 0: never',
     ),
-    idleSince: nullable(
-      Type.String({ format: 'date-time' }),
+    idleSince: nullableTime(
       'When the last work ended, or guestd started; null while there is work',
     ),
-    endsAt: nullable(
-      Type.String({ format: 'date-time' }),
-      'When the first of both limits is reached if nothing is done until then; null: none is',
+    endsAt: nullableTime(
+      'When idleMs or lifetimeMs ends the session, if there is no more work; null: never',
     ),
     lastStop: nullable(
       Receipt,
-      'How the workspace was left by the stop, or, before it, by the session before; or null',
+      'The receipt of this stop, or before the stop that of the last session; null: none is known',
     ),
-    bootId: Type.String({ description: "The kernel's id of this boot" }),
-    startedAt: Type.String({
-      format: 'date-time',
-      description: 'When guestd started; ISO 8601, UTC',
-    }),
+    bootId: Type.String({ description: 'Id that the kernel gave this boot' }),
+    startedAt: time('When guestd started'),
     version: Type.String({ description: 'Version of guestd' }),
     apiVersion: Type.String({ description: `Version of the API: "${API_VERSION}"` }),
   },

@@ -1,52 +1,48 @@
-/** What guestd tells about the workspace. */
+/** What guestd reports about the workspace. */
 
 import type { Static } from 'typebox'
 import * as Type from 'typebox'
-import { count, nullable, nullableCount } from './parts.ts'
+import { count, nullable, nullableCount, time } from './parts.ts'
 
 export const usageFields = {
   usedBytes: count(
-    'What was put there, in bytes on the disk; on a device files that are deleted and still open count, the tables of the file system do not',
+    'Space in use, in bytes. On a device this includes files that are deleted and still open, and excludes the tables of the file system',
   ),
-  availableBytes: count('What may still be written, in bytes'),
-  capBytes: count('How much there may be, in bytes'),
-  usedInodes: count('Files and folders'),
+  availableBytes: count('Space that can still be written, in bytes'),
+  capBytes: count('Size of the workspace: most bytes that can be in use'),
+  usedInodes: count('Number of files and folders'),
   availableInodes: nullableCount(
-    'How many more there may be; null for a folder: nothing caps them',
+    'Number of files and folders that can still be created; null for a folder, which has no limit of them',
   ),
   full: nullable(
     Type.Enum(['bytes', 'inodes']),
-    'What has run out, or null: bytes with 1 MiB left or less, as a write of so much may fail whole',
+    'What has run out; null: nothing. "bytes" means that at most 1 MiB is left',
   ),
 }
 
 const WorkspaceUsage = Type.Object(
   {
     ...usageFields,
-    at: Type.String({
-      format: 'date-time',
-      description:
-        'When it was measured, ISO 8601, UTC: for a device now, for a folder at the last walk',
-    }),
+    at: time('When it was measured: for a device now, for a folder at the last scan'),
   },
   { description: 'How full the workspace is' },
 )
 
 export const Reset = Type.Enum(['expired', 'versionChanged'], {
   description:
-    'Why it was started empty: nobody had worked there for retentionMs, or the host told another runtime version',
+    'Why the workspace was started empty: it was unused for retentionMs (expired), or the host set another runtimeVersion (versionChanged)',
 })
 export type Reset = Static<typeof Reset>
 
 export const WorkspaceInfo = Type.Object(
   {
-    path: Type.String({ description: 'Where it is in the guest' }),
-    ok: Type.Boolean({ description: 'It can be used' }),
-    reason: nullable(Type.String(), 'Why it cannot be used, or null'),
+    path: Type.String({ description: 'Path of the workspace in the guest' }),
+    ok: Type.Boolean({ description: 'Whether commands can use it' }),
+    reason: nullable(Type.String(), 'Why it cannot be used; null if it can'),
     device: nullable(Type.String(), 'The block device that guestd mounted; null for a folder'),
     sessionId: nullable(
       Type.String(),
-      'Whose it is, by the mark of the volume; null: nobody has said, or it has no mark',
+      'Id of the session that owns it, from the mark of the volume; null: none is set, or there is no mark',
     ),
     capEnforcement: Type.Enum(['kernel', 'advisory', 'none'], {
       description:
@@ -58,7 +54,7 @@ export const WorkspaceInfo = Type.Object(
     }),
     usage: nullable(
       WorkspaceUsage,
-      'How full it is; null while that is not known, and for a folder without a cap',
+      'How full it is; null for a folder without a cap, and before the first measurement',
     ),
   },
   { description: 'The workspace' },
@@ -67,34 +63,36 @@ export type WorkspaceInfo = Static<typeof WorkspaceInfo>
 
 export const WorkspaceLargest = Type.Object(
   {
-    complete: Type.Boolean({ description: 'All of it could be read, in time' }),
+    complete: Type.Boolean({
+      description: 'Whether all of the workspace was read within the time limit',
+    }),
     entries: Type.Array(
       Type.Object({
-        path: Type.String({ description: 'Absolute' }),
-        bytes: count('On the disk, with all that is below'),
-        files: count('Files and folders, itself included'),
+        path: Type.String({ description: 'Absolute path of a file or folder' }),
+        bytes: count('Space on the disk, in bytes, including everything below'),
+        files: count('Number of files and folders, including itself'),
       }),
-      { description: 'What is directly in the workspace, the largest first' },
+      { description: 'The files and folders directly in the workspace, largest first' },
     ),
-    deletedOpenBytes: count('Files that have no name any more, but are open: all of them'),
+    deletedOpenBytes: count('Space of all files that are deleted and still open, in bytes'),
     deletedOpen: Type.Array(
       Type.Object({
-        pid: count('A process that has it open'),
-        name: Type.String({ description: 'Of that process' }),
-        path: Type.String({ description: 'Where the file was' }),
-        bytes: count('On the disk'),
+        pid: count('Process that has the file open'),
+        name: Type.String({ description: 'Name of that process' }),
+        path: Type.String({ description: 'Path of the file before it was deleted' }),
+        bytes: count('Space on the disk, in bytes'),
       }),
-      { description: 'The largest of them' },
+      { description: 'The largest of these files' },
     ),
     memory: Type.Array(
       Type.Object({
-        place: Type.String({ description: 'Which files, or "SysV shared memory"' }),
-        bytes: count('In memory'),
+        place: Type.String({ description: 'The file system, or "SysV shared memory"' }),
+        bytes: count('Memory in use, in bytes'),
       }),
-      { description: 'Where memory is that stays when a process ends, the largest first' },
+      { description: 'Memory that stays in use after processes end, largest first' },
     ),
   },
-  { description: 'Who takes the space of the workspace, and of memory' },
+  { description: 'What uses the space of the workspace, and memory' },
 )
 export type WorkspaceLargest = Static<typeof WorkspaceLargest>
 

@@ -4,6 +4,7 @@ import { Value } from 'typebox/value'
 import { noExit } from '../../../src/commands/exit-facts.ts'
 import { errorTable, GuestdError } from '../../../src/errors.ts'
 import { toProblem } from '../../../src/protocol/problem.ts'
+import * as schemas from '../../../src/protocol/schemas.ts'
 import {
   CommandInfo,
   CommandParams,
@@ -110,4 +111,28 @@ t.test('every error of the table makes a problem, and its schema lists the table
     const documented = `| ${code} | ${row.status} | ${row.retryable} |`
     t.ok(text.includes(documented), `${code} is documented`)
   }
+})
+
+/** Where a schema, at any depth, has no description: the paths of its fields. */
+function withoutDescription(path: string, schema: object): string[] {
+  const rules: {
+    readonly description?: string
+    readonly properties?: Readonly<Record<string, object>>
+    readonly items?: object
+    readonly anyOf?: readonly object[]
+  } = schema
+  const fields = Object.entries(rules.properties ?? {}).flatMap(([name, field]) => [
+    ...('description' in field ? [] : [`${path}.${name}`]),
+    ...withoutDescription(`${path}.${name}`, field),
+  ])
+  const parts = [...(rules.anyOf ?? []), ...(rules.items === undefined ? [] : [rules.items])]
+  return [...fields, ...parts.flatMap(part => withoutDescription(path, part))]
+}
+
+t.test('every field of every schema has a description', async t => {
+  for (const [name, schema] of Object.entries(schemas)) {
+    if (typeof schema !== 'object' || !('type' in schema || 'anyOf' in schema)) continue
+    t.same(withoutDescription(name, schema), [], name)
+  }
+  t.same(withoutDescription('x', { properties: { a: {} } }), ['x.a'], 'one without is found')
 })
