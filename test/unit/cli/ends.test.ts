@@ -45,13 +45,38 @@ t.test('every end has its exit code', async t => {
   t.same([...new Set(ends.map(([{ cause }]) => cause))].sort(), [...causes].sort(), 'every cause')
 })
 
-t.test('an end that guestd made is explained, one that the command made is not', async t => {
-  for (const cause of causes) {
-    const explanation = explainEnd(facts({ cause, stage: 'exec', errno: 'ENOENT' }), {})
-    if (cause === 'exit' || cause === 'signal') t.equal(explanation, null)
-    else t.match(explanation, /^(the command|guestd) /)
-  }
-})
+t.test(
+  'each end that guestd made is explained by its own reason, no other is explained',
+  async t => {
+    /** A word of the explanation that the explanation of no other cause has. */
+    const words: Readonly<Record<(typeof causes)[number], RegExp | null>> = {
+      exit: null,
+      signal: null,
+      timeout: /time limit/,
+      oom: /memory/,
+      quota: /workspace is full/,
+      killed: /^the command was killed$/,
+      stopped: /stopped/,
+      disconnected: /reader|connection/,
+      spawn: /exec failed with ENOENT/,
+      lost: /not known/,
+    }
+    const explained = causes.map(
+      cause => [cause, explainEnd(facts({ cause, stage: 'exec', errno: 'ENOENT' }), {})] as const,
+    )
+    for (const [cause, word] of Object.entries(words)) {
+      const matching = explained.filter(([, text]) => text !== null && word?.test(text))
+      const wanted = word === null ? [] : [cause]
+      t.same(
+        matching.map(([other]) => other),
+        wanted,
+        `${cause}: ${matching}`,
+      )
+    }
+    const silent = explained.filter(([, text]) => text === null)
+    t.same(silent.map(([cause]) => cause).sort(), ['exit', 'signal'])
+  },
+)
 
 t.test('a command that cannot begin is explained by what was asked for', async t => {
   const spawn = (stage: string, errno: string) => facts({ cause: 'spawn', stage, errno })

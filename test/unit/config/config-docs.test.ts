@@ -1,49 +1,115 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { rows } from '../../../src/config/settings.ts'
-import { helpText, settingsMarkdown } from '../../../src/config/settings-text.ts'
+import {
+  ConfigError,
+  type ConfigSources,
+  loadConfig,
+  renderSettings,
+} from '../../../src/config/config.ts'
+import { helpText } from '../../../src/config/settings-text.ts'
 
-t.test('every key is in the help and in the table of the settings, with its default', async t => {
-  const help = helpText()
-  const table = settingsMarkdown()
-  for (const { name, variable, key } of rows) {
-    t.match(help, new RegExp(`\\n  ${name.replace('.', '\\.')} \\(${variable}\\)\\n`))
-    t.ok(help.includes(key.sentence))
-    const line = table.split('\n').find(one => one.startsWith(`| \`${name}\` |`)) ?? ''
-    t.equal(line.split(' | ').length, 6, line)
-    t.ok(line.includes(variable) && line.includes(JSON.stringify(key.toJson(key.fallback))))
+interface DocumentedKey {
+  readonly name: string
+  readonly variable: string
+  readonly type: string
+  /** As JSON. */
+  readonly fallback: string
+  readonly sentence: string
+}
+
+/** The rows of the table in docs/settings.md, read as a reader does. */
+const documented: readonly DocumentedKey[] = readFileSync(
+  join(import.meta.dirname, '../../../docs/settings.md'),
+  'utf8',
+)
+  .split('\n')
+  .filter(line => line.startsWith('| `'))
+  .map(line => {
+    const [name = '', variable = '', type = '', , fallback = '', sentence = ''] = line
+      .replace(/^\| | \|$/g, '')
+      .split(' | ')
+    const bare = (cell: string) => cell.replace(/^`|`$/g, '')
+    return { name: bare(name), variable: bare(variable), type, fallback: bare(fallback), sentence }
+  })
+
+/** The settings in force with these variables and no file, as `guestd --check` prints them. */
+function settingsOf(env: ConfigSources['env']): Record<string, unknown> {
+  const absent = () => {
+    throw Object.assign(new Error('no such file'), { code: 'ENOENT' })
   }
-})
+  const sources = { argv: [], env, readFile: absent, readSecret: absent, pid: 1, cwd: '/' }
+  const loaded = loadConfig(sources)
+  if (loaded.action !== 'run') throw new Error(`it would ${loaded.action}`)
+  return JSON.parse(renderSettings(loaded.config))
+}
 
-t.test('the variable of a key separates its words', async t => {
-  const variables = new Map(rows.map(row => [row.name, row.variable]))
-  t.equal(variables.get('reattachGraceMs'), 'GUESTD_REATTACH_GRACE_MS')
-  t.equal(variables.get('output.ringBytes'), 'GUESTD_OUTPUT_RING_BYTES')
-  t.equal(new Set(variables.values()).size, rows.length)
-})
+t.test(
+  'docs/settings.md has every key in its order, with the default that is in force',
+  async t => {
+    t.ok(documented.length > 40, `${documented.length} rows`)
+    const flat = (value: object, prefix: string): [string, unknown][] =>
+      Object.entries(value).flatMap(([part, one]) => {
+        const name = `${prefix}${part}`
+        const isKey = documented.some(row => row.name === name)
+        return isKey ? [[name, one] as [string, unknown]] : flat(Object(one), `${name}.`)
+      })
+    t.strictSame(
+      documented.map(({ name, fallback }) => [name, JSON.parse(fallback)]),
+      flat(settingsOf({}), ''),
+    )
+  },
+)
 
-t.test('every default is a value that its key takes', async t => {
-  for (const { name, key } of rows) {
-    const read = key.read(key.toJson(key.fallback), '/')
-    t.same(read, { value: key.fallback }, name)
+t.test('each variable in docs/settings.md sets the key of its row', async t => {
+  /** A value that no key of the type takes. */
+  const bad: Readonly<Record<string, string>> = {
+    integer: 'many',
+    number: 'many',
+    boolean: 'maybe',
+    'list of addresses': 'carrier:pigeon',
   }
+  let counted = 0
+  for (const { name, variable, type } of documented) {
+    const value = bad[type]
+    if (value === undefined) continue
+    counted += 1
+    try {
+      settingsOf({ [variable]: value })
+      t.fail(`${variable}=${value} is taken`)
+    } catch (error) {
+      const keys = error instanceof ConfigError ? error.bad.map(({ key }) => key) : error
+      t.strictSame(keys, [name], variable)
+    }
+  }
+  t.ok(counted > 25, `${counted} keys have such a type`)
+  t.equal(new Set(documented.map(({ variable }) => variable)).size, documented.length)
+  t.throws(() => settingsOf({ GUESTD_NO_SUCH_KEY: '1' }), ConfigError, 'no other variable is taken')
 })
 
-t.test('docs/settings.md has a row for every key, and these rows to the letter', async t => {
-  const text = readFileSync(join(import.meta.dirname, '../../../docs/settings.md'), 'utf8')
-  const table = text.split('\n').filter(line => line.startsWith('| `'))
-  const names = table.map(line => /^\| `([^`]+)` \| `(GUESTD_\w+)` \|/.exec(line)?.slice(1))
-  t.same(
-    names,
-    rows.map(({ name, variable }) => [name, variable]),
-  )
-  const begins = (line: string) => table.some(row => row.startsWith(line))
-  t.ok(begins('| `listen` | `GUESTD_LISTEN` | list of addresses |'))
-  t.ok(begins('| `allowRoot` | `GUESTD_ALLOW_ROOT` | boolean | true or false | `true` |'))
-  t.ok(
-    begins(
-      '| `output.ringBytes` | `GUESTD_OUTPUT_RING_BYTES` | integer | a whole number from 4096 to 1073741824 | `16777216` |',
-    ),
-  )
+t.test(
+  '--help has every key of docs/settings.md, with its variable, default and sentence',
+  async t => {
+    const paragraphs = helpText().split('\n\n')
+    for (const { name, variable, fallback, sentence } of documented) {
+      const found = paragraphs.filter(text => text.startsWith(`  ${name} (${variable})\n`))
+      t.equal(found.length, 1, name)
+      t.ok(found[0]?.includes(`\n      ${sentence}\n`), `${name}: its sentence`)
+      t.ok(found[0]?.trimEnd().endsWith(`Default: ${fallback}`), `${name}: its default`)
+    }
+  },
+)
+
+t.test('some rows of docs/settings.md, to the letter', async t => {
+  const rowOf = (name: string) => documented.find(row => row.name === name)
+  const some = [
+    ['listen', 'GUESTD_LISTEN', 'list of addresses', '[]'],
+    ['allowRoot', 'GUESTD_ALLOW_ROOT', 'boolean', 'true'],
+    ['reattachGraceMs', 'GUESTD_REATTACH_GRACE_MS', 'integer', '30000'],
+    ['output.ringBytes', 'GUESTD_OUTPUT_RING_BYTES', 'integer', '16777216'],
+  ] as const
+  for (const [name, variable, type, fallback] of some) {
+    const row = rowOf(name)
+    t.strictSame([row?.variable, row?.type, row?.fallback], [variable, type, fallback], name)
+  }
 })

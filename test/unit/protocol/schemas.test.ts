@@ -7,6 +7,7 @@ import { toProblem } from '../../../src/protocol/problem.ts'
 import * as schemas from '../../../src/protocol/schemas.ts'
 import {
   CommandInfo,
+  CommandLimits,
   CommandParams,
   OutputQuery,
   Problem,
@@ -26,13 +27,20 @@ t.test('a run request with every field passes', async t => {
     user: 'agent',
     timeoutMs: 0,
     stdin: 'open',
+    stderr: 'stdout',
     limits: { memoryBytes: 2 ** 30, pids: 100, cpus: 0.5, nofile: 1024 },
     detach: true,
     onDisconnect: 'kill',
     background: 'kill',
+    allowOverCap: true,
   }
+  const rest = { argv: ['ls', ''], user: 0 }
   t.ok(accepts(RunRequest, whole))
-  t.ok(accepts(RunRequest, { argv: ['ls', ''], user: 0 }))
+  t.ok(accepts(RunRequest, rest))
+  const fields = new Set(Object.keys({ ...whole, ...rest }))
+  t.same(fields, new Set(Object.keys(RunRequest.properties)), 'every field')
+  const limits = Object.keys(whole.limits ?? {})
+  t.same(new Set(limits), new Set(Object.keys(CommandLimits.properties)), 'every limit')
 })
 
 t.test('what a run request may not have is refused', async t => {
