@@ -120,7 +120,11 @@ t.test('who takes the space is told, deleted files that are open with their hold
   )
   const largest = (await guestd.request('GET', '/v1/session/largest')).json()
   t.equal(largest.complete, true)
-  matchExactly(t, largest.entries, [{ path: /\/large$/, files: 2 }])
+  matchExactly(t, largest.entries, [
+    { path: /\/large$/, files: 2 },
+    { path: /\/small$/, files: 2 },
+    { path: /\/ready$/, files: 1 },
+  ])
   matchExactly(t, largest.deletedOpen, [{ name: 'sleep', path: /\/gone$/ }])
   t.ok(Number(largest.deletedOpenBytes) >= 3 * MIB)
   const one = (await guestd.request('GET', '/v1/session/largest?count=1')).json()
