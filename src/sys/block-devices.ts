@@ -1,4 +1,4 @@
-/** The block devices of this machine, as /sys/class/block has them; no udev is needed. */
+/** The block devices of this machine, from /sys/class/block. It does not need udev. */
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 
@@ -11,17 +11,17 @@ export interface BlockDevice {
   readonly number: string
   readonly bytes: number
   readonly readOnly: boolean
-  /** Devices that are made of it, such as `dm-0`. */
+  /** Devices on top of it, such as `dm-0`. */
   readonly holders: readonly string[]
-  /** The file that a loop device shows. */
+  /** The file of a loop device. */
   readonly backingFile: string | null
 }
 
 const BLOCK = '/sys/class/block'
-/** The unit of `size`, whatever the device's own blocks are (Documentation/ABI/stable/sysfs-block). */
+/** The unit of `size`, for any block size of the device (Documentation/ABI/stable/sysfs-block). */
 const SECTOR_BYTES = 512
 
-/** All that hold something: loop and RAM devices that nobody set up have no bytes. */
+/** All devices with a size. Loop devices that are not set up have none; RAM disks are left out. */
 export function listBlockDevices(): readonly BlockDevice[] {
   if (!existsSync(BLOCK)) return []
   return readdirSync(BLOCK)
@@ -31,19 +31,19 @@ export function listBlockDevices(): readonly BlockDevice[] {
     .filter(device => device.bytes > 0)
 }
 
-/** The device that a path leads to; `null` when it is none, or has no bytes. */
+/** The device of a path; `null` when it is not a block device, or has no size. */
 export function findBlockDevice(path: string): BlockDevice | null {
   const number = deviceNumber(path)
   return listBlockDevices().find(device => device.number === number) ?? null
 }
 
-/** `MAJOR:MINOR` of a device file, as makedev(3) packs them; `null` when it is none. */
+/** `MAJOR:MINOR` of a device file; `null` when it is not a block device. */
 export function deviceNumber(path: string): string | null {
   const stats = statSync(path, { throwIfNoEntry: false, bigint: true })
   return stats?.isBlockDevice() ? numberOf(stats.rdev) : null
 }
 
-/** For `rdev` and `dev` of stat(2). */
+/** `MAJOR:MINOR` of an `rdev` or `dev` of stat(2), as makedev(3) packs them. */
 export function numberOf(packed: bigint): string {
   const major = ((packed >> 8n) & 0xfffn) | ((packed >> 32n) & ~0xfffn)
   const minor = (packed & 0xffn) | ((packed >> 12n) & ~0xffn)
@@ -56,7 +56,7 @@ function readDevice(name: string): BlockDevice {
   const holders = join(folder, 'holders')
   return {
     name,
-    // In sysfs a slash of the name is written as "!".
+    // sysfs replaces a slash in the name by "!".
     path: `/dev/${name.replaceAll('!', '/')}`,
     number: read('dev') ?? '',
     bytes: Number(read('size') ?? 0) * SECTOR_BYTES,
@@ -66,7 +66,7 @@ function readDevice(name: string): BlockDevice {
   }
 }
 
-/** A device may go while it is looked at. */
+/** `null` when the device has disappeared. */
 function readLine(path: string): string | null {
   try {
     return readFileSync(path, 'utf8').trim()

@@ -1,10 +1,12 @@
 /**
- * cgroup v2 (the kernel's Documentation/admin-guide/cgroup-v2.rst): finding a place that is ours,
- * and what one command's leaf can tell and do. A hierarchy without controllers, as in a hybrid
- * tree, still gives birth in the cgroup, kill, and populated; only limits are missing.
+ * cgroup v2 (the kernel's Documentation/admin-guide/cgroup-v2.rst): finds a place to write to, and reads and controls the
+ * leaf of a command. A hierarchy without controllers, as in a hybrid tree, supports start in a cgroup, kill and
+ * `populated`, but no limits.
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { errorCode } from '../util/error-code.ts'
+import { readText } from './read-text.ts'
 import { keepReserve, protect, type Reserve } from './reserve.ts'
 
 /** The controllers that limits need. */
@@ -12,12 +14,9 @@ export const LIMIT_CONTROLLERS = ['memory', 'pids', 'cpu'] as const
 export type LimitController = (typeof LIMIT_CONTROLLERS)[number]
 
 export interface CgroupTree {
-  /** The directory below which each command gets its leaf. */
+  /** Each command gets a leaf below this directory. */
   readonly commandsPath: string
-  /**
-   * The same beside it for root's commands, where others run as another user. It has memory and tasks that they
-   * cannot take.
-   */
+  /** The same for commands of root, when other commands run as another user: it has memory and tasks reserved. */
   readonly rescuePath: string
   readonly controllers: readonly LimitController[]
   /** Leaves have a `memory.peak`: the memory controller, and Linux 5.19 or later. */
@@ -25,10 +24,12 @@ export interface CgroupTree {
 }
 
 /**
- * Makes `NAME/commands` and `NAME/rescue` where this process may: below its own cgroup, with itself moved to a leaf
- * beside it so that controllers can be handed down (no internal processes), or else, where others
- * share that cgroup, without controllers. `null` where no cgroup v2 can be written. All commands
- * together leave the reserve to the rest of the machine, where controllers are handed down.
+ * Creates `NAME/commands` and `NAME/rescue` below the cgroup of this process. It moves this process to a leaf beside
+ * them, because a cgroup with processes cannot delegate controllers; when other processes share that cgroup, it does
+ * without controllers. With controllers the commands are limited, so that the reserve is left to the rest of the
+ * machine.
+ *
+ * @returns `null` when no cgroup v2 can be written
  */
 export function openCgroupTree(name: string, reserve: Reserve): CgroupTree | null {
   const own = ownCgroup()
@@ -39,31 +40,28 @@ export function openCgroupTree(name: string, reserve: Reserve): CgroupTree | nul
   try {
     mkdirSync(commandsPath, { recursive: true })
     mkdirSync(rescuePath, { recursive: true })
-    // A leaf has to take processes, which a threaded or read-only hierarchy refuses.
+    // In a threaded or read-only hierarchy a leaf cannot contain processes.
     readFileSync(join(commandsPath, 'cgroup.events'))
   } catch {
     return null
   }
-  const controllers = handDownControllers(own, [base, commandsPath, rescuePath])
+  const controllers = delegateControllers(own, [base, commandsPath, rescuePath])
   keepReserve(own, { all: base, ordinary: commandsPath }, controllers, reserve)
   if (controllers.includes('memory')) protect(own, join(own, SUPERVISOR), reserve)
   const countsPeak = controllers.includes('memory') && existsSync(join(commandsPath, 'memory.peak'))
   return { commandsPath, rescuePath, controllers, countsPeak }
 }
 
-/** Removes what `openCgroupTree` made, once every leaf is gone. */
+/** Removes the cgroups of `openCgroupTree`. Every leaf must be removed before. */
 export function closeCgroupTree(tree: CgroupTree): void {
   const { commandsPath, rescuePath } = tree
   for (const path of [rescuePath, commandsPath, dirname(commandsPath)]) removeCgroup(path)
 }
 
-/** The leaf that guestd itself is in, below the cgroup that it was given. */
+/** The leaf of guestd itself, below the cgroup that it was started in. */
 const SUPERVISOR = 'supervisor'
 
-/**
- * The mount point of cgroup2 and the place in it that this process was given: /proc/self/mountinfo, proc(5). Its own
- * leaf below that does not count.
- */
+/** The path of the cgroup v2 that this process was started in: /proc/self/mountinfo and /proc/self/cgroup, proc(5). */
 export function ownCgroup(): string | null {
   const mount = readFileSync('/proc/self/mountinfo', 'utf8')
     .split('\n')
@@ -77,13 +75,13 @@ export function ownCgroup(): string | null {
   return join(mount, place.endsWith(`/${SUPERVISOR}`) ? dirname(place) : place)
 }
 
-/** @param tree those below it that pass them on, the outermost first */
-function handDownControllers(own: string, tree: readonly string[]): readonly LimitController[] {
+/** @param tree the cgroups that delegate controllers further, the outermost first */
+function delegateControllers(own: string, tree: readonly string[]): readonly LimitController[] {
   const present = readList(join(own, 'cgroup.controllers'))
   const wanted = LIMIT_CONTROLLERS.filter(controller => present.includes(controller))
   if (wanted.length === 0) return []
   if (!enable(own, wanted)) {
-    // Processes in a cgroup that hands controllers down are refused (EBUSY): step aside, try again.
+    // A cgroup with processes cannot delegate (EBUSY), so this process moves to a leaf.
     const leaf = join(own, SUPERVISOR)
     try {
       mkdirSync(leaf, { recursive: true })
@@ -108,7 +106,7 @@ function enable(path: string, controllers: readonly LimitController[]): boolean 
   }
 }
 
-/** SIGKILL to all in the cgroup and below it, forks in flight included. False when it is gone. */
+/** Kills all processes of the cgroup and below it, including concurrent forks. False when the cgroup is gone. */
 export function killCgroup(path: string): boolean {
   try {
     writeFileSync(join(path, 'cgroup.kill'), '1')
@@ -118,20 +116,20 @@ export function killCgroup(path: string): boolean {
   }
 }
 
-/** Kernels before 5.14 have no cgroup.kill: the caller repeats until the cgroup is empty. */
+/** For kernels before 5.14, without cgroup.kill. The caller repeats it until the cgroup is empty. */
 function killEach(path: string): boolean {
   const pids = cgroupPids(path)
   for (const pid of pids) {
     try {
       process.kill(pid, 'SIGKILL')
     } catch {
-      // It has exited in between.
+      // It has exited meanwhile.
     }
   }
   return pids.length > 0
 }
 
-/** Whether any live process is in the cgroup or below it. What cannot be read counts as populated. */
+/** Whether a live process is in the cgroup or below it. True when that cannot be read. */
 export function isPopulated(path: string): boolean {
   try {
     return keyOf(readFileSync(join(path, 'cgroup.events'), 'utf8'), 'populated') !== 0
@@ -140,31 +138,32 @@ export function isPopulated(path: string): boolean {
   }
 }
 
-/**
- * The processes in the cgroup and below it, but for those that no pid of ours names; none where it cannot be read.
- */
+/** As {@link cgroupMembers}; empty when it cannot be read. */
 export function cgroupPids(path: string): readonly number[] {
   return cgroupMembers(path) ?? []
 }
 
-/** The same; `null` where it cannot be read, as without a free descriptor. */
+/**
+ * The processes in the cgroup and below it that have a pid in this pid namespace. `null` when they cannot be read, as
+ * without a free descriptor.
+ */
 export function cgroupMembers(path: string): readonly number[] | null {
   for (let tries = 0; tries < MEMBER_TRIES; tries++) {
     try {
       return [path, ...nested(path)].flatMap(membersOf)
     } catch (error) {
       if (!isMissing(error)) return null
-      // One below it may have been removed in the meantime.
+      // A cgroup below it may have been removed meanwhile.
       if (!existsSync(path)) return []
     }
   }
   return null
 }
 
-/** How often a tree of cgroups is read anew that changes while it is read. */
+/** Attempts to read a tree of cgroups that changes meanwhile. */
 const MEMBER_TRIES = 5
 
-/** 0 stands for a process that this pid namespace does not show: kill(2) would take it for our own group. */
+/** A pid of 0 is a process of another pid namespace. kill(2) would signal our own group. */
 function membersOf(directory: string): readonly number[] {
   try {
     const text = readFileSync(join(directory, 'cgroup.procs'), 'utf8')
@@ -173,13 +172,13 @@ function membersOf(directory: string): readonly number[] {
       .map(Number)
       .filter(pid => pid > 0)
   } catch (error) {
-    // EOPNOTSUPP: of a threaded cgroup the processes are those of the one above it.
-    if (isMissing(error) || codeOf(error) === 'EOPNOTSUPP') return []
+    // EOPNOTSUPP: the cgroup is threaded, and its processes are listed in the one above.
+    if (isMissing(error) || errorCode(error) === 'EOPNOTSUPP') return []
     throw error
   }
 }
 
-/** Removes the cgroup and what a command nested in it. False when a process is still in one. */
+/** Removes the cgroup and the ones below it. False when a process is still in one of them. */
 export function removeCgroup(path: string): boolean {
   try {
     rmdirSync(path)
@@ -197,8 +196,8 @@ export function removeCgroup(path: string): boolean {
 }
 
 /**
- * Whose memory ran out, where the kernel's OOM killer ended a process of the cgroup (memory.events): `oom` counts only
- * what the limit of the cgroup itself, or of one below it, has caused.
+ * Whether the OOM killer has killed a process of the cgroup (memory.events), and for which limit. `oom` counts events at
+ * the limit of the cgroup itself, or of one below it.
  */
 export function oomScope(path: string): 'command' | 'machine' | null {
   const events = readText(join(path, 'memory.events'))
@@ -206,7 +205,7 @@ export function oomScope(path: string): 'command' | 'machine' | null {
   return (keyOf(events, 'oom') ?? 0) > 0 ? 'command' : 'machine'
 }
 
-/** Most memory that it has used at once, page cache included, in bytes; Linux 5.19 and later. */
+/** Peak memory, with the page cache, in bytes; `null` before Linux 5.19. */
 export function memoryPeak(path: string): number | null {
   return readNumber(join(path, 'memory.peak'))
 }
@@ -226,7 +225,7 @@ export function cgroupUsage(path: string): CgroupUsage {
   }
 }
 
-/** Names of the cgroups right below. */
+/** Names of the cgroups directly below. */
 export function leavesOf(path: string): readonly string[] {
   try {
     return readdirSync(path, { withFileTypes: true })
@@ -245,7 +244,7 @@ function descendants(path: string): string[] {
   }
 }
 
-/** The cgroups below it. */
+/** All cgroups below it. */
 function nested(path: string): string[] {
   return readdirSync(path, { withFileTypes: true, recursive: true })
     .filter(entry => entry.isDirectory())
@@ -271,19 +270,7 @@ function keyOf(text: string, key: string): number | null {
   return line === undefined ? null : Number(line.slice(key.length + 1))
 }
 
-function readText(path: string): string {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch {
-    return ''
-  }
-}
-
 /** ENODEV: it was removed while its file was open. */
 function isMissing(error: unknown): boolean {
-  return codeOf(error) === 'ENOENT' || codeOf(error) === 'ENODEV'
-}
-
-function codeOf(error: unknown): unknown {
-  return error instanceof Error && 'code' in error ? error.code : undefined
+  return ['ENOENT', 'ENODEV'].includes(errorCode(error))
 }

@@ -1,17 +1,18 @@
-/** What commands have of memory, and where files are that hold some. */
+/** Memory of the commands, and of files in memory. */
 import { readFileSync, statfsSync } from 'node:fs'
 import { join } from 'node:path'
 import { type CgroupTree, isPopulated } from './cgroup.ts'
+import { readText } from './read-text.ts'
 
 export interface CommandsMemory {
-  /** That all commands may take; root's are beside them. In bytes, as all of these. */
+  /** The limit of all commands but those of root. All fields are in bytes. */
   readonly limitBytes: number
   readonly usedBytes: number
-  /** Of it, files in memory and shared memory, which may stay when the processes have ended. */
+  /** The part of files in memory and of shared memory. It may stay after the processes have ended. */
   readonly leftBytes: number
 }
 
-/** `null` where no cgroup counts memory, or has a limit on it. */
+/** `null` without a cgroup that counts and limits memory. */
 export function readCommandsMemory(tree: CgroupTree | null): CommandsMemory | null {
   if (tree === null || !tree.controllers.includes('memory')) return null
   const path = tree.commandsPath
@@ -21,7 +22,7 @@ export function readCommandsMemory(tree: CgroupTree | null): CommandsMemory | nu
     if (!Number.isSafeInteger(limitBytes)) return null
     const stat = readFileSync(join(path, 'memory.stat'), 'utf8')
     const of = (name: string) => Number(new RegExp(`^${name} (\\d+)$`, 'm').exec(stat)?.[1] ?? 0)
-    // The kernel gives back the cache of files on disks. Files in memory are `file`, too.
+    // The kernel can reclaim the cache of files on disks. `file` also contains files in memory.
     const cached = of('file') - of('shmem') + of('slab_reclaimable')
     const leftBytes = isPopulated(path) ? of('shmem') : usedBytes - cached
     return { limitBytes, usedBytes, leftBytes: Math.max(0, leftBytes) }
@@ -35,7 +36,7 @@ export interface MemoryPlace {
   readonly bytes: number
 }
 
-/** Where files in memory are, and SysV segments; the largest first. What is empty is not among them. */
+/** Places with files in memory, and SysV segments; the largest first, without the empty ones. */
 export function memoryPlaces(): MemoryPlace[] {
   const places = [
     { place: 'files of /', bytes: rootFilesBytes() ?? 0 },
@@ -50,7 +51,7 @@ const TMPFS = 0x01021994
 /** The source of the overlay whose upper layer is in memory, as the image's initramfs mounts it. */
 const ROOT_IN_MEMORY = 'guestd-memory'
 
-/** What the files of the root file system take of memory, in bytes; `null` where it is on a disk. */
+/** Memory of the files of the root file system, in bytes; `null` when it is on a disk. */
 export function rootFilesBytes(): number | null {
   const isOverlay = readText('/proc/self/mountinfo')
     .split('\n')
@@ -71,17 +72,9 @@ function usedBytes(path: string): number {
   return (blocks - bfree) * bsize
 }
 
-/** Pages that the segments have: `rss` of /proc/sysvipc/shm, proc(5). */
+/** Resident size of the SysV segments, in bytes: `rss` of /proc/sysvipc/shm, proc(5). */
 function segmentBytes(): number {
   const [head = '', ...lines] = readText('/proc/sysvipc/shm').trim().split('\n')
   const column = head.trim().split(/\s+/).indexOf('rss')
   return lines.reduce((sum, line) => sum + Number(line.trim().split(/\s+/)[column] ?? 0), 0)
-}
-
-function readText(path: string): string {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch {
-    return ''
-  }
 }

@@ -1,9 +1,9 @@
-/** The end of this process. */
+/** Ends this process. */
 import { native } from './native.ts'
 
 /**
- * Ends the process at once: nothing is flushed, no handler runs, and no thread is waited for.
- * `process.exit` joins the thread that writes to stdout, and a stalled console holds that for ever.
+ * Exits at once: it flushes nothing, calls no handler, and waits for no thread. `process.exit` waits for the thread that
+ * writes to stdout, and a stalled console blocks that thread without limit.
  */
 export function exitNow(code: number): never {
   return native.exitNow(code)

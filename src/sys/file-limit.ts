@@ -2,19 +2,20 @@
 import { readFileSync } from 'node:fs'
 import { native } from './native.ts'
 
-/** Of this process. */
+/** The limits of this process. */
 export function nofileLimit(): { readonly soft: number; readonly hard: number } {
   const [soft, hard] = native.nofileLimit()
   return { soft, hard }
 }
 
-/** CAP_SYS_RESOURCE, capabilities(7): its bit in the masks of /proc/self/status. */
+/** The bit of CAP_SYS_RESOURCE in the masks of /proc/self/status: capabilities(7). */
 const SYS_RESOURCE = 1n << 24n
 
 /**
- * The largest limit that this process can give a child: its own hard one, or with CAP_SYS_RESOURCE that of the machine.
+ * The largest limit that this process can set for a child: its own hard limit or, with CAP_SYS_RESOURCE, the limit of the
+ * machine.
  *
- * @param hard its own
+ * @param hard its own hard limit
  */
 export function largestNofile(hard: number): number {
   try {

@@ -1,20 +1,20 @@
-/** An exclusive lock on a file, gone with its holder: flock(2). */
+/** An exclusive lock on a file, which the kernel releases with its process: flock(2). */
 import { closeSync, fstatSync, openSync, readFileSync, statSync } from 'node:fs'
 import { numberOf } from './block-devices.ts'
 import { native } from './native.ts'
 
-/** Who has the lock: it is taken, and nothing is wrong with the file. */
+/** Another process has the lock. */
 export class LockedError extends Error {
   override readonly name = 'LockedError'
 }
 
 export interface Lock {
-  /** The locked file still has its name: else another process can lock a new one. */
+  /** Whether the locked file still has its path. If not, another process can lock a new file. */
   isInPlace(): boolean
   release(): void
 }
 
-/** @throws LockedError when another process holds it, with its pid where that can be seen */
+/** @throws LockedError when another process has it; the message contains its pid when that is visible */
 export function lockFile(path: string): Lock {
   const fd = openSync(path, 'a', 0o600)
   try {
@@ -27,7 +27,7 @@ export function lockFile(path: string): Lock {
   }
 }
 
-/** By /proc/locks, proc_locks(5): "1: FLOCK ADVISORY WRITE PID MAJOR:MINOR:INODE 0 EOF", the device in hex. */
+/** Reads /proc/locks, proc_locks(5): "1: FLOCK ADVISORY WRITE PID MAJOR:MINOR:INODE 0 EOF", the device in hex. */
 function holderOf(fd: number): string {
   try {
     const { dev, ino } = fstatSync(fd, { bigint: true })
@@ -39,7 +39,7 @@ function holderOf(fd: number): string {
       if (kind === 'FLOCK' && held === file && Number(pid) > 0) return `pid ${pid}`
     }
   } catch {
-    // Without /proc it has no name.
+    // Without /proc the pid is not known.
   }
   return 'its pid is not known'
 }

@@ -1,38 +1,39 @@
-/** Who has a file open for writing: /proc of every process (proc(5), fdinfo). */
+/** Finds the processes that have a file open for writing: /proc of each process (proc(5), fdinfo). */
 import { closeSync, fstatSync, openSync } from 'node:fs'
-import { readdir, readFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { firstOf } from '../util/cut-text.ts'
 import { O_PATH, statForeignFd } from './foreign-fd.ts'
 import { createMountIds, deviceOf, type MountIds } from './mount-ids.ts'
+import { commOf, fdInfo, fdsOf, otherProcesses } from './proc-scan.ts'
 
 export interface FileUser {
   readonly pid: number
-  /** Its command line in one line, cut to 120 characters; without one its comm. */
+  /** Its command line in one line, cut to 120 characters. When it is empty, the name of the process. */
   readonly command: string
-  /** It has a lock on it: open file description locks are those of QEMU. */
+  /** It has a lock on the file. QEMU uses open file description locks. */
   readonly locks: boolean
 }
 
-/** More names help nobody. */
+/** Names in a message. */
 const MAX_USERS = 8
 const MAX_COMMAND_CHARACTERS = 120
-/** The access mode in the flags of open(2), in octal as fdinfo has them. */
+/** The bits of the access mode in the flags of open(2). */
 const ACCESS_MODE = 0o3
 
-/** As long as the search for the holders of a device takes at most, in milliseconds. */
+/** The limit of `findHolders`, in milliseconds. */
 const LIMIT_MS = 5_000
 
 export interface FileUsersOptions {
-  /** Called for each process that the search did not come to within its limit. */
+  /** Called for each process that was not searched within the limit. */
   readonly onUnseen?: (pid: number) => void
   /** For the whole search, in milliseconds. Default: 5,000. */
   readonly limitMs?: number
 }
 
 /**
- * At most 8, without this process. Descriptors of other users' processes are only seen by root.
+ * Finds at most 8 processes, without this one. Only root sees the descriptors of other users.
  *
- * @throws where there is no such file
+ * @throws Error with a `code` when the file does not exist
  */
 export async function findFileUsers(
   path: string,
@@ -42,15 +43,10 @@ export async function findFileUsers(
   const file = await idOf(path)
   const mountIds = createMountIds()
   const found: FileUser[] = []
-  for (const name of await readdir('/proc')) {
-    if (!/^\d+$/.test(name) || Number(name) === process.pid) continue
-    if (performance.now() > deadline) {
-      onUnseen?.(Number(name))
-      continue
-    }
-    const use = await useOf(name, file, mountIds)
+  for await (const pid of otherProcesses({ deadline, onUnseen })) {
+    const use = await useOf(pid, file, mountIds)
     if (use === null) continue
-    found.push({ pid: Number(name), command: await commandOf(name), locks: use === 'locks' })
+    found.push({ pid: Number(pid), command: await commandOf(pid), locks: use === 'locks' })
     if (found.length === MAX_USERS) break
   }
   return found
@@ -59,7 +55,7 @@ export async function findFileUsers(
 interface FileId {
   readonly dev: bigint
   readonly ino: bigint
-  /** As mountinfo has it; `null` where that does not say. */
+  /** `MAJOR:MINOR` of mountinfo; `null` when it is not there. */
   readonly device: string | null
 }
 
@@ -79,12 +75,12 @@ async function useOf(
   mountIds: MountIds,
 ): Promise<'locks' | 'writes' | null> {
   let writes = false
-  for (const fd of await readdir(`/proc/${pid}/fd`).catch(() => [])) {
-    // What is elsewhere is not asked: it may never answer.
+  for (const fd of await fdsOf(pid)) {
+    // Another file system may never answer, so its files are not examined.
     if ((await mountIds.mountOf(pid, fd))?.device !== device) continue
     const stats = await statForeignFd(pid, fd, mountIds, mount => mount.device === device)
     if (stats?.dev !== dev || stats.ino !== ino) continue
-    const info = await readFile(`/proc/${pid}/fdinfo/${fd}`, 'utf8').catch(() => '')
+    const info = await fdInfo(pid, fd)
     if (/^lock:/m.test(info)) return 'locks'
     const [, flags = '0'] = /^flags:\s*([0-7]+)/m.exec(info) ?? []
     writes ||= (Number.parseInt(flags, 8) & ACCESS_MODE) !== 0
@@ -92,10 +88,10 @@ async function useOf(
   return writes ? 'writes' : null
 }
 
-/** Of a process, for people. */
+/** The command line of a process for a message, see {@link FileUser.command}. */
 export async function commandOf(pid: string): Promise<string> {
   const line = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')
   const text = line.replace(/[\p{Cc}\s]+/gu, ' ').trim()
   if (text !== '') return firstOf(text, MAX_COMMAND_CHARACTERS)
-  return (await readFile(`/proc/${pid}/comm`, 'utf8').catch(() => '?')).trim()
+  return await commOf(pid)
 }

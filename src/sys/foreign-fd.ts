@@ -1,17 +1,17 @@
-/** A descriptor of another process, looked at without a call that its file system could leave unanswered. */
+/** Reads a descriptor of another process without a call to a file system that may not answer. */
 import { type BigIntStats, closeSync, fstatSync, openSync } from 'node:fs'
 import type { MountIds } from './mount-ids.ts'
 import type { Mount } from './mounts.ts'
 
-/** open(2): the file is not opened itself. Node has no name for it. */
+/** open(2): names the file without opening it. Node does not define it. */
 export const O_PATH = 0o10000000
 
 /**
- * The process may put another file in the place of the descriptor at any time (dup2(2)). So the file is held first, and the
- * mount and the facts are those of what is held.
+ * The process may replace the file of the descriptor at any time (dup2(2)). So this opens the file with O_PATH first, and
+ * reads the mount and the facts of that.
  *
- * @param mayAsk whether files on the mount may be asked; nothing else is
- * @returns `null` where it may not, or cannot be seen
+ * @param mayAsk whether stat(2) of files on the mount is safe
+ * @returns `null` when it is not safe, or when the descriptor cannot be read
  */
 export async function statForeignFd(
   pid: string,

@@ -1,7 +1,7 @@
-/** Groups as /etc/group has them (group(5)). */
+/** Reads groups from /etc/group (group(5)). */
 import { readFileSync } from 'node:fs'
 
-/** The id of a group; `null` when /etc/group has no group of that name. A number is an id already. */
+/** The id of a group; `null` when /etc/group does not contain the name. A number is returned as it is. */
 export function findGroup(nameOrId: string | number): number | null {
   if (typeof nameOrId === 'number') return nameOrId
   for (const line of readFileSync('/etc/group', 'utf8').split('\n')) {

@@ -1,10 +1,11 @@
 /**
- * guestd-helper: our own small program that makes the system calls which may hang on a dead disk.
- * A call that does not come back holds that process, never the daemon.
+ * guestd-helper: a small program that makes system calls which may hang on a dead disk. A call that does not return
+ * blocks that process, never the daemon.
  */
 import { fileURLToPath } from 'node:url'
+import { errorCode } from '../util/error-code.ts'
 
-/** What each command does stands in the C files of `native/helper/`. */
+/** The C files of `native/helper/` document the commands. */
 export type HelperCommand =
   | 'read-head'
   | 'read-tail'
@@ -34,22 +35,22 @@ export type HelperCommand =
   | 'clear'
 
 export interface HelperOptions {
-  /** In milliseconds: then the helper is killed, or, where it cannot be, left behind. */
+  /** In milliseconds. Then the helper is killed; it is abandoned when it does not die. */
   readonly limitMs: number
-  /** Becomes its descriptor 3. */
+  /** The helper gets it as descriptor 3. */
   readonly fd?: number
-  /** Its standard input; else that is empty. */
+  /** Its standard input. Default: empty. */
   readonly input?: Uint8Array
-  /** Kills it: nobody waits for what it does any more. */
+  /** Kills it when it is aborted. */
   readonly signal?: AbortSignal
 }
 
-/** A system call of the helper failed, or did not come back: `errno` is then ETIMEDOUT. */
+/** A system call of the helper has failed, or has not returned: `errno` is then ETIMEDOUT. */
 export class HelperError extends Error {
   override readonly name = 'HelperError'
   readonly call: string
   readonly errno: string
-  /** What it wrote to its standard output until then. */
+  /** Its standard output so far. */
   readonly printed: Buffer
 
   constructor(call: string, errno: string, text: string, printed: Buffer = Buffer.alloc(0)) {
@@ -61,7 +62,7 @@ export class HelperError extends Error {
 }
 
 /**
- * Runs one command of it and gives what it printed.
+ * Runs a command of the helper and returns its standard output.
  *
  * @throws HelperError
  */
@@ -70,13 +71,13 @@ export async function runHelper(
   args: readonly string[],
   { limitMs, fd, input, signal }: HelperOptions,
 ): Promise<Buffer> {
-  // Loaded at the first use: it costs the start of a daemon that has no device nothing.
+  // Loaded at the first use, because a daemon without a device never needs it.
   const { spawn } = await import('node:child_process')
   const { promise, resolve, reject } = Promise.withResolvers<Buffer>()
   const child = spawn(HELPER_PROGRAM, [command, ...args], {
     cwd: '/',
     env: {},
-    // A terminal's Ctrl-C must not cut a mount short.
+    // Ctrl-C in a terminal must not interrupt a mount.
     detached: true,
     stdio: [
       input === undefined ? 'ignore' : 'pipe',
@@ -89,20 +90,22 @@ export async function runHelper(
   signal?.addEventListener('abort', kill)
   const out = gather(child.stdout)
   const err = gather(child.stderr)
-  child.once('error', error => reject(new HelperError('spawn', codeOf(error), error.message)))
+  child.once('error', error =>
+    reject(new HelperError('spawn', errorCode(error) || 'EUNKNOWN', error.message)),
+  )
   child.once('close', (code, signal) => {
     if (code === 0) resolve(out())
     else reject(failureOf(command, err().toString('utf8'), code, signal))
   })
-  // A helper that has failed reads no more: its exit tells.
+  // A helper that has failed does not read its input; its exit code is enough.
   child.stdin?.on('error', () => {}).end(input)
   const timer = setTimeout(() => {
     child.kill('SIGKILL')
-    // In uninterruptible sleep it dies later, or never: nobody waits for it.
+    // In uninterruptible sleep it dies later, or never.
     child.stdout?.destroy()
     child.stderr?.destroy()
     child.unref()
-    const text = `it did not come back in ${limitMs} ms`
+    const text = `it did not return within ${limitMs} ms`
     reject(new HelperError(command, 'ETIMEDOUT', text, out()))
   }, limitMs)
   try {
@@ -114,14 +117,14 @@ export async function runHelper(
 }
 
 const NAME = 'guestd-helper'
-/** Beside the bundle, or, when run from the source tree, where the build leaves it. */
+/** Beside the bundle; in `dist/` when guestd runs from the source tree. */
 export const HELPER_PROGRAM = fileURLToPath(
   new URL(
     import.meta.url.endsWith('/src/sys/helper.ts') ? `../../dist/${NAME}` : `./${NAME}`,
     import.meta.url,
   ),
 )
-/** Above what any command prints: a little more than 1 MiB. */
+/** Each command prints less. The largest output is a little more than 1 MiB. */
 const MAX_OUTPUT_BYTES = 2 * 1024 * 1024
 
 function gather(stream: NodeJS.ReadableStream | null): () => Buffer {
@@ -134,11 +137,7 @@ function gather(stream: NodeJS.ReadableStream | null): () => Buffer {
   return () => Buffer.concat(chunks)
 }
 
-function codeOf(error: Error): string {
-  return 'code' in error ? String(error.code) : 'EUNKNOWN'
-}
-
-/** "CALL ERRNO text" */
+/** Parses "CALL ERRNO text". */
 function failureOf(
   command: string,
   text: string,

@@ -1,9 +1,10 @@
-/** Who keeps a device or a file system busy: /proc of every process. */
-import { readdir, readFile, readlink } from 'node:fs/promises'
+/** Finds the processes that keep a device or a file system busy: /proc of each process. */
+import { readlink } from 'node:fs/promises'
 import { numberOf } from './block-devices.ts'
 import { statForeignFd } from './foreign-fd.ts'
 import { createMountIds, type MountIds } from './mount-ids.ts'
 import type { Mount } from './mounts.ts'
+import { commOf, fdsOf, otherProcesses } from './proc-scan.ts'
 
 export interface Holder {
   readonly pid: number
@@ -13,46 +14,39 @@ export interface Holder {
   readonly how: string
 }
 
-/** More names help nobody. */
+/** Names in a message. */
 const MAX_HOLDERS = 8
 const IN_NAMESPACE = 'mount namespace'
 
-/** A machine with 10,000 descriptors takes a second. */
+/** 10,000 descriptors take about a second. */
 const LIMIT_MS = 5_000
-/** File systems with device files: they answer stat(2) at once. */
+/** File systems with device files. They are in memory, so stat(2) never blocks. */
 const HAVE_DEVICES = ['devtmpfs', 'tmpfs']
 
 /**
- * Processes that use the device itself, or the file system on it, by its `MAJOR:MINOR`: at most 8,
- * one entry a process. The caller is not among them. It asks no file system, so a file system that does not answer, as of a
- * FUSE or NFS, cannot hold it. After 5 s it gives what it has found.
+ * Finds processes that use the device `MAJOR:MINOR` itself, or the file system on it: at most 8, one entry for each
+ * process, without this one. It makes no call to a file system that may not answer, such as a FUSE or NFS. After 5 s it
+ * returns the result so far.
  *
- * @param onUnseen called for each process that the search did not come to by then
+ * @param onUnseen called for each process that was not searched by then
  */
 export async function findHolders(
   number: string,
   onUnseen?: (pid: number) => void,
 ): Promise<readonly Holder[]> {
   const found: Holder[] = []
-  /** Many processes may share one that has a copy of the mount: they come last. */
+  /** Many processes may share a namespace with a copy of the mount, so these come last. */
   const inNamespaces: Holder[] = []
   const mountIds = createMountIds()
   const deadline = performance.now() + LIMIT_MS
   const own = await readlink('/proc/self/ns/mnt').catch(() => '')
-  const pids = (await readdir('/proc')).filter(name => /^\d+$/.test(name))
-  // The newest first: commands come after the services of a machine, and the kernel's threads come before them.
-  for (const name of pids.toSorted((a, b) => Number(b) - Number(a))) {
-    if (Number(name) === process.pid) continue
-    if (performance.now() > deadline) {
-      onUnseen?.(Number(name))
-      continue
-    }
-    const used = await usedFile(name, number, mountIds, deadline)
-    const how = used ?? (await otherNamespace(name, number, own, mountIds))
+  // The newest first: commands are newer than the services of the machine and the threads of the kernel.
+  for await (const pid of otherProcesses({ deadline, onUnseen, newestFirst: true })) {
+    const used = await usedFile(pid, number, mountIds, deadline)
+    const how = used ?? (await otherNamespace(pid, number, own, mountIds))
     if (how === null) continue
-    const comm = await readFile(`/proc/${name}/comm`, 'utf8').catch(() => '?')
     const list = how === IN_NAMESPACE ? inNamespaces : found
-    if (list.length < MAX_HOLDERS) list.push({ pid: Number(name), name: comm.trim(), how })
+    if (list.length < MAX_HOLDERS) list.push({ pid: Number(pid), name: await commOf(pid), how })
     if (found.length === MAX_HOLDERS) break
   }
   return [...found, ...inNamespaces].slice(0, MAX_HOLDERS)
@@ -65,7 +59,7 @@ export function holderWords(holders: readonly Holder[], devices: readonly string
   )
 }
 
-/** Whether it has a mount of the device in another namespace, which stays when ours is unmounted. */
+/** Whether the process has a mount of the device in another namespace that stays mounted after ours is unmounted. */
 async function otherNamespace(
   pid: string,
   number: string,
@@ -89,14 +83,14 @@ function parentOf({ parent }: Mount, mounts: readonly Mount[]): Mount | null {
 }
 
 /**
- * A copy in a namespace of a service, such as systemd-udevd's, is unmounted together with ours: its parent is a peer
- * or a slave of our mount's parent.
+ * Whether a copy is unmounted together with ours, as in the namespace of systemd-udevd: its parent is a peer or a slave
+ * of the parent of our mount.
  */
 function goesWithOurs(parent: Mount | null, groups: readonly (string | null)[]): boolean {
   return parent?.learnsFrom.some(group => groups.includes(group)) ?? false
 }
 
-/** How a process uses it; `null`: not by a file. */
+/** How a process uses the device; `null` when it has no file of it open. */
 async function usedFile(
   pid: string,
   number: string,
@@ -108,11 +102,11 @@ async function usedFile(
     if (target === null) continue
     if ((await mountIds.mountAbove(pid, target))?.device === number) return link
   }
-  for (const fd of await readdir(`/proc/${pid}/fd`).catch(() => [])) {
+  for (const fd of await fdsOf(pid)) {
     if (performance.now() > deadline) break
     const path = `/proc/${pid}/fd/${fd}`
     const target = await readlink(path).catch(() => '')
-    // Pipes, sockets and the like are on no device.
+    // Pipes and sockets are not on a device.
     if (!target.startsWith('/') && !target.startsWith('(')) continue
     const mount = await mountIds.mountOf(pid, fd)
     if (mount === null) continue

@@ -1,11 +1,11 @@
-/** Node's inspector: every process that reaches it runs code as guestd's own user. */
+/** Node's inspector. A process that can connect to it runs code as the user of guestd. */
 
 const OPTION = '--disable-sigusr1'
 
 /**
- * Closes an inspector that a SIGUSR1 opened before guestd ignored that signal. With `--disable-sigusr1`,
- * which every way to start guestd gives to Node, none can be open, and nothing is loaded. An inspector that
- * an option asks for stays.
+ * Closes an inspector that a SIGUSR1 has opened before guestd ignores that signal. With `--disable-sigusr1`, which
+ * every start of guestd passes to Node, it cannot be open, and nothing is loaded. An inspector of an `--inspect` option stays
+ * open.
  */
 export async function closeInspector(): Promise<void> {
   const options = [...process.execArgv, process.env.NODE_OPTIONS ?? '']

@@ -1,50 +1,51 @@
-/** Launching one process, its exit, and signals to it: the one way in which commands come to life. */
+/** Launches a process, reports its exit, and signals it. All commands start here. */
 import { closeSync } from 'node:fs'
 import { constants } from 'node:os'
+import { errorCode } from '../util/error-code.ts'
 import { type LaunchSpec, native } from './native.ts'
 import { failureOf, type SignalResult, signalResult } from './signal-result.ts'
 
 /**
- * A launch that has not reached exec by then is killed. A same-uid process may stop the child on
- * its way; 5 s is far beyond any honest launch, and below a client's patience.
+ * A launch that has not reached exec by then is killed, in milliseconds: a process of the same user can stop the child
+ * before exec. A launch takes much less, and clients wait longer.
  */
 export const LAUNCH_LIMIT_MS = 5_000
 
 export interface ExitStatus {
-  /** `null` when a signal ended it. */
+  /** `null` after a signal. */
   readonly exitCode: number | null
   readonly signal: string | null
   readonly cpuMs: number
-  /** ru_maxrss of getrusage(2); `null` where it tells the daemon's own (see `usefulMaxRss`). */
+  /** ru_maxrss of getrusage(2); `null` when it is not the own value of the process, see `usefulMaxRss`. */
   readonly maxRssBytes: number | null
 }
 
 export interface LaunchedProcess {
   readonly pid: number
-  /** Clock ticks after boot: with the pid it names one process. `null`: not known. */
+  /** In clock ticks after boot. With the pid it identifies the process. `null`: not known. */
   readonly startTime: number | null
   readonly exited: Promise<ExitStatus>
-  /** False once it has exited. */
+  /** False after it has exited. */
   readonly alive: boolean
-  /** To the one process, by its pidfd. */
+  /** Signals only this process, by its pidfd. */
   signal(signal: number): SignalResult
 }
 
 export type LaunchOutcome =
   | { readonly kind: 'running'; readonly process: LaunchedProcess }
-  /** Seen before the clone: the working directory cannot be one. */
+  /** Before the clone: the working directory does not exist, or is not a directory. */
   | { readonly kind: 'refused'; readonly errno: string }
   | {
       readonly kind: 'failed'
       readonly stage: string
       readonly errno: string | null
-      /** What the program needs and is not there: exec has failed for that. */
+      /** The missing interpreter that made exec fail. */
       readonly interpreter?: string | null
     }
 
 /**
- * Launches on a thread of its own. A launch past LAUNCH_LIMIT_MS is given up: `onTimeout` is to
- * kill what has been born in its cgroup, and the outcome is stage `timeout`.
+ * Launches a process on a thread of its own. After LAUNCH_LIMIT_MS it abandons the launch and calls `onTimeout`, which
+ * must kill the cgroup; the outcome is a failure of stage `timeout`. Closes the descriptors of `spec`.
  */
 export function launch(spec: LaunchSpec, onTimeout: () => void): Promise<LaunchOutcome> {
   const { promise, resolve } = Promise.withResolvers<LaunchOutcome>()
@@ -75,22 +76,22 @@ export function launch(spec: LaunchSpec, onTimeout: () => void): Promise<LaunchO
   let timer: NodeJS.Timeout | undefined
   try {
     const job = native.launch(spec, done)
-    // After a stall of the loop a launch that is done has only not been told yet: look first.
+    // After a stall of the loop a finished launch may not be reported yet: its callback runs before setImmediate.
     timer = setTimeout(() => setImmediate(giveUp, job), LAUNCH_LIMIT_MS)
   } catch (error) {
-    // No thread could be had, and so nobody closes these.
+    // The addon closes them only after the thread has started.
     for (const fd of new Set([spec.stdin, spec.stdout, spec.stderr])) if (fd >= 0) closeSync(fd)
     resolve({ kind: 'failed', stage: 'thread', errno: errnoName(error) })
   }
   return promise
 }
 
-/** The `code` of a system call's error, such as `EMFILE`. */
+/** The `code` of the error of a system call, such as `EMFILE`; `null` without one. */
 export function errnoName(error: unknown): string | null {
-  return error instanceof Error && 'code' in error ? String(error.code) : null
+  return errorCode(error) || null
 }
 
-/** A process whose exit cannot be watched is killed at once: it would never end for guestd. */
+/** Watches the exit of a process. When that fails it kills the process: its exit would never be reported. */
 function adopt(
   pid: number,
   pidfd: number,
@@ -126,8 +127,8 @@ function adopt(
 }
 
 /**
- * A child that shared its parent's memory until exec takes the parent's peak with it (the kernel's
- * exec_mmap keeps the larger one), so a value up to the daemon's own peak says nothing.
+ * The child shares the memory of guestd until exec, and the kernel keeps the larger peak (exec_mmap). So a value up to
+ * guestd's own peak is not that of the process.
  */
 function usefulMaxRss(maxRssKiB: number, ownMaxRssKiB: number): number | null {
   return maxRssKiB > ownMaxRssKiB ? maxRssKiB * 1_024 : null
@@ -135,27 +136,27 @@ function usefulMaxRss(maxRssKiB: number, ownMaxRssKiB: number): number | null {
 
 const numberBySignal: ReadonlyMap<string, number> = new Map(Object.entries(constants.signals))
 const nameBySignal: ReadonlyMap<number, string> = new Map(
-  // SIGABRT and SIGIOT, SIGIO and SIGPOLL share a number: the first name is the usual one.
+  // SIGABRT and SIGIOT have the same number, and SIGIO and SIGPOLL. The first name is the usual one.
   [...numberBySignal].reverse().map(([name, number]) => [number, name]),
 )
-/** signal(7): the real-time signals that glibc leaves to programs. */
+/** signal(7): real-time signals that glibc does not use itself. */
 const FIRST_REALTIME = 34
 const LAST_REALTIME = native.constants.lastSignal
 
-/** `SIGTERM` for 15; real-time signals as `SIGRTMIN+n`. */
+/** The name of a signal, such as `SIGTERM`; of a real-time signal `SIGRTMIN+n`. */
 export function signalName(number: number): string {
   if (number >= FIRST_REALTIME) return `SIGRTMIN+${number - FIRST_REALTIME}`
   return nameBySignal.get(number) ?? `SIG${number}`
 }
 
-/** `null` for a name that the kernel does not know. */
+/** The number of a signal; `null` for an unknown name. */
 export function signalNumber(name: string): number | null {
   const realtime = /^SIGRTMIN\+(\d{1,2})$/.exec(name)
   const number = realtime ? FIRST_REALTIME + Number(realtime[1]) : numberBySignal.get(name)
   return number !== undefined && number <= LAST_REALTIME ? number : null
 }
 
-/** A reference to a process that is not our child, or why there is none. */
+/** Opens a pidfd of a process that is not a child of guestd. Without one it returns the reason. */
 export function openPidfd(pid: number): number | SignalResult {
   try {
     return native.openPidfd(pid)

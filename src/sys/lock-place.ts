@@ -1,20 +1,21 @@
-/** Where guestd keeps locks that all of its processes on this machine see, and no other user can touch. */
+/** The folder of guestd's locks. All processes of the user find it, and no other user can write to it. */
 import { lstatSync, mkdirSync } from 'node:fs'
+import { errorCode } from '../util/error-code.ts'
 
-/** Of root in /run, of a user in its own /run/user; in /tmp where that is not there, or cannot be written. */
+/** Root uses /run, another user its own /run/user; /tmp when that does not exist, or cannot be written. */
 const RUN = '/run'
 const TMP = '/tmp'
 const NAME = 'guestd-locks'
 const OWNER_ONLY = 0o700
 const NOT_OURS = 0o077
-/** A root file system that is read-only, a user without a session. */
+/** Errors on a read-only root file system, and for a user without a session. */
 const NO_PLACE = ['ENOENT', 'EROFS', 'EACCES']
 
 /**
- * The folder, made where it is missing. No setting and no variable counts: who starts guestd with other
- * ones has to find the same locks.
+ * Returns the folder, and creates it when it is missing. It does not depend on settings or environment variables, so
+ * that each guestd of the user finds the same locks.
  *
- * @throws Error where what has its name is a link, another user's, or open to others
+ * @throws Error when the path is a link, belongs to another user, or is accessible to others
  */
 export function lockPlace(uid: number): string {
   const first = uid === 0 ? `${RUN}/${NAME}` : `${RUN}/user/${uid}/${NAME}`
@@ -25,7 +26,7 @@ function prepare(path: string, uid: number): string | null {
   try {
     mkdirSync(path, { mode: OWNER_ONLY })
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+    const code = errorCode(error)
     if (NO_PLACE.includes(code)) return null
     if (code !== 'EEXIST') throw error
   }

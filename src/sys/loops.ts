@@ -1,16 +1,17 @@
-/** Loop devices, the file systems that their files are on, and the devices that are made of them. */
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+/** Loop devices, the file systems of their files, and the devices on top of them. */
+import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { runHelper } from './helper.ts'
+import { readText } from './read-text.ts'
 
 export interface LoopDevice {
   /** Such as `/dev/loop3`. */
   readonly path: string
-  /** `MAJOR:MINOR` of the file system that its file is on. */
+  /** `MAJOR:MINOR` of the file system of its file. */
   readonly backing: string
-  /** Its file, as the kernel names it now. */
+  /** The current path of its file. */
   readonly file: string
-  /** It, its partitions, and devices made of them. */
+  /** The device itself, its partitions, and the devices on top of them. */
   readonly parts: readonly Part[]
 }
 
@@ -19,22 +20,22 @@ export interface Part {
   readonly number: string
   /** Such as `/dev/loop3p1`. */
   readonly path: string
-  /** Nothing is made of it. */
+  /** No device is on top of it. */
   readonly isLeaf: boolean
   readonly readOnly: boolean
 }
 
 const BLOCK = '/sys/block'
-/** It opens each loop device, and reads nothing. */
+/** In milliseconds. The helper opens each loop device and reads no data. */
 const LIMIT_MS = 5_000
-/** A device made of a device made of a device, and so on. */
+/** Levels of devices on top of each other. */
 const MAX_DEPTH = 8
 
 /**
- * Those that are set up. Where there are none no process is started.
+ * Lists the loop devices that are set up. Without one it starts no process.
  *
- * @param except the path of one that does not count
- * @param limitMs 5 s at most
+ * @param except the path of a loop device to leave out
+ * @param limitMs at most 5 s
  * @throws HelperError
  */
 export async function listLoops(
@@ -55,7 +56,7 @@ export async function listLoops(
   })
 }
 
-/** Whether it still is set up for this file, and its last close does not take it apart. */
+/** Whether the device is still set up for this file, and stays so after its last close. */
 export function staysSetUp({ path, file }: LoopDevice): boolean {
   const facts = join(BLOCK, path.slice('/dev/'.length), 'loop')
   return read(join(facts, 'autoclear')) === '0' && read(join(facts, 'backing_file')) === file
@@ -82,7 +83,7 @@ function partsOf(name: string, folder: string, depth: number): readonly Part[] {
   ].filter(({ number }) => number !== '')
 }
 
-/** A device may go while it is looked at. */
+/** Empty when the device has disappeared. */
 function list(folder: string): readonly string[] {
   try {
     return readdirSync(folder)
@@ -92,9 +93,5 @@ function list(folder: string): readonly string[] {
 }
 
 function read(path: string): string {
-  try {
-    return readFileSync(path, 'utf8').trimEnd()
-  } catch {
-    return ''
-  }
+  return readText(path).trimEnd()
 }

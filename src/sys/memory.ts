@@ -1,19 +1,19 @@
-/** How much memory guestd itself takes. */
+/** Limits the memory of guestd itself. */
 import { getHeapSpaceStatistics, setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { native } from './native.ts'
 
-/** Of both halves, in bytes. Half of it doubles how often V8 collects garbage, and what it promotes too early. */
+/** Size of both halves, in bytes. With half of it V8 collects garbage twice as often, and promotes more too early. */
 const YOUNG_GENERATION_BYTES = 8 * 1024 * 1024
-/** The size at V8's start and after it has shrunk. The figure is smaller until V8 has used all of it. */
+/** The size at the start of V8 and after it has shrunk. V8 reports less until it has used all of it. */
 const FIRST_BYTES = 2 * 1024 * 1024
-/** How often the size is looked at while it grows, in milliseconds. */
+/** Interval of the checks while it grows, in milliseconds. */
 const LOOK_MS = 1_000
 
 let isGrowing = true
 let growing: NodeJS.Timeout | undefined
 
-/** Has V8 grow its young generation to 8 MiB in one step, while guestd's code is evaluated. Called before that. */
+/** Makes V8 grow its young generation to 8 MiB in one step. Call it before guestd's code is evaluated. */
 export function sizeYoungGeneration(): void {
   const bytes = Math.max(FIRST_BYTES, youngGenerationBytes())
   const factor = Math.max(1, Math.floor(YOUNG_GENERATION_BYTES / bytes))
@@ -21,8 +21,8 @@ export function sizeYoungGeneration(): void {
 }
 
 /**
- * Has V8 keep its young generation at 8 MiB, once it has grown to that: under a load of short commands V8 would let it
- * grow to 32 MiB. Looks now, and once a second until then, or until {@link releaseMemory}. Afterwards it does nothing.
+ * Stops the growth of the young generation at 8 MiB: with many short commands V8 would let it grow to 32 MiB. Checks now
+ * and once a second, until it has stopped the growth or {@link releaseMemory} is called. After that it does nothing.
  */
 export function keepYoungGenerationSmall(): void {
   if (!isGrowing) return
@@ -31,18 +31,18 @@ export function keepYoungGenerationSmall(): void {
   if (isGrowing) growing = setTimeout(keepYoungGenerationSmall, LOOK_MS).unref()
 }
 
-/** Ends the growth once it has come to 8 MiB. @returns whether it has */
+/** Stops the growth when the size is 8 MiB. @returns whether it has stopped it */
 function limitYoungGeneration(): boolean {
-  // One step from any size leads to more than half of the limit, and not above it.
+  // One step from any size leads to more than half of the limit, and never above it.
   const isGrown = youngGenerationBytes() > YOUNG_GENERATION_BYTES / 2
   if (isGrown) setFlagsFromString('--semi-space-growth-factor=1')
   return isGrown
 }
 
 /**
- * Gives memory that is not needed back to the machine: collects all garbage, compacts V8's heap, shrinks its young
- * generation, and trims the heap of the C library. Blocks the event loop for some 50 ms, so that it is for times
- * without work. The work after it calls {@link keepYoungGenerationSmall} again and again.
+ * Gives unused memory back to the machine: collects all garbage, compacts the heap of V8, shrinks its young generation,
+ * and trims the heap of the C library. It blocks the event loop for about 50 ms, so call it only while guestd is idle.
+ * After it, call {@link keepYoungGenerationSmall} regularly.
  */
 export function releaseMemory(): void {
   clearTimeout(growing)
@@ -52,7 +52,7 @@ export function releaseMemory(): void {
   isGrowing = true
 }
 
-/** V8 compacts its heap by itself only when memory is short. Its `gc` exists in contexts made after the flag is set. */
+/** V8 itself compacts its heap only when memory is short. Contexts that are created after the flag is set have a `gc`. */
 function collectGarbage(): void {
   setFlagsFromString('--expose-gc')
   const collect: unknown = runInNewContext('gc')
@@ -61,7 +61,7 @@ function collectGarbage(): void {
 
 function youngGenerationBytes(): number {
   return (
-    getHeapSpaceStatistics().find(one => one.space_name === 'new_space')?.space_size ??
+    getHeapSpaceStatistics().find(space => space.space_name === 'new_space')?.space_size ??
     YOUNG_GENERATION_BYTES
   )
 }

@@ -1,24 +1,25 @@
 /**
- * Whether what a process has open is on one file system, without a call that asks that file system: a FUSE or
- * NFS that does not answer would hold stat(2) for ever, and with it a thread of the daemon.
+ * Finds the mount of a descriptor or path without a call to its file system: a FUSE or NFS that does not answer would
+ * block stat(2), and a thread of the daemon with it, without limit.
  */
-import { readFile, readlink } from 'node:fs/promises'
+import { readlink } from 'node:fs/promises'
 import { listMounts, type Mount } from './mounts.ts'
+import { fdInfo } from './proc-scan.ts'
 
 export interface MountIds {
   /**
-   * The mount that a descriptor of a process is on; `null`: it cannot be seen, or has gone.
+   * The mount of a descriptor of a process; `null` when it cannot be seen, or is gone.
    *
-   * @param among whose mounts are searched: a process. Default: `pid`
+   * @param among the process whose mounts are searched. Default: `pid`
    */
   mountOf(pid: string, fd: string, among?: string): Promise<Mount | null>
-  /** The mount that a path leads to, as the process sees it. */
+  /** The mount of a path in the mount namespace of the process. */
   mountAbove(pid: string, path: string): Promise<Mount | null>
-  /** All that the process sees. */
+  /** All mounts in the mount namespace of the process. */
   mountsOf(pid: string): Promise<readonly Mount[]>
 }
 
-/** Of paths that are in another mount namespace than the reader (readlink(2) of /proc/PID/cwd). */
+/** Prefix of a path that the reader cannot reach, as in another mount namespace (readlink(2) of /proc/PID/cwd). */
 const UNREACHABLE = '(unreachable)'
 
 /** Each mount namespace is read once. */
@@ -42,7 +43,7 @@ export function createMountIds(): MountIds {
     async mountAbove(pid, path) {
       const within = path.startsWith(UNREACHABLE) ? path.slice(UNREACHABLE.length) : path
       const above = (await mountsOf(pid)).filter(({ at }) => isIn(within, at))
-      // Of several at one place the last one is seen.
+      // The last mount on a folder hides the earlier ones.
       return above.reduce<Mount | null>(
         (best, mount) => (mount.at.length >= (best?.at.length ?? 0) ? mount : best),
         null,
@@ -56,8 +57,8 @@ function isIn(path: string, folder: string): boolean {
 }
 
 /**
- * `MAJOR:MINOR` of the file system that a descriptor of this process is on, as mountinfo has it; st_dev is another
- * one on btrfs. `null` where /proc does not say.
+ * `MAJOR:MINOR` of the file system of a descriptor of this process, from mountinfo: on btrfs st_dev differs from it.
+ * `null` when /proc does not contain it.
  */
 export async function deviceOf(fd: number): Promise<string | null> {
   const id = await mountIdOf('self', String(fd))
@@ -65,11 +66,10 @@ export async function deviceOf(fd: number): Promise<string | null> {
 }
 
 async function mountIdOf(pid: string, fd: string): Promise<string | null> {
-  const info = await readFile(`/proc/${pid}/fdinfo/${fd}`, 'utf8').catch(() => '')
-  return /^mnt_id:\s*(\d+)/m.exec(info)?.[1] ?? null
+  return /^mnt_id:\s*(\d+)/m.exec(await fdInfo(pid, fd))?.[1] ?? null
 }
 
-/** Of a process that ends meanwhile there are none. */
+/** Empty when the process has exited. */
 function read(pid: string): readonly Mount[] {
   try {
     return listMounts(pid)

@@ -1,27 +1,27 @@
-/** What is mounted where: /proc/self/mountinfo, proc(5). */
+/** Lists mounts: /proc/PID/mountinfo, proc(5). */
 import { readFileSync } from 'node:fs'
 
 export interface Mount {
-  /** `mnt_id` of fdinfo. */
+  /** The `mnt_id` of fdinfo. */
   readonly id: string
-  /** The mount that it is mounted on. */
+  /** The id of the mount that it is mounted on. */
   readonly parent: string
   /** `MAJOR:MINOR` of the device. */
   readonly device: string
   readonly at: string
   readonly type: string
   readonly source: string
-  /** Of the mount or of the file system itself. */
+  /** Whether the mount or the file system is read-only. */
   readonly readOnly: boolean
-  /** What is mounted in it, or unmounted, is so in all mounts with this number, too; `null`: in no other. */
+  /** Its peer group, which receives each mount and unmount below it; `null`: it is private. */
   readonly sharedIn: string | null
-  /** Of the file system itself, such as `emergency_ro`. */
+  /** Options of the file system, such as `emergency_ro`. */
   readonly superOptions: readonly string[]
-  /** Numbers of which it has what is mounted and unmounted, its own `sharedIn` among them: mount_namespaces(7). */
+  /** Peer groups whose mounts and unmounts it receives, including `sharedIn`: mount_namespaces(7). */
   readonly learnsFrom: readonly string[]
 }
 
-/** In the order in which they were made: of several at one place the last one is seen. */
+/** In the order of creation. The last mount on a folder hides the earlier ones. */
 export function listMounts(pid: number | string = 'self'): readonly Mount[] {
   return readFileSync(`/proc/${pid}/mountinfo`, 'utf8')
     .split('\n')
@@ -29,7 +29,7 @@ export function listMounts(pid: number | string = 'self'): readonly Mount[] {
     .map(parseMount)
 }
 
-/** What is seen at this place; `null` where nothing is mounted. */
+/** The visible mount on this folder; `null` without one. */
 export function mountAt(path: string): Mount | null {
   return listMounts().findLast(mount => mount.at === path) ?? null
 }
@@ -61,7 +61,7 @@ function parseMount(line: string): Mount {
 
 const SHARED = 'shared:'
 
-/** Blanks, tabs, newlines and backslashes are written in octal, as in other files of /proc. */
+/** Decodes blanks, tabs, newlines and backslashes, which files of /proc contain in octal. */
 export function decodeOctal(text: string): string {
   return text.replace(/\\([0-7]{3})/g, (_, octal) => String.fromCharCode(Number.parseInt(octal, 8)))
 }

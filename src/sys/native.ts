@@ -1,4 +1,4 @@
-/** The native addon, typed. Each function's contract stands in the C file that makes it. */
+/** Types of the native addon. The C files document the functions. */
 import { createRequire } from 'node:module'
 
 export interface LaunchSpec {
@@ -9,7 +9,7 @@ export interface LaunchSpec {
   readonly paths: readonly string[]
   readonly cwd: string
   readonly oomScoreAdj: string
-  /** File descriptors above 2, closed by the launch; `stdin` -1 is /dev/null; `stderr` may be `stdout`. */
+  /** Descriptors above 2, which the launch closes. `stdin` -1 stands for /dev/null; `stderr` may be `stdout`. */
   readonly stdin: number
   readonly stdout: number
   readonly stderr: number
@@ -19,9 +19,9 @@ export interface LaunchSpec {
   readonly groups: readonly number[]
   readonly nofileSoft: number
   readonly nofileHard: number
-  /** Directory of the cgroup to make and be born in; `null` for none. */
+  /** Directory of the cgroup to create and to start in; `null`: no cgroup. */
   readonly cgroupPath: string | null
-  /** File name, value, file name, value, …: written into the cgroup before the birth. */
+  /** File name, value, file name, value, …: written into the cgroup before the process starts. */
   readonly cgroupWrites: readonly string[]
 }
 
@@ -34,7 +34,7 @@ export interface UserEntry {
   readonly groups: readonly number[]
 }
 
-/** A pipe that is read, as the addon holds it. */
+/** A reader of a pipe in the addon. */
 export interface NativeReader {
   readonly native: unique symbol
 }
@@ -93,7 +93,7 @@ interface Native {
 
 const ADDON = 'guestd_native.node'
 
-/** Beside the bundle, or, when run from the source tree, where the build leaves it. */
+/** Beside the bundle; in `dist/` when guestd runs from the source tree. */
 function load(): Native {
   const require = createRequire(import.meta.url)
   const besideSource = import.meta.url.endsWith('/src/sys/native.ts')

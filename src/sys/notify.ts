@@ -1,4 +1,4 @@
-/** Telling the service manager how guestd is: sd_notify(3). */
+/** Reports the state of guestd to the service manager: sd_notify(3). */
 import { closeSync } from 'node:fs'
 import { Socket } from 'node:net'
 import { firstOf } from '../util/cut-text.ts'
@@ -6,42 +6,42 @@ import { messageOf } from '../util/message-of.ts'
 import { native } from './native.ts'
 
 export interface Notifier {
-  /** Whether a manager listens. Without one nothing is sent, and all of this does nothing. */
+  /** Whether there is a service manager. Without one no method does anything. */
   readonly present: boolean
   /**
-   * Sends assignments such as `READY=1`. While the manager's queue is full they wait, the later value
-   * of a name in the place of the earlier one. Line breaks in a value become spaces.
+   * Sends assignments such as `READY=1`. While the queue of the manager is full they are kept, only the latest value of
+   * each name. Line breaks in a value become spaces.
    */
   send(assignments: Readonly<Record<string, string>>): void
   /**
-   * Leaves a duplicate of the descriptor with the manager, to come back after a restart of guestd.
+   * Stores a duplicate of the descriptor in the manager, which passes it to guestd after a restart.
    *
    * @returns whether it was sent
    */
   storeFd(name: string, fd: number): boolean
-  /** Has the manager close what was stored under the name. */
+  /** Makes the manager close the descriptor that was stored with the name. */
   dropFd(name: string): void
   /**
-   * Resolves once the manager has dealt with all that was sent before; false when `limitMs` passes
-   * first. After {@link Notifier.dropFd} it tells that the manager no longer holds the descriptor.
+   * Resolves with true when the manager has processed everything sent before, or with false after `limitMs`
+   * milliseconds. After {@link Notifier.dropFd} true means that the manager has closed the descriptor.
    */
   barrier(limitMs: number): Promise<boolean>
 }
 
 /**
- * @param address $NOTIFY_SOCKET, or null: there is no manager
- * @param failed told the first error, once: later ones say the same
+ * @param address $NOTIFY_SOCKET; `null` without a manager
+ * @param failed called with the first error, and never again
  */
 export function createNotifier(address: string | null, failed: (errno: string) => void): Notifier {
-  /** Made before descriptors can run out, and kept: a watchdog must be fed then, too. */
+  /** Opened now and kept, because the watchdog needs it also when no descriptor is free. */
   const socket = address === null ? null : openSocket(failed)
   let waiting: Readonly<Record<string, string>> = {}
   let retry: NodeJS.Timeout | undefined
-  let complained = false
+  let hasFailed = false
 
-  const complain = (errno: string) => {
-    if (!complained) failed(errno)
-    complained = true
+  const reportFailure = (errno: string) => {
+    if (!hasFailed) failed(errno)
+    hasFailed = true
   }
 
   const send = (assignments: Readonly<Record<string, string>>, fds: readonly number[] = []) => {
@@ -56,13 +56,13 @@ export function createNotifier(address: string | null, failed: (errno: string) =
       retry = setTimeout(flush, RETRY_MS).unref()
       return
     }
-    if (errno !== null) complain(errno)
+    if (errno !== null) reportFailure(errno)
     waiting = {}
   }
 
   const sendNow = (assignments: Readonly<Record<string, string>>, fds: readonly number[]) => {
     const errno = send(assignments, fds)
-    if (errno !== null) complain(errno)
+    if (errno !== null) reportFailure(errno)
     return errno === null
   }
 
@@ -74,7 +74,7 @@ export function createNotifier(address: string | null, failed: (errno: string) =
       flush()
     },
     storeFd: (name, fd) =>
-      // FDPOLL=0: a descriptor of a file has nothing that could be polled for its end.
+      // FDPOLL=0: the manager cannot poll a file for hang-up.
       socket !== null && sendNow({ FDSTORE: '1', FDNAME: name, FDPOLL: '0' }, [fd]),
     dropFd(name) {
       if (socket !== null) sendNow({ FDSTOREREMOVE: '1', FDNAME: name }, [])
@@ -89,13 +89,13 @@ export function createNotifier(address: string | null, failed: (errno: string) =
   }
 }
 
-/** The queue of the manager is full, or the kernel short of buffers: it passes. */
+/** Temporary errors: the queue of the manager is full, or the kernel is short of buffers. */
 const FULL: readonly string[] = ['EAGAIN', 'ENOBUFS', 'ENOMEM']
 
-/** How often a full queue is tried again, in milliseconds. */
+/** Pause before the next attempt after a temporary error, in milliseconds. */
 const RETRY_MS = 100
 
-/** Longest value that is sent: a status is one line on a terminal. */
+/** Longest value: a status is one line on a terminal. */
 const MAX_VALUE_CHARACTERS = 512
 
 function openSocket(failed: (errno: string) => void): number | null {
@@ -113,12 +113,12 @@ function datagramOf(assignments: Readonly<Record<string, string>>): string {
     .join('')
 }
 
-/** A line break would begin an assignment of the value's own. */
+/** A line break would start another assignment. */
 function oneLine(value: string): string {
   return firstOf(value.replace(/[\r\n\0]+/g, ' '), MAX_VALUE_CHARACTERS)
 }
 
-/** The manager closes its end once it has read the message; the read end of the pipe tells. */
+/** Whether the write end is closed within the limit. The manager closes it after it has read the message. */
 async function closedWithin(fd: number, limitMs: number): Promise<boolean> {
   const closed = Promise.withResolvers<boolean>()
   const socket = new Socket({ fd, readable: true, writable: false })

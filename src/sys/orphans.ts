@@ -1,9 +1,9 @@
-/** Children that are not ours: a command can leave some to guestd, and so can any process where guestd is PID 1. */
+/** Children that guestd has not started: a command can create some, and as PID 1 guestd gets all orphans. */
 import { native } from './native.ts'
 
 /**
- * Reaps them from now on, within a second of their exit, or later where there are more than some thousand a second.
- * The exits of commands and of programs that guestd runs are left alone.
+ * Reaps them from now on: within a second of their exit, or later when thousands exit in a second. It never reaps
+ * commands, or programs that guestd runs.
  */
 export function reapOrphans(): void {
   native.reapOrphans()

@@ -1,24 +1,24 @@
-/** Real pipes: `/dev/stderr` can be opened again in the command, which a socket pair refuses. */
+/** Pipes of commands. A command can open `/dev/stderr` of a pipe; with a socket pair that fails. */
 import { closeSync } from 'node:fs'
 import { Socket } from 'node:net'
 import { native } from './native.ts'
 
-/** Capacity asked for each pipe (pipe(7); the default is 64 KiB): fewer switches between writer and guestd. */
+/** Capacity of each pipe (pipe(7); the default is 64 KiB). A large one needs fewer switches between writer and guestd. */
 const PIPE_BYTES = 256 * 1024
 
-/** A pipe whose read end is ours. `childEnd` goes to the launch, which closes it. */
+/** A pipe that guestd reads. The launch takes `childEnd` and closes it. */
 export function outputPipe(): { readonly ourEnd: number; readonly childEnd: number } {
   const [ourEnd, childEnd] = native.pipe(PIPE_BYTES)
   return { ourEnd, childEnd }
 }
 
-/** A pipe whose write end is ours. */
+/** A pipe that guestd writes. The launch takes `childEnd` and closes it. */
 export function inputPipe(): { readonly ourEnd: Socket; readonly childEnd: number } {
   const [childEnd, fd] = native.pipe(0)
   return { ourEnd: new Socket({ fd, readable: false, writable: true }), childEnd }
 }
 
-/** Closes an end that no launch has taken. */
+/** Closes an end that was not passed to a launch. */
 export function closeFd(fd: number): void {
   closeSync(fd)
 }
@@ -26,29 +26,29 @@ export function closeFd(fd: number): void {
 export interface PipeReader {
   pause(): void
   resume(): void
-  /** Bytes that are in the pipe now. */
+  /** Number of bytes in the pipe now. */
   pending(): number
   /**
-   * Reads at most so many of them now, also while it is paused; calls `end` if that is all and every write end is
-   * closed. Returns how many bytes it read: fewer than there were when another process reads the pipe too.
+   * Reads at most `bytes` at once, also while it is paused. Calls `end` when the pipe is empty and every write end is
+   * closed. Returns the number of bytes that it has read, which is lower when another process reads the pipe too.
    */
   drain(bytes: number): number
-  /** Closes the read end: a writer gets SIGPIPE from now on. */
+  /** Closes the read end: from now on a writer gets SIGPIPE. */
   destroy(): void
 }
 
 export interface PipeEvents {
-  /** The buffer that the next read may fill. */
+  /** Returns the buffer for the next read. */
   readonly buffer: () => Uint8Array
-  /** `length` bytes were read into the buffer last given. */
+  /** `length` bytes were read into the latest buffer. */
   readonly data: (length: number) => void
-  /** The last call: every write end is closed, it cannot be read, or it was destroyed. */
+  /** The last call: every write end is closed, reading has failed, or the reader was destroyed. */
   readonly end: () => void
 }
 
 /**
- * Reads a pipe into buffers that the caller owns: no allocation for each read. Begins at once, but calls nothing
- * before it has returned.
+ * Reads a pipe into buffers of the caller, without an allocation for each read. It starts at once, and makes the first
+ * call after it has returned.
  */
 export function readPipe(fd: number, events: PipeEvents): PipeReader {
   const reader = native.readPipe(fd, events.buffer, length => {

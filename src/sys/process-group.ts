@@ -1,11 +1,11 @@
 /**
- * Process groups and sessions: what contains a command where no cgroup v2 can be written. A process
- * that leaves the session with setsid(2) escapes it, so the proof is `group`, never `cgroup`.
+ * Process groups and sessions. They contain a command when no cgroup v2 can be written. A process can escape with
+ * setsid(2), so the proof is `group`, never `cgroup`.
  */
-import { readFileSync } from 'node:fs'
+import { readText } from './read-text.ts'
 import { type SignalResult, signalResult } from './signal-result.ts'
 
-/** Sends a signal to every process of the group that may be signalled. */
+/** Signals every process of the group that guestd is allowed to signal. */
 export function signalGroup(pgid: number, signal: number): SignalResult {
   return signalResult(() => process.kill(-pgid, signal))
 }
@@ -14,33 +14,20 @@ export interface ProcessStat {
   readonly state: string
   readonly pgid: number
   readonly session: number
-  /** Clock ticks after boot: with the pid it names one process for good. */
+  /** In clock ticks after boot. With the pid it identifies the process. */
   readonly startTime: number
 }
 
-/** `null` for a process that is gone, or that cannot be looked at. */
+/** `null` for a process that has exited, or that cannot be read. */
 export function processStat(pid: number): ProcessStat | null {
-  try {
-    return readStat(pid)
-  } catch {
-    return null
-  }
-}
-
-function readStat(pid: number): ProcessStat | null {
-  try {
-    const text = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    // The name, in parentheses, may hold spaces and parentheses itself.
-    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
-    return {
-      state: fields[0] ?? '',
-      pgid: Number(fields[2]),
-      session: Number(fields[3]),
-      startTime: Number(fields[19]),
-    }
-  } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : ''
-    if (code === 'ENOENT' || code === 'ESRCH') return null
-    throw error
+  const text = readText(`/proc/${pid}/stat`)
+  if (text === '') return null
+  // The name, in parentheses, may contain spaces and parentheses.
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
+  return {
+    state: fields[0] ?? '',
+    pgid: Number(fields[2]),
+    session: Number(fields[3]),
+    startTime: Number(fields[19]),
   }
 }

@@ -1,12 +1,12 @@
-/** The live processes of this machine, read at most so often that many commands cost no more than one. */
+/** The live processes of this machine. Many commands share one table, which is read at a limited rate. */
 import { native } from './native.ts'
 
 export interface ProcessTable {
-  /** Of `performance.now()`, before the first process was read. */
+  /** In terms of `performance.now()`, before the first process was read. */
   readonly takenAt: number
-  /** Live processes; of a pid that is not there nothing is known. */
+  /** By pid. */
   readonly processes: ReadonlyMap<number, ProcessRow>
-  /** The process groups of those whose group or session is `id`, one entry for each process. */
+  /** The process group of each process whose group or session is `id`. */
   groupsOf(id: number): readonly number[]
 }
 
@@ -14,16 +14,16 @@ export interface ProcessRow {
   readonly parent: number
   readonly group: number
   readonly session: number
-  /** Clock ticks after boot: with the pid it names one process. */
+  /** In clock ticks after boot. With the pid it identifies the process. */
   readonly startTime: number
 }
 
-/** A table of this age, in milliseconds, counts as of now. */
+/** A table up to this age, in milliseconds, is current. */
 const NEW_MS = 5
-/** A table stays in use for so long, and for at least so many times what it took to read. */
+/** A table is used for at least this time, in milliseconds, and for KEPT_TIMES the time that it took to read. */
 const KEPT_MS = 20
 const KEPT_TIMES = 10
-/** Then the memory of the tables is given back. */
+/** The tables are dropped when they are not used for this time, in milliseconds. */
 const UNUSED_MS = 2_000
 const COLUMNS = native.constants.processColumns
 
@@ -33,10 +33,10 @@ let keptMs = KEPT_MS
 let unused: NodeJS.Timeout | undefined
 
 /**
- * A table that may be some milliseconds old, or more where there are thousands of processes: to read them takes at
- * most a tenth of guestd's time. `null` where it cannot be read, as without a free descriptor: nothing is known then.
+ * A table that may be some milliseconds old, and older with thousands of processes: reading takes at most a tenth of
+ * guestd's time. `null` when it cannot be read, as without a free descriptor.
  *
- * @param after of `performance.now()`: it was taken later
+ * @param after in terms of `performance.now()`: the table is newer
  */
 export function processTable(after = Number.NEGATIVE_INFINITY): ProcessTable | null {
   const isUsable =
@@ -44,14 +44,14 @@ export function processTable(after = Number.NEGATIVE_INFINITY): ProcessTable | n
   return isUsable ? latest : take()
 }
 
-/** A table as of now. */
+/** A current table; `null` when it cannot be read. */
 export function newProcessTable(): ProcessTable | null {
   return latest !== null && latest.takenAt > performance.now() - NEW_MS ? latest : take()
 }
 
 /**
- * Whether no process had this group or session in two tables, both taken later than `after`: a process that forks and exits
- * while the first is read can be missed in it, and its child too.
+ * Whether two tables, both newer than `after`, contain no process of this group or session. One table is not enough: it
+ * can miss a process that forks and exits during the read, and its child.
  */
 export function isGroupGone(id: number, after: number): boolean {
   const isAbsent = (table: ProcessTable | null) => table?.groupsOf(id).length === 0

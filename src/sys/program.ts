@@ -1,15 +1,16 @@
-/** Runs a program to its end, and keeps what it said within bounds. */
+/** Runs a program and keeps a bounded part of its output. */
+import { errorCode } from '../util/error-code.ts'
 
 export interface Ran {
-  /** -1: it was ended by a signal, as when its time is over. */
+  /** The exit code; -1 after a signal, as at the limit. */
   readonly status: number
-  /** Both streams as they came; of a long one the beginning and the end. */
+  /** Both streams, in order of arrival; only the beginning and the end of long output. */
   readonly text: string
 }
 
-/** Kept of each end of what a program says, in bytes. What is between is read and let go. */
+/** Size of the kept beginning, and of the kept end, in bytes. */
 const KEPT_BYTES = 32 * 1024
-/** A program that repairs something comes to a good end at SIGTERM (e2fsck does); one that hangs does not. */
+/** From SIGTERM to SIGKILL, in milliseconds: e2fsck ends cleanly after SIGTERM, but a program may hang. */
 const GRACE_MS = 60_000
 
 export interface ProgramOptions {
@@ -20,19 +21,19 @@ export interface ProgramOptions {
 }
 
 /**
- * It is never ended for what it says: a repair that is cut short leaves more harm than it found.
+ * Runs a program until it exits. Long output does not end it: an interrupted repair damages the file system.
  *
- * @param options.limitMs after it comes SIGTERM, and a minute later SIGKILL; `null`: there is no limit
- * @param options.ownSession a terminal's Ctrl-C, and a signal to the group of its parent, do not reach it
- * @param options.cancel aborted, it has the same effect as the limit
- * @returns `null` where the program is not installed
+ * @param options.limitMs then it gets SIGTERM, and a minute later SIGKILL; `null`: no limit
+ * @param options.ownSession Ctrl-C in a terminal, and a signal to the process group of guestd, do not reach it
+ * @param options.cancel has the effect of the limit when it is aborted
+ * @returns `null` when the program is not installed
  */
 export async function runProgram(
   program: string,
   args: readonly string[],
   { path, limitMs, ownSession = false, cancel }: ProgramOptions,
 ): Promise<Ran | null> {
-  // Loaded at the first use: it costs the start of a daemon that has no device nothing.
+  // Loaded at the first use, because a daemon without a device never needs it.
   const { spawn } = await import('node:child_process')
   const child = spawn(program, args, {
     env: { PATH: path },
@@ -53,7 +54,7 @@ export async function runProgram(
   try {
     return await new Promise((resolve, reject) => {
       child.on('error', error => {
-        if ('code' in error && error.code === 'ENOENT') resolve(null)
+        if (errorCode(error) === 'ENOENT') resolve(null)
         else reject(error)
       })
       child.on('close', code => resolve({ status: code ?? -1, text: kept.text() }))

@@ -1,7 +1,8 @@
-/** What all commands together leave to guestd and the system: limits of the cgroup that holds them. */
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+/** The reserve of guestd and the system: limits of the cgroup of all commands. */
+import { existsSync, writeFileSync } from 'node:fs'
 import { totalmem } from 'node:os'
 import { dirname, join } from 'node:path'
+import { readText } from './read-text.ts'
 
 export interface Reserve {
   readonly memoryBytes: number
@@ -9,28 +10,28 @@ export interface Reserve {
   readonly pids: number
 }
 
-/** Of a very small machine commands still get most. */
+/** On a very small machine the reserve is at most this share. */
 export const MOST_RESERVED_SHARE = 1 / 3
 /**
- * Root's commands have a part of what commands may take that the others cannot: as much as this share of the reserve.
- * 36 MiB of 288 MiB are enough for a shell that cleans up while the others fill theirs.
+ * This share of the reserve is taken from the limit of the other commands and kept for those of root. 36 MiB of 288 MiB
+ * are enough for a shell that cleans up while other commands use all of their memory.
  */
 const RESCUE_SHARE = 1 / 8
-/** Of the machine guestd's own cgroup is protected up to this share, as `MemoryMin` of its unit. */
+/** Largest protected share of the machine's memory for guestd's own cgroup; the same as `MemoryMin` of its unit. */
 const MOST_PROTECTED_SHARE = 1 / 4
 
 export interface LimitedCgroups {
-  /** Holds the other one, and that of root's commands. */
+  /** The cgroup around the other one and that of root's commands. */
   readonly all: string
-  /** Of all commands but root's. */
+  /** The cgroup of all commands but those of root. */
   readonly ordinary: string
 }
 
 /**
- * Limits both cgroups. Commands that use up all of the memory are ended by the kernel, the largest
- * first: without that, a machine out of memory spends minutes on reading code back from disk before
- * its OOM killer comes, and guestd does not answer in the meantime. A fork past the tasks fails with
- * EAGAIN. What cannot be written is left as it is: then the machine's own limits are what holds.
+ * Limits both cgroups. When commands use all of the memory, the kernel kills the largest. Without the limit a machine
+ * without memory reads code from disk again and again for minutes before its OOM killer runs, and guestd does not
+ * respond. A fork above the limit of tasks fails with EAGAIN. A limit that cannot be written is skipped: the limits of
+ * the machine apply then.
  *
  * @param own the cgroup that guestd was started in
  */
@@ -69,35 +70,35 @@ export function keepReserve(
   }
 }
 
-/** What all commands but root's may take. @param most of all commands @param reserved what they leave */
+/** The limit of all commands but those of root. @param most the limit of all commands @param reserved the reserve */
 export function withoutRescue(most: number, reserved: number): number {
   return most - Math.floor(Math.min(reserved, most) * RESCUE_SHARE)
 }
 
 /**
- * Keeps memory of guestd itself from being reclaimed, as far as the cgroups around it are protected: kernel memory that
- * no cgroup counts cannot push its code out.
+ * Protects the memory of guestd itself from reclaim, as far as the cgroups around it are protected. Otherwise kernel
+ * memory that no cgroup counts can evict its code.
  *
  * @param own the cgroup that guestd was started in
- * @param leaf the one below it that guestd is in
+ * @param leaf the cgroup below it that guestd is in
  */
 export function protect(own: string, leaf: string, { memoryBytes }: Reserve): void {
   if (!existsSync(leaf)) return
   const most = Math.floor(usableMemory(own) * MOST_PROTECTED_SHARE)
   const protectedBytes = Math.min(memoryBytes, most)
   write(join(leaf, 'memory.min'), protectedBytes)
-  // Where cgroups share protection (memory_recursiveprot), what is above that would protect the commands' memory.
+  // With memory_recursiveprot a higher value would protect the memory of the commands too.
   const around = join(own, 'memory.min')
   if (numberIn(around, 0) > protectedBytes) write(around, protectedBytes)
 }
 
 /**
- * Memory of the machine, or what a cgroup around this process allows of it, v1 or v2, in bytes.
+ * Memory of the machine, or the lowest limit of the cgroups (v1 or v2) around this process, in bytes.
  *
- * @param own the cgroup v2 that this process is in; `null` where there is none
+ * @param own the cgroup v2 of this process; `null` without one
  */
 export function usableMemory(own: string | null): number {
-  // Of v1, and in a mount of v2 that is not the whole hierarchy: 0 where it is not known.
+  // The limit of v1, and of v2 where only a part of the hierarchy is mounted. 0: not known.
   const constrained = process.constrainedMemory() || Number.POSITIVE_INFINITY
   const outer = own === null ? [] : withAncestors(own)
   const limits = outer.map(path => numberIn(join(path, 'memory.max')))
@@ -105,21 +106,21 @@ export function usableMemory(own: string | null): number {
 }
 
 /**
- * What is left of `all` for commands.
+ * The part of `all` that is left for commands.
  *
- * @param others what is in use now by what is no command
+ * @param others the part that other processes use now
  */
 export function leave(all: number, others: number, reserved: number): number {
   return Math.floor(Math.max(all - others - reserved, all * (1 - MOST_RESERVED_SHARE)))
 }
 
-/** The cgroup and those around it, as far as they can be seen; the root has no limits. */
+/** The cgroup and the visible ones around it, without the root, which has no limits. */
 function withAncestors(path: string): string[] {
   if (!existsSync(join(path, 'cgroup.procs'))) return []
   return [path, ...withAncestors(dirname(path))]
 }
 
-/** Tasks of the whole machine, threads of the kernel included: proc(5), /proc/loadavg. */
+/** Number of tasks of the machine, with the threads of the kernel: proc(5), /proc/loadavg. */
 function systemTasks(): number {
   return Number(/\/(\d+) /.exec(readText('/proc/loadavg'))?.[1] ?? 0)
 }
@@ -129,19 +130,11 @@ function numberIn(path: string, otherwise = Number.POSITIVE_INFINITY): number {
   return /^\d+$/.test(text) ? Number(text) : otherwise
 }
 
-function readText(path: string): string {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch {
-    return ''
-  }
-}
-
 function write(path: string, limit: number): void {
   if (!Number.isFinite(limit)) return
   try {
     writeFileSync(path, String(limit))
   } catch {
-    // As the contract says.
+    // The limits of the machine apply then.
   }
 }

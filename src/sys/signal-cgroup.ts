@@ -1,20 +1,20 @@
-/** A signal to every process of a cgroup, however many they are and however few descriptors are free. */
+/** Signals every process of a cgroup, with few descriptors. */
 import { cgroupMembers } from './cgroup.ts'
 import { closePidfd, openPidfd, sendSignal } from './launch.ts'
 import { type SignalResult, worstOf } from './signal-result.ts'
 
-/** Processes that are held by a pidfd at once. */
+/** Largest number of open pidfds. */
 const BATCH = 32
-/** Descriptors that reading the cgroup takes. */
+/** Number of descriptors that reading the cgroup needs. */
 const SPARE_FDS = 2
-/** How often is looked for processes that were forked in the meantime. */
+/** Number of searches for processes that were forked meanwhile. */
 const MAX_ROUNDS = 10
 
 /**
- * By pidfds, and only to those still in the cgroup once theirs is open: no recycled pid is hit. Processes that are
- * forked meanwhile get the signal too, unless they are forked without end.
+ * Signals by pidfd, and only processes that are still in the cgroup after the pidfd is open: so a reused pid is never
+ * hit. Processes that are forked meanwhile get the signal too, up to {@link MAX_ROUNDS} rounds.
  *
- * @returns `unreached` where there is a process that did not get it
+ * @returns `unreached` when a process has not got the signal
  */
 export function signalCgroup(path: string, signal: number): SignalResult {
   const seen = new Set<number>()
@@ -30,7 +30,7 @@ export function signalCgroup(path: string, signal: number): SignalResult {
   return worstOf(results)
 }
 
-/** Takes some off the list, at least one. */
+/** Removes at least one pid from the list, and signals it. */
 function signalSome(path: string, pids: number[], signal: number): readonly SignalResult[] {
   const { opened, results } = openSome(pids)
   try {
@@ -59,7 +59,7 @@ function openSome(pids: number[]): { opened: readonly Opened[]; results: SignalR
     if (typeof pidfd === 'number') opened.push({ pid, pidfd })
     else if (pidfd === 'gone') results.push(pidfd)
     else if (opened.length > SPARE_FDS) {
-      // Without a free descriptor: some have to wait for their turn, so that the cgroup can be read.
+      // No descriptor is free: close some, so that the cgroup can be read. Their processes come later.
       pids.push(pid)
       for (const { pid, pidfd } of opened.splice(-SPARE_FDS)) {
         closePidfd(pidfd)

@@ -1,19 +1,20 @@
-/** What became of a signal. */
+/** The result of a signal. */
+import { errorCode } from '../util/error-code.ts'
 
 /**
- * `gone`: there is no such process any more. `denied`: guestd may not signal it (EPERM): it lives. `unreached`: it is
- * not known who should get it, or there is no descriptor to name them by.
+ * `gone`: the process has exited. `denied`: it runs, but guestd is not allowed to signal it (EPERM). `unreached`: the
+ * processes are not known, or no descriptor is free for a pidfd.
  */
 export type SignalResult = 'sent' | 'gone' | 'denied' | 'unreached'
 
-/** From best to worst: of a signal to many the worst counts. */
+/** From best to worst. For several processes the worst result counts. */
 const ORDER: readonly SignalResult[] = ['gone', 'sent', 'denied', 'unreached']
 
 export function worstOf(results: readonly SignalResult[]): SignalResult {
   return ORDER.findLast(result => results.includes(result)) ?? 'gone'
 }
 
-/** Of a system call that sends one, or names who gets it. */
+/** The result of a system call that sends a signal, or opens a pidfd for it. */
 export function signalResult(call: () => unknown): SignalResult {
   try {
     call()
@@ -23,9 +24,9 @@ export function signalResult(call: () => unknown): SignalResult {
   }
 }
 
-/** ESRCH: it has exited; EINVAL: the pid names a thread, so the process of that pid has. */
+/** ESRCH: the process has exited. EINVAL: the pid is that of a thread now, so the process has exited too. */
 export function failureOf(error: unknown): SignalResult {
-  const code = error instanceof Error && 'code' in error ? error.code : ''
+  const code = errorCode(error)
   if (code === 'ESRCH' || code === 'EINVAL' || code === 'ENOENT') return 'gone'
   return code === 'EPERM' ? 'denied' : 'unreached'
 }

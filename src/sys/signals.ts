@@ -1,12 +1,11 @@
 /**
- * Which signals guestd ignores. Importing this file ignores them: the program imports it before
- * everything else, because until then their default ends it, and SIGUSR1 opens Node's inspector.
- * Commands never inherit this: a launch resets every signal.
+ * The signals that guestd ignores. Importing this file ignores them. The program imports it first, because by default
+ * they end it, and SIGUSR1 opens Node's inspector. Commands do not inherit this: a launch resets every signal.
  */
 import { constants } from 'node:os'
 import { native } from './native.ts'
 
-/** By default each of these ends a process. Node resets what a parent ignores, up to signal 31. */
+/** Each of these ends a process by default. At its start Node resets the signals up to 31 that its parent ignores. */
 const IGNORED = [
   'SIGUSR1',
   'SIGUSR2',
@@ -17,7 +16,7 @@ const IGNORED = [
   'SIGPROF',
   'SIGIO',
 ] as const
-/** signal(7): 32 and 33 belong to the threads of the C library, the rest to programs. */
+/** signal(7): glibc uses 32 and 33 for its threads; the rest is for programs. */
 const FIRST_REALTIME = 32
 const LAST_REALTIME = native.constants.lastSignal
 

@@ -1,25 +1,26 @@
-/** Users as the system's own databases know them. */
+/** Users of the system's databases. */
 import { native, type UserEntry } from './native.ts'
 
-/** login.defs(5): what Debian's ENV_SUPATH and ENV_PATH give at a login. */
+/** PATH after a login on Debian: ENV_SUPATH and ENV_PATH of login.defs(5). */
 const ROOT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 const USER_PATH = '/usr/local/bin:/usr/bin:/bin:/usr/local/games:/usr/games'
-/** What Debian's ~/.profile puts before it: programs that the user has installed for itself. */
+/** Folders that Debian's ~/.profile adds in front, for programs that the user has installed. */
 const OWN_FOLDERS = ['.local/bin', 'bin']
 
 const { maxId } = native.constants
 
-/** There is no such user, or the number is larger than an id can be. */
+/** The user does not exist, or the number is too large for an id. */
 export class UnknownUserError extends Error {
   override readonly name = 'UnknownUserError'
 }
 
 /**
- * A user of the databases, or, as container runtimes have it, a uid that no entry has: its group has the same number,
- * its home is `/`. With UID:GID the group is that one, and there are no others.
+ * Finds a user in the databases. A uid without an entry is allowed, as in container runtimes: its group has the same
+ * number, and its home is `/`. With `UID:GID` the user has only that group.
  *
  * @param wanted a name, a uid, a uid in digits, or `UID:GID`
- * @throws UnknownUserError; another Error with a `code` where the databases cannot be read
+ * @throws UnknownUserError
+ * @throws Error with a `code` when the databases cannot be read
  */
 export function findUser(wanted: string | number): UserEntry {
   const named = typeof wanted === 'string' ? native.findUser(wanted) : null
@@ -36,7 +37,7 @@ function withoutEntry(id: number): UserEntry {
   return { name: String(id), uid: id, gid: id, home: '/', shell: '/bin/sh', groups: [id] }
 }
 
-/** The user that guestd itself runs as. */
+/** The user of guestd itself. */
 export function ownUser(): UserEntry {
   const uid = process.geteuid?.() ?? 0
   const gid = process.getegid?.() ?? 0
@@ -52,7 +53,7 @@ export function ownUser(): UserEntry {
   )
 }
 
-/** What a login gives: environ(7). */
+/** The environment after a login: environ(7). */
 export function loginEnv(user: UserEntry): Readonly<Record<string, string>> {
   return {
     HOME: user.home,
@@ -63,7 +64,7 @@ export function loginEnv(user: UserEntry): Readonly<Record<string, string>> {
   }
 }
 
-/** They need not be there. A home with `:` in it cannot be on a PATH; `/` is the home of a uid that has no entry. */
+/** They need not exist. A home with a `:` cannot be on a PATH; `/` is the home of a uid without an entry. */
 function ownFolders({ home }: UserEntry): readonly string[] {
   if (home === '/' || !home.startsWith('/') || home.includes(':')) return []
   return OWN_FOLDERS.map(folder => `${home}/${folder}`)

@@ -1,15 +1,14 @@
 /**
- * AF_VSOCK in Node: socket calls in the addon, the fd wrapped in the `TCP` handle of Node's own
- * `tcp_wrap` binding. `listen({fd})` and Pipe handles fail with EINVAL on such a socket. All of it
- * is here, so that it can go the day Node learns vsock.
+ * AF_VSOCK in Node. The addon makes the socket calls, and the `TCP` handle of Node's `tcp_wrap` binding wraps the fd:
+ * `listen({fd})` and Pipe handles fail with EINVAL on such a socket. Delete this file when Node supports vsock.
  */
 import { Socket } from 'node:net'
 import { native } from './native.ts'
 
-/** VMADDR_CID_HOST, vsock(7): the host, seen from a guest. */
+/** VMADDR_CID_HOST, vsock(7): the CID of the host. */
 export const HOST_CID = 2
 
-/** A libuv stream handle, opaque to everything but net. */
+/** A libuv stream handle. Only node:net uses it. */
 export interface StreamHandle {
   open(fd: number): number
 }
@@ -24,18 +23,18 @@ export function listenVsock(port: number): StreamHandle {
   return wrapListener(native.vsockListen(port))
 }
 
-/** The same for a listening socket that was inherited, of whatever family. */
+/** The same for an inherited listening socket of any family. */
 export function wrapListener(fd: number): StreamHandle {
   const wrap = tcpWrap()
   return open(new wrap.TCP(wrap.constants.SERVER), fd)
 }
 
-/** @throws Error with the `code` of connect(2), such as ECONNRESET where nobody listens. */
+/** @throws Error with the `code` of connect(2), such as ECONNRESET when no process listens. */
 export async function connectVsock(cid: number, port: number): Promise<Socket> {
   const fd = native.vsockConnect(cid, port)
   const errno = await new Promise<string | null>(resolve => native.vsockConnected(fd, resolve))
   const wrap = tcpWrap()
-  // A socket for the failed one too: closing it is what closes the fd.
+  // A failed one gets a socket too, which closes the fd.
   const handle = open(new wrap.TCP(wrap.constants.SOCKET), fd)
   const socket = new Socket(handleOption(handle))
   if (errno === null) return socket
@@ -44,8 +43,8 @@ export async function connectVsock(cid: number, port: number): Promise<Socket> {
 }
 
 /**
- * CID of the other end of an accepted connection; `null` when it is not a vsock connection. A
- * process in the guest that loops back arrives as VMADDR_CID_LOCAL (1) or the guest's own CID.
+ * CID of the peer of an accepted connection; `null` when it is not a vsock connection. A process in the same guest has
+ * VMADDR_CID_LOCAL (1) or the CID of the guest.
  */
 export function peerCid(socket: Socket): number | null {
   const fd = handleFd(socket)
@@ -59,9 +58,9 @@ export function socketFamily(fd: number): 'vsock' | 'unix' | 'inet' | 'other' {
 }
 
 /**
- * Whether the peer has closed the connection, also where Node has not read all that it sent before. A peer that
- * only shut down its sending side still reads. Of TCP a close is known after a write that the peer answered with
- * a reset. False for a request that came over no connection.
+ * Whether the peer has closed the connection, even when Node has not read everything that it has sent. A peer that has
+ * only shut down its sending side still reads. For TCP a close is known after a write that the peer answers with a
+ * reset. False for a request without a connection.
  */
 export function isPeerGone(socket: Socket): boolean {
   if (socket.destroyed) return true
@@ -75,14 +74,14 @@ function open<H extends StreamHandle>(handle: H, fd: number): H {
   throw new Error(`cannot wrap socket ${fd}: libuv error ${error}`)
 }
 
-/** `process.binding` is the one way to tcp_wrap; Node's types leave it out. */
+/** Only `process.binding` returns tcp_wrap. Node's types do not contain it. */
 function tcpWrap(): TcpWrap {
   const host: { binding?: (name: string) => TcpWrap } = Object.create(process)
   if (host.binding === undefined) throw new Error('this Node has no process.binding')
   return host.binding('tcp_wrap')
 }
 
-/** `handle` is an option of net.Socket that its types leave out. */
+/** `handle` is an option of net.Socket that its types do not contain. */
 function handleOption(handle: StreamHandle): { readable: true; writable: true } {
   return Object.assign({ readable: true, writable: true } as const, { handle })
 }

@@ -98,7 +98,7 @@ t.test('a command that waits for a disk that hangs does not hold the stop', asyn
   t.equal(code, 125, out)
   const receipt = receiptOf(out)
   t.equal(receipt.clean, false)
-  t.match(receipt.errors[0], /did not come back in 1000 ms \(ETIMEDOUT\)/)
+  t.match(receipt.errors[0], /did not return within 1000 ms \(ETIMEDOUT\)/)
   t.match(out, /"name":"commands","state":"done"/)
   t.ok(readFileSync(`/proc/${pid}/status`, 'utf8').includes('State:\tD'), 'it still hangs')
   const limits = receipt.errors.map(error => Number(/in (\d+) ms/.exec(error)?.[1]))

@@ -36,7 +36,7 @@ t.test('a disk that hangs holds no more than the flush, which is given up and to
   t.equal((await runCommand(guestd, { command: 'echo here', cwd: '/' })).stdout, 'here\n')
   const receipt = (await flush).json()
   t.equal(receipt.clean, false)
-  matchExactly(t, receipt.errors, [/did not come back in 1000 ms \(ETIMEDOUT\)/])
+  matchExactly(t, receipt.errors, [/did not return within 1000 ms \(ETIMEDOUT\)/])
   thaw()
   t.equal(await guestd.stop(), 1, 'what was once not durable is not clean')
 })
