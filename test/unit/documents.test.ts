@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, globSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import t from 'tap'
 import { updatedDocuments } from '../../scripts/update-docs.ts'
@@ -9,6 +9,7 @@ import { docBlocks, documentFiles, FENCED } from '../helpers/doc-blocks.ts'
 
 const root = join(import.meta.dirname, '../..')
 const MARKDOWN = /\.md$/
+const ROUTE = /method: '([A-Z]+)',\s+url: '([^']+)'/g
 const ROOMS =
   'src|test|scripts|rootfs|vm|systemd|commands|sys|daemon|workspace|volume|protocol|session|api'
 /** `commands/plan.ts`, `test/storage/mount.test.ts`; a name with a placeholder is none. */
@@ -147,6 +148,18 @@ t.test('a newcomer needs two commands', async t => {
 t.test('the README fits on two pages', async t => {
   const lines = readFileSync(join(root, 'README.md'), 'utf8').split('\n')
   t.ok(lines.length < 150, `${lines.length} lines`)
+})
+
+t.test('docs/api.md has a row for every route', async t => {
+  const rows = readFileSync(join(root, 'docs/api.md'), 'utf8')
+  const routes = globSync('src/api/{v1,ops}/**/*.ts', { cwd: root }).flatMap(file =>
+    [...readFileSync(join(root, file), 'utf8').matchAll(ROUTE)].map(
+      ([, method, url]) => `${method} ${url}`,
+    ),
+  )
+  t.ok(routes.length > 15, 'the routes are found')
+  for (const route of routes)
+    t.ok(rows.includes(`\`${route}\``) || rows.includes(`\`${route}?`), route)
 })
 
 t.test('docs/guestctl.md has a row for every command', async t => {
