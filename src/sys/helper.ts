@@ -19,7 +19,6 @@ export type HelperCommand =
   | 'trim'
   | 'read-mark'
   | 'write-mark'
-  | 'is-locked'
   | 'power'
   | 'attach'
   | 'detach'

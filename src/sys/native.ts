@@ -79,6 +79,8 @@ interface Native {
   pendingBytes(reader: NativeReader): number
   drainPipe(reader: NativeReader, bytes: number): number
   lockFile(fd: number): boolean
+  lockImage(fd: number): boolean
+  isImageLocked(fd: number): boolean
   nofileLimit(): [soft: number, hard: number]
   findUser(nameOrUid: string | number): UserEntry | null
   vsockListen(port: number): number

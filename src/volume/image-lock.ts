@@ -1,29 +1,27 @@
-/** The lock of an image file: QEMU and guestctl keep each other out. */
-import { spawn } from 'node:child_process'
-import { statSync } from 'node:fs'
-import { resolve } from 'node:path'
-import { HELPER_PROGRAM, HelperError, runHelper } from '../sys/helper.ts'
+/** The lock of an image file: QEMU and guestctl never use an image at the same time. */
+import { closeSync, openSync, statSync } from 'node:fs'
+import { messageOf } from '../util/message-of.ts'
 import { findVolumeHolders, InUseError, type VolumeHolder } from './image-users.ts'
 import { VolumeError } from './volume-error.ts'
 
 /**
- * Works on a volume that nobody uses. Of an image file the lock is held meanwhile, so that no QEMU starts
- * on it; the kernel keeps others from a device that is mounted.
+ * Works on a volume that is not in use. The lock of an image file is held for that time, so that no QEMU opens
+ * the file. The kernel keeps other users away from a device that is mounted.
  *
  * @throws InUseError, VolumeError
  */
 export async function withVolume<T>(path: string, work: () => Promise<T>): Promise<T> {
   const lock = isFile(path) ? await takeLock(path) : null
   try {
-    const holders = await findVolumeHolders(path, lock?.pid)
+    const holders = await findVolumeHolders(path, lock === null ? undefined : process.pid)
     if (holders.length > 0) throw new InUseError(path, holders)
     return await work()
   } finally {
-    await lock?.release()
+    if (lock !== null) closeSync(lock)
   }
 }
 
-/** Who uses it; touches nothing, and never keeps a machine from starting on it. @throws VolumeError */
+/** Who uses the volume. It takes no lock, so a machine can start on the volume at any time. @throws VolumeError */
 export async function usersOf(path: string): Promise<readonly VolumeHolder[]> {
   const holders = await findVolumeHolders(path)
   return holders.length === 0 && isFile(path) && (await isLocked(path)) ? [UNSEEN] : holders
@@ -34,51 +32,52 @@ const UNSEEN: VolumeHolder = {
   command: 'a process that this user cannot see',
   how: 'has its lock',
 }
-/** Asking for a lock of a local file takes no time. */
-const ASK_LIMIT_MS = 10_000
 
 function isFile(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isFile() === true
 }
 
+/** Only checks of image files load the addon, so that everything else works without it. */
+async function loadAddon(path: string) {
+  const { native } = await import('../sys/native.ts').catch((cause: unknown) => {
+    const reason = `its lock needs the addon guestd_native.node beside guestctl: ${messageOf(cause)}`
+    throw new VolumeError(`${path}: ${reason}`)
+  })
+  return native
+}
+
 async function isLocked(path: string): Promise<boolean> {
+  const native = await loadAddon(path)
+  const file = openImage(path, 'r')
   try {
-    const answer = await runHelper('is-locked', [resolve(path)], { limitMs: ASK_LIMIT_MS })
-    return answer.toString() === 'locked\n'
+    return native.isImageLocked(file)
   } catch (error) {
-    throw error instanceof HelperError ? new VolumeError(`${path}: ${error.message}`) : error
+    throw new VolumeError(`${path}: ${messageOf(error)}`)
+  } finally {
+    closeSync(file)
   }
 }
 
-interface Lock {
-  readonly pid: number | undefined
-  release(): Promise<void>
+/** @returns the descriptor that holds the lock until it is closed */
+async function takeLock(path: string): Promise<number> {
+  const native = await loadAddon(path)
+  const file = openImage(path, 'r+')
+  try {
+    if (native.lockImage(file)) return file
+  } catch (error) {
+    closeSync(file)
+    throw new VolumeError(`${path}: ${messageOf(error)}`)
+  }
+  closeSync(file)
+  const holders = await findVolumeHolders(path)
+  throw new InUseError(path, holders.length > 0 ? holders : [UNSEEN])
 }
 
-async function takeLock(path: string): Promise<Lock> {
-  const child = spawn(HELPER_PROGRAM, ['lock', path], { stdio: ['pipe', 'pipe', 'pipe'] })
-  const ended = Promise.withResolvers<void>()
-  child.once('close', () => ended.resolve())
-  const taken = Promise.withResolvers<boolean>()
-  let complaint = ''
-  child.stderr.setEncoding('utf8').on('data', text => {
-    complaint += text
-  })
-  child.stdout.once('data', () => taken.resolve(true))
-  child.once('error', error => taken.reject(new VolumeError(error.message)))
-  child.once('close', () => {
-    if (/^fcntl (EAGAIN|EACCES) /.test(complaint)) taken.resolve(false)
-    else taken.reject(new VolumeError(`${path}: ${complaint.trim()}`))
-  })
-  if (!(await taken.promise)) {
-    const holders = await findVolumeHolders(path)
-    throw new InUseError(path, holders.length > 0 ? holders : [UNSEEN])
-  }
-  return {
-    pid: child.pid,
-    async release() {
-      child.stdin.end()
-      await ended.promise
-    },
+/** Programs that this process starts do not inherit the descriptor. */
+function openImage(path: string, flags: 'r' | 'r+'): number {
+  try {
+    return openSync(path, flags)
+  } catch (error) {
+    throw new VolumeError(messageOf(error))
   }
 }

@@ -136,12 +136,26 @@ t.test('a host that installs the npm package has a library and guestctl', async 
     t.equal(said, 'hi')
   })
 
-  await t.test('without the addon all but vsock: works', async t => {
+  await t.test(
+    'guestctl creates, lists and checks a volume, with no other program of guestd',
+    async t => {
+      const ctl = ['node', join(installed, 'guestctl.js'), 'volume']
+      await app.run(...ctl, 'create', 'volumes.img', '--size', '16MiB')
+      t.match(await app.run(...ctl, 'list', '.'), /volumes\.img .* new /)
+      t.match(await app.run(...ctl, 'check', 'volumes.img'), /^Sound$/m)
+    },
+  )
+
+  await t.test('without the addon all but vsock: and the lock of an image works', async t => {
     await rm(join(installed, 'guestd_native.node'))
     const said = await app.run('node', 'program.js', guestd.connect)
     t.equal(said, 'from the library\n3 GuestdError')
     const ctl = ['node', join(installed, 'guestctl.js')]
     t.equal(await app.run(...ctl, '--connect', guestd.connect, 'run', 'echo', 'hi'), 'hi')
+    await app.run(...ctl, 'volume', 'create', 'another.img', '--size', '16MiB')
+    await t.rejects(app.run(...ctl, 'volume', 'check', 'another.img'), {
+      message: /another\.img: its lock needs the addon guestd_native\.node beside guestctl: /,
+    })
     await writeFile(
       join(folder, 'vsock.js'),
       `import { createClient } from 'guestd/client'

@@ -48,6 +48,8 @@ t.test('no other function guesses what a wrong number means', t => {
     ['pipe', -1],
     ['pipe', 2 ** 33],
     ['lockFile', undefined],
+    ['lockImage', -1],
+    ['isImageLocked', undefined],
     ['findUser', 2 ** 32],
     ['findUser', -1],
     ['findUser', Number.NaN],

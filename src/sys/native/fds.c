@@ -1,9 +1,13 @@
 /*
  * pipe(bytes) → [read, write]: a pipe with about that capacity (pipe(7)), close-on-exec.
  * lockFile(fd): takes an exclusive flock(2) without waiting. False when another process has it.
+ * lockImage(fd): takes the lock of an image file (image_lock.h), until all duplicates of the descriptor are closed.
+ * False when another open file description has it.
+ * isImageLocked(fd): whether another open file description has the lock. Takes none.
  * nofileLimit() → [soft, hard]: RLIMIT_NOFILE of this process.
  */
 #define _GNU_SOURCE
+#include "image_lock.h"
 #include "napi_util.h"
 
 #include <errno.h>
@@ -42,6 +46,25 @@ static napi_value lock_file(napi_env env, napi_callback_info info) {
   return gd_boolean(env, locked);
 }
 
+static napi_value lock_image(napi_env env, napi_callback_info info) {
+  struct flock range = gd_image_lock;
+  napi_value argv[1];
+  int fd = -1;
+  if (!gd_args(env, info, 1, argv) || !gd_fd(env, argv[0], &fd)) return NULL;
+  bool locked = fcntl(fd, F_OFD_SETLK, &range) == 0;
+  if (!locked && errno != EAGAIN && errno != EACCES) return gd_throw_errno(env, "fcntl", errno);
+  return gd_boolean(env, locked);
+}
+
+static napi_value is_image_locked(napi_env env, napi_callback_info info) {
+  struct flock range = gd_image_lock;
+  napi_value argv[1];
+  int fd = -1;
+  if (!gd_args(env, info, 1, argv) || !gd_fd(env, argv[0], &fd)) return NULL;
+  if (fcntl(fd, F_OFD_GETLK, &range) != 0) return gd_throw_errno(env, "fcntl", errno);
+  return gd_boolean(env, range.l_type != F_UNLCK);
+}
+
 static napi_value nofile_limit(napi_env env, napi_callback_info info) {
   struct rlimit limit;
   (void)info;
@@ -52,5 +75,7 @@ static napi_value nofile_limit(napi_env env, napi_callback_info info) {
 void gd_init_fds(napi_env env, napi_value exports) {
   gd_export(env, exports, "pipe", make_pipe);
   gd_export(env, exports, "lockFile", lock_file);
+  gd_export(env, exports, "lockImage", lock_image);
+  gd_export(env, exports, "isImageLocked", is_image_locked);
   gd_export(env, exports, "nofileLimit", nofile_limit);
 }

@@ -1,6 +1,6 @@
 /*
  * attach FILE: attaches an image file to a loop device and prints its path, such as "/dev/loop3". The lock of the file
- * (see `lock`) lasts as long as the device, because the kernel keeps the open file description. EAGAIN: another process
+ * (lock.c) lasts as long as the device, because the kernel keeps the open file description. EAGAIN: another process
  * has the lock, and no device is attached.
  * loops FILE: prints the loop devices of a file, found by device and inode, one on each line: "guestd /dev/loop3" for a
  * device that `attach` has made, "ending /dev/loop3" when that is detached but still open in a process, and

@@ -29,8 +29,6 @@ static const struct {
   {"trim", 1, cmd_trim},
   {"read-mark", 2, cmd_read_mark},
   {"write-mark", 3, cmd_write_mark},
-  {"lock", 1, cmd_lock},
-  {"is-locked", 1, cmd_is_locked},
   {"attach", 1, cmd_attach},
   {"detach", 1, cmd_detach},
   {"loops", 1, cmd_loops},
