@@ -1,32 +1,32 @@
-/** The memory that output is held in: blocks that are used again, so that a stream leaves no garbage behind. */
+/** The memory that holds output: blocks that are reused, so that a stream leaves no garbage. */
 
 export interface Block {
   readonly bytes: Uint8Array
-  /** Parts of it that a log holds. */
+  /** How many segments of a log lie in it. */
   segments: number
-  /** Readers that may still use bytes of it: only without them is it used again. */
+  /** How many readers may still use its bytes. It is reused only when there is none. */
   lenders: number
-  /** No log holds it any more. */
+  /** No log uses it any more. */
   isDropped: boolean
 }
 
 export interface BlockPool {
-  /** Size of the blocks that are used again, in bytes. */
+  /** Size of the blocks that are reused, in bytes. */
   readonly blockBytes: number
-  /** At most {@link blockBytes}: a smaller one is not used again. */
+  /** @param bytes at most {@link blockBytes}; a smaller block is not reused */
   take(bytes: number): Block
-  /** No log holds it any more. */
+  /** The log does not use it any more. */
   drop(block: Block): void
-  /** A reader uses bytes of it no longer. */
+  /** A reader does not use its bytes any more. */
   giveBack(block: Block): void
-  /** Frees half of the blocks that were not needed since the last call. Called once in a while. */
+  /** Frees half of the blocks that were not needed since the last call. To be called periodically. */
   trim(): void
   /** Frees all blocks that are not in use. */
   clear(): void
   readonly freeBytes: number
 }
 
-/** @param mostFreeBytes bound of the blocks that wait to be used again, asked for whenever one is dropped */
+/** @param mostFreeBytes bound of the free blocks in bytes, called whenever a block becomes free */
 export function createBlockPool(
   blockBytes: number,
   mostFreeBytes: (blockBytes: number) => number,

@@ -1,27 +1,27 @@
-/** The bound over the output that all commands hold together. */
+/** The bound on the output of all commands together. */
 import type { OutputLog } from './output-log.ts'
 
 export interface Budget {
   add(member: BudgetMember): void
   remove(member: BudgetMember): void
-  /** Called after a member's log changed: makes room when all together are over the bound. */
+  /** To be called after a member's log has changed: shrinks logs when all together are over the bound. */
   enforce(member: BudgetMember): void
   readonly heldBytes: number
 }
 
 export interface BudgetMember {
   readonly log: OutputLog
-  /** Ended commands give their output up first, oldest first. */
+  /** The output of ended commands is dropped first, oldest first. */
   readonly ended: boolean
-  /** Nothing of it runs any more, and it counts no longer among the commands that may run at once. */
+  /** The command has ended and its pipes are closed. */
   readonly isOver: boolean
-  /** What must stay for a starter that counts on every byte, in bytes; 0 when nobody does. */
+  /** Memory to keep for a starter that is owed every byte, in bytes; 0 without a starter. */
   readonly reserveBytes: number
 }
 
 /** @param totalBytes bound of the sum of all logs' `heldBytes` */
 export function createBudget(totalBytes: number): Budget {
-  /** Insertion order: the oldest come first. The value is what the sum counts for the member. */
+  /** In insertion order, so the oldest come first. The value is what the sum counts for the member. */
   const members = new Map<BudgetMember, number>()
   let heldBytes = 0
 
@@ -58,7 +58,7 @@ export function createBudget(totalBytes: number): Budget {
         if (heldBytes <= totalBytes) return
         shrink(victim, heldBytes - totalBytes, victim.reserveBytes)
       }
-      // Commands that are over can be many: for their starters a gap is better than no memory for all.
+      // There can be many commands that are over: a gap for their starters is better than no memory for the others.
       for (const victim of members.keys()) {
         if (heldBytes <= totalBytes) return
         if (victim.isOver) shrink(victim, heldBytes - totalBytes, 0)

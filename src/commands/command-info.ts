@@ -46,7 +46,7 @@ export function describe(facts: Described): CommandInfo {
   }
 }
 
-/** The first characters of what runs: enough to recognise it by. */
+/** The first characters of the script or argv: enough to recognise the command. */
 export function commandLine(request: RunRequest): string {
   return firstOf(request.command ?? request.argv?.join(' ') ?? '', COMMAND_LINE_CHARACTERS)
 }

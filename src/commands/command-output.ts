@@ -28,7 +28,7 @@ export interface Output {
   wake(): void
   /** @param cut called when the reader had the starter's role and was closed before its end */
   attach(options: AttachOptions, cut: () => void): FrameReader
-  /** Calls `drained` once what was in the pipes at the exit is read, unless they end before that: see drain-pipes.ts. */
+  /** Calls `drained` once the content of the pipes at the exit is read, unless they end before: see drain-pipes.ts. */
   drain(drained: () => void): void
   /** Frees the memory once its readers are closed. */
   discard(): void

@@ -79,12 +79,12 @@ export type StateEvent =
   | { readonly type: 'graceOver' }
   /** The repeated SIGKILL found no process left. */
   | { readonly type: 'emptied' }
-  /** Result of `look`: no process is left, and the containment is removed. */
+  /** Result of `probe`: no process is left, and the containment is removed. */
   | { readonly type: 'gone' }
-  /** Result of `look`: processes are left. */
+  /** Result of `probe`: processes are left. */
   | { readonly type: 'remain' }
-  /** The time of `lookLater` has passed. */
-  | { readonly type: 'lookAgain' }
+  /** The time of `probeLater` has passed. */
+  | { readonly type: 'probeAgain' }
   /** The registry's periodic check. */
   | { readonly type: 'sweep' }
   /** What the pipes held at the exit is read. */
@@ -100,9 +100,9 @@ export type Effect =
   /** Reads what the pipes hold, then `drained`. */
   | 'drain'
   /** Checks for processes: `gone` or `remain` follows at once. */
-  | 'look'
-  /** `lookAgain` follows in a moment. */
-  | 'lookLater'
+  | 'probe'
+  /** `probeAgain` follows in a moment. */
+  | 'probeLater'
   /** Reads what the pipes hold now and closes them, then `pipesClosed`. Idempotent. */
   | 'closePipes'
   /** Records and announces the end. */
@@ -182,8 +182,8 @@ const table: { readonly [S in CommandState as S['name']]: Row<S> } = {
     gone: state => finish({ ...state, isGone: true }),
     // A process in its grace does not count as a descendant that lives on.
     remain: state =>
-      state.ending === 'grace' ? to(state, 'lookLater') : to({ ...state, name: 'ended' }, 'end'),
-    lookAgain: finish,
+      state.ending === 'grace' ? to(state, 'probeLater') : to({ ...state, name: 'ended' }, 'end'),
+    probeAgain: finish,
     kill: beginKill,
     graceOver: endGrace,
     emptied: endKill,
@@ -223,7 +223,7 @@ function afterExit(
   if (killRest) return beginKill(state)
   if (state.name === 'drained') return finish(state)
   // Where guestd ends it, a process outside may hold the pipes: they need no time once all processes are gone.
-  return to(state, ending === 'grace' || ending === 'killed' ? 'look' : 'drain')
+  return to(state, ending === 'grace' || ending === 'killed' ? 'probe' : 'drain')
 }
 
 /** The end comes as soon as guestd has ended what it is to end. */
@@ -231,7 +231,7 @@ function finish(state: Drained): Step {
   const { ending, pipesClosed, isGone } = state
   // Waits for `emptied`, so that the end does not count processes that are dying.
   if (ending === 'killing') return stay(state)
-  if (!isGone) return to(state, 'look')
+  if (!isGone) return to(state, 'probe')
   if (pipesClosed) return { state: { name: 'settled' }, effects: END_AND_SETTLE }
   // Then `pipesClosed` brings the end.
   return ending === 'no' ? to({ ...state, name: 'ended' }, 'end') : to(state, 'closePipes')
@@ -240,7 +240,7 @@ function finish(state: Drained): Step {
 /** After the end. */
 function settle(state: Ended): Step {
   const { ending, pipesClosed, isGone } = state
-  if (!isGone) return to(state, 'look')
+  if (!isGone) return to(state, 'probe')
   if (pipesClosed) return to({ name: 'settled' }, 'settle')
   // Pipes that guestd does not close stay readable: a process outside may write to them.
   return ending === 'no' ? stay(state) : to(state, 'closePipes')
@@ -267,7 +267,7 @@ function endKill(state: Exclude<Endable, Launching>): Step {
     case 'ending':
       return stay({ ...state, ending: 'killed' })
     case 'draining':
-      return to({ ...state, ending: 'killed' }, 'look')
+      return to({ ...state, ending: 'killed' }, 'probe')
     case 'drained':
       return finish({ ...state, ending: 'killed' })
     case 'ended':
@@ -290,8 +290,8 @@ const ONE: { readonly [E in Effect]: readonly Effect[] } = {
   terminate: ['terminate'],
   kill: ['kill'],
   drain: ['drain'],
-  look: ['look'],
-  lookLater: ['lookLater'],
+  probe: ['probe'],
+  probeLater: ['probeLater'],
   closePipes: ['closePipes'],
   end: ['end'],
   settle: ['settle'],

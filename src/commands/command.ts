@@ -15,7 +15,7 @@ import type { CommandOptions, ManagedCommand } from './managed-command.ts'
 import { signalCommand } from './signal-command.ts'
 import { createStdin } from './stdin-pipe.ts'
 
-/** How long DELETE waits for the command to settle before it replies: a process outside may hold a pipe open for ever. */
+/** How long DELETE waits for the command to settle before it replies: an outside process can hold a pipe open. */
 const SETTLE_LIMIT_MS = 500
 
 export function createCommand(options: CommandOptions): ManagedCommand {

@@ -25,33 +25,33 @@ const SIGKILL = 9
 
 export interface Containment {
   readonly proof: 'cgroup' | 'group'
-  /** The leaf to be born in; `null` in a process group. */
+  /** The leaf in which the process starts; `null` for a process group. */
   readonly cgroupPath: string | null
-  /** Called once. */
+  /** Takes the first process. To be called once. */
   adopt(leader: Leader): void
-  /** Every process, stopped ones included, gets the signal; so does the first one where it has left. */
+  /** Sends the signal to every process, also to stopped ones, and to the first one where it has left the cgroup. */
   signalAll(signal: number): SignalResult
-  /** SIGKILL to all, once. Repeat until `isEmpty`. */
+  /** Sends SIGKILL to all, once. To be repeated until `isEmpty`. */
   kill(): void
-  /** No process is in it, and the first one has exited, wherever it was. */
+  /** No process is in it, and the first one has exited, also where it had left. */
   isEmpty(): boolean
-  /** Looks, before a kill, for processes of the command that are elsewhere. */
+  /** Finds processes of the command that have left. To be called before a kill. */
   findMoved(): Moved
-  /** Live processes; the command's own is among them until it has exited. */
+  /** Number of live processes, with the first one until it has exited. */
   count(): number
   usage(): CgroupUsage
-  /** Whose memory ran out, where the OOM killer ended one of its processes; else `null`. */
+  /** Whose memory ran out where the OOM killer has killed one of its processes; else `null`. */
   oomScope(): 'command' | 'machine' | null
-  /** Most memory that all of it has used at once, in bytes; `null` where the kernel does not count it. */
+  /** Most memory that its processes together have used at once, in bytes; `null` where the kernel does not count it. */
   peakBytes(): number | null
-  /** Gives the leaf back. False while it is not empty. */
+  /** Removes the leaf. False while it is not empty. */
   remove(): boolean
 }
 
-/** Keeps ids such as `cgroup.procs` from being names that the kernel uses. */
+/** So that an id such as `cgroup.procs` is not the name of a file of the kernel. */
 const LEAF_PREFIX = 'command-'
 
-/** @param isRescue whether it is beside those that may fill the memory of all commands */
+/** @param isRescue whether its leaf is outside the memory limit of all other commands */
 export function createContainment(
   tree: CgroupTree | null,
   id: string,
@@ -62,7 +62,7 @@ export function createContainment(
   return inCgroup(join(parent, LEAF_PREFIX + id), tree.countsPeak)
 }
 
-/** @param countsPeak to look for a file that is not there costs each command as much as to read one */
+/** @param countsPeak whether the kernel has `memory.peak`: to look up a missing file costs as much as to read one */
 function inCgroup(path: string, countsPeak: boolean): Containment {
   let leader: Leader | null = null
   const hasLeft = () => leader?.alive === true && !cgroupPids(path).includes(leader.pid)
@@ -90,11 +90,11 @@ function inCgroup(path: string, countsPeak: boolean): Containment {
   }
 }
 
-/** By process group and session: a process that leaves the session with setsid(2) is not held. */
+/** Contains by process group and session: a process that leaves the session with setsid(2) escapes. */
 export function inGroup(): Containment {
   let leader: Leader | null = null
   let adoptedAt = 0
-  /** Once no process is left, the id may become that of others. */
+  /** No process is left: from then on the group id may belong to other processes. */
   let gone = false
   const groups = (table: typeof processTable) =>
     leader === null || gone ? [] : (table()?.groupsOf(leader.pid) ?? null)

@@ -2,7 +2,7 @@
 import { hash } from 'node:crypto'
 import type { RunRequest } from '../protocol/schemas.ts'
 
-/** SHA-256 of the request's JSON with its members in order: white space and order do not count. */
+/** SHA-256 of the request's JSON with sorted members: white space and order make no difference. */
 export function requestDigest(request: RunRequest): string {
   return hash('sha256', JSON.stringify(inOrder(request)))
 }

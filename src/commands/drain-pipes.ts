@@ -1,4 +1,4 @@
-/** After a command's exit: reads what it left in its pipes, though another process holds them open. */
+/** Reads what a command left in its pipes at its exit, also where another process holds them open. */
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { PipeReader } from '../sys/pipes.ts'
 
@@ -9,14 +9,14 @@ const STEP_BYTES = 1024 * 1024
 
 export interface DrainOptions {
   readonly pipes: readonly PipeReader[]
-  /** The pipes have ended in between. */
+  /** Whether the pipes have ended meanwhile. */
   readonly isOver: () => boolean
   readonly drained: () => void
 }
 
 /**
  * Calls `drained` after {@link DRAIN_MS}, once all that the pipes held at that moment is read. A starter that reads
- * slowly, or not at all, does not delay it: the bytes wait for that starter in the log.
+ * slowly, or not at all, does not delay this: the log keeps the bytes for it.
  */
 export function drain({ pipes, isOver, drained }: DrainOptions): void {
   const finish = async () => {
@@ -28,7 +28,7 @@ export function drain({ pipes, isOver, drained }: DrainOptions): void {
   setTimeout(() => setImmediate(finish), DRAIN_MS)
 }
 
-/** Reads what the pipes hold now, paused or not, and no more: a process that writes on does not prolong it. */
+/** Reads what the pipes hold now, paused or not, and no more: a process that continues to write does not prolong it. */
 export async function readPending(pipes: readonly PipeReader[]): Promise<void> {
   // The list is emptied when the last pipe ends.
   await Promise.all([...pipes].map(readOne))

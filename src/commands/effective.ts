@@ -1,4 +1,4 @@
-/** What is in force for one command: its request over the configured values. */
+/** The settings in force for one command: its request over the configured values. */
 
 import type { CommandLimits, RunRequest } from '../protocol/schemas.ts'
 import type { Trace } from '../protocol/trace-context.ts'
@@ -12,7 +12,7 @@ export interface EndDetails {
   readonly memoryBytes: number | null
 }
 
-/** The time limit of a command in milliseconds; 0: none. @param configuredMs of those that name none */
+/** The time limit of a command in milliseconds; 0: none. @param configuredMs limit of a request without one */
 export function timeoutOf({ timeoutMs, detach }: RunRequest, configuredMs: number): number {
   return timeoutMs ?? (detach === true ? 0 : configuredMs)
 }

@@ -1,6 +1,6 @@
 /**
- * What is kept of an ended command, for as long as it can be read: a thousand of them are to cost little
- * beside what they wrote.
+ * What is kept of an ended command for as long as it can be read. It is small: there can be a thousand of them, and
+ * the memory is for their output.
  */
 import { GuestdError } from '../errors.ts'
 import { describe } from './command-info.ts'
@@ -20,15 +20,15 @@ export interface Ended {
   readonly stdoutBytes: number
   readonly stderrBytes: number
   readonly cursor: number
-  /** Of one that had a pipe: who repeats its last write is told what was accepted. */
+  /** Of a command that had a pipe: a client that repeats its last write learns what was accepted. */
   readonly stdin: CommandStdin | null
   /** false: an earlier guestd may have sent bytes after `cursor`, which its journal does not have. */
   readonly isEndKnown: boolean
-  /** `null`: none of what it wrote is held, and all of it is a gap. */
+  /** `null`: none of its output is held, and all of it is a gap. */
   readonly output: Pick<Output, 'attach' | 'discard' | 'log'> | null
 }
 
-/** The command as the API sees it, made anew for each look. */
+/** The command as the API sees it, made anew for each call. */
 export function viewOf(ended: Ended): Command {
   const { life, cursor, output, request, proof, stdoutBytes, stderrBytes } = ended
   const { id } = life
@@ -64,8 +64,8 @@ export function viewOf(ended: Ended): Command {
 }
 
 /**
- * A reader that had more than the journal knows of goes on from where it is. It gets `exit` unless it had
- * that event itself: the place of `exit` in the log is not known either.
+ * A reader that had read further than the journal knows continues from its cursor. It gets `exit` unless it has had
+ * that event: the place of `exit` in the log is not known either.
  */
 function attachPastEnd(life: Life, cursor: number, options: AttachOptions): FrameReader {
   const { seen, ...others } = options

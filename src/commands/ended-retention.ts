@@ -1,8 +1,8 @@
-/** How long ended commands can be read: for a time, and only so many; the oldest go first. */
+/** Which ended commands can still be read: those of the last `keepMs`, at most `keepCommands`. The oldest go first. */
 
 export interface Retention {
   add(id: string): void
-  /** The ids whose time is over, or that are too many, oldest first. They are no longer held. */
+  /** Removes and returns the ids that are too old or too many, oldest first. */
   takeExpired(): readonly string[]
 }
 

@@ -1,4 +1,4 @@
-/** The facts of an exit, with `null` for all that does not apply or is not known. */
+/** The facts of an exit, with `null` for every fact that does not apply or is not known. */
 import { type ExitFacts, exitFields } from '../protocol/schemas/frame-schema.ts'
 
 /** What `inspect` shows while a command runs. */

@@ -64,7 +64,7 @@ export function createFrameSource(
   }
 }
 
-/** Whether the client had `exit` in an earlier stream. Output past its place in the log comes after it in every stream. */
+/** Whether the client had `exit` in an earlier stream. In every stream, output past its place in the log follows it. */
 function hasExit({ seen, cursor }: AttachOptions, { exit }: Life): boolean {
   if (exit === null || seen === undefined) return false
   return seen !== 'output' || cursor > exit.cursor

@@ -1,14 +1,14 @@
 /**
- * How the bytes of one pipe enter the log: whole characters at a time. Those of a quiet pipe are copied, those of a busy
- * one are read into the log's own memory.
+ * Puts the bytes of one pipe into the log, whole characters at a time. The bytes of a quiet pipe are copied; a busy
+ * pipe is read into the log's own memory.
  */
 import type { StreamName } from '../protocol/frames.ts'
 import { completePrefixLength } from '../protocol/utf8.ts'
 import type { OutputLog } from './output-log.ts'
 
-/** An incomplete character waits this long for its rest, then enters as the bytes that it is. */
+/** How long an incomplete character waits for the rest of it. Then its bytes enter as they are. */
 const INCOMPLETE_WAIT_MS = 100
-/** Read buffer of a quiet pipe, shared by all: a read and the copy of its bytes are one step. */
+/** Size of the read buffer that all quiet pipes share: a read and the copy of its bytes happen in one turn. */
 const SCRATCH_BYTES = 64 * 1024
 const NO_BYTES = new Uint8Array(0)
 
@@ -17,14 +17,14 @@ const scratch = Buffer.allocUnsafeSlow(SCRATCH_BYTES)
 export interface Intake {
   /** The buffer for the next read. */
   buffer(): Uint8Array
-  /** So many bytes were read into that buffer. */
+  /** `length` bytes were read into that buffer. */
   data(length: number): void
-  /** The pipe has ended: an incomplete character is complete as it is. */
+  /** The pipe has ended: the bytes of an incomplete character enter as they are. */
   end(): void
 }
 
 /**
- * @param readsDirectly whether the room of the log is large enough to be read into
+ * @param readsDirectly whether the blocks of the log are large enough to be read into
  * @param entered called after bytes have entered the log
  */
 export function createIntake(
@@ -34,9 +34,9 @@ export function createIntake(
   entered: () => void,
 ): Intake {
   let isBusy = false
-  /** Where the next read goes, with what is held before it. */
+  /** Where the next read goes; `held` is copied to its beginning first. */
   let room: Uint8Array = scratch
-  /** The beginning of a character. */
+  /** The first bytes of an incomplete character. */
   let held: Uint8Array = NO_BYTES
   let timer: NodeJS.Timeout | undefined
 

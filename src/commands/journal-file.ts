@@ -1,4 +1,4 @@
-/** The file of the journal: read in pieces of bounded size, and written so that it is whole or not there. */
+/** The file of the journal: read in pieces of bounded size, and replaced as a whole or not at all. */
 import {
   closeSync,
   constants,
@@ -25,7 +25,7 @@ export interface LineReader {
 /**
  * Reads a file to its end. A last line without a line break is left out: it was cut off.
  *
- * @throws Error with a `code` where it cannot be opened or read; the lines before that were given
+ * @throws Error with a `code` where it cannot be opened or read; the lines before that have been passed on
  */
 export function readLines(path: string, maxLineBytes: number, reader: LineReader): void {
   const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
@@ -63,7 +63,7 @@ export interface Written {
 }
 
 /**
- * Replaces the file: written beside it, read back and compared, and only then given its name. What fails
+ * Replaces the file: the new one is written to another name, read back and compared, and renamed only then. A failure
  * leaves the file as it was.
  *
  * @throws Error with a `code`, such as ENOSPC

@@ -80,7 +80,7 @@ export interface Header {
 
 /** Files of version 1 have neither a header nor checksums. */
 export const VERSION = 2
-/** Longest line, in bytes: a path of 8 KiB whose every byte JSON escapes, and what stands beside it. */
+/** Longest line, in bytes: a path of 8 KiB whose every byte JSON escapes, and the other fields. */
 export const MAX_LINE_BYTES = 64 * 1024
 
 const CRC_DIGITS = 8
@@ -112,7 +112,7 @@ export function decodeLine(bytes: Buffer, unchecked: boolean): Line | null {
   return parse(json)
 }
 
-/** What the lines say in the end, one command after the other. */
+/** Applies a line to the commands that the lines before it gave. */
 export function applyLine(entries: Map<string, Entry>, line: Line): void {
   if (line.op === 'journal') return
   const entry = entries.get(line.id)
@@ -123,7 +123,7 @@ export function applyLine(entries: Map<string, Entry>, line: Line): void {
   else entries.set(line.id, { ...entry, end: line.record })
 }
 
-/** The fewest lines that say it. */
+/** The fewest lines that give this entry. */
 export function linesOf({ start, process, end }: Entry): readonly Line[] {
   const { id } = start
   return [

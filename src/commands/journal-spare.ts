@@ -1,21 +1,21 @@
-/** Space that is kept for the journal: given up when the file system is full, so that ends can still be written. */
+/** Space reserved for the journal: freed when the file system is full, so that ends can still be written. */
 import { closeSync, openSync, rmSync, statfsSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { writeAll } from './journal-file.ts'
 
-/** A journal of 1,000 ended commands takes less. */
+/** More than a journal of 1,000 ended commands takes. */
 const SPARE_BYTES = 512 * 1024
-/** On a smaller file system nothing is kept. */
+/** On a smaller file system no space is reserved. */
 const LEAST_BYTES = 4 * 1024 * 1024
-/** With less left the file system counts as full, as for the readiness. */
+/** A file system with less free space counts as full, as it does for the readiness. */
 const LEAST_FREE_BYTES = 1024 * 1024
 
 export interface Spare {
-  /** It is there, or the file system is too small for it. */
+  /** The space is reserved, or the file system is too small for that. */
   readonly isWhole: boolean
-  /** Makes it where it is missing and there is room. */
+  /** Reserves the space where that is not done and there is room. */
   make(): void
-  /** False when there is none. */
+  /** Frees the space. False where none is reserved. */
   drop(): boolean
 }
 

@@ -1,6 +1,6 @@
 /**
- * Writes the journal, also where space is short: lines that no longer count are dropped, and then the space that is kept
- * for this is given up.
+ * Writes the journal, also where space is short: lines that no longer count are dropped, and then the reserved space
+ * is freed.
  */
 import { GuestdError } from '../errors.ts'
 import { messageOf } from '../util/message-of.ts'

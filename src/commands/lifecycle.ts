@@ -15,7 +15,7 @@ import type { CommandEvents } from './managed-command.ts'
 import { killUntilEmpty, terminate } from './terminate.ts'
 
 /** Interval of the checks whether all processes have exited within their grace. */
-const LOOK_MS = 20
+const PROBE_MS = 20
 
 export interface Lifecycle {
   readonly state: CommandState
@@ -42,7 +42,7 @@ export function createLifecycle(parts: LifecycleParts): Lifecycle {
   let state: CommandState = launching
   let killing: Promise<void> | null = null
   let grace: NodeJS.Timeout | undefined
-  let nextLook: NodeJS.Timeout | undefined
+  let nextProbe: NodeJS.Timeout | undefined
   const settled = Promise.withResolvers<void>()
 
   const send = (event: StateEvent) => {
@@ -64,10 +64,10 @@ export function createLifecycle(parts: LifecycleParts): Lifecycle {
       })
     },
     drain: () => output.drain(() => send({ type: 'drained' })),
-    look: () => send({ type: containment.remove() ? 'gone' : 'remain' }),
-    lookLater() {
-      clearTimeout(nextLook)
-      nextLook = setTimeout(send, LOOK_MS, { type: 'lookAgain' })
+    probe: () => send({ type: containment.remove() ? 'gone' : 'remain' }),
+    probeLater() {
+      clearTimeout(nextProbe)
+      nextProbe = setTimeout(send, PROBE_MS, { type: 'probeAgain' })
     },
     closePipes: output.pipes.finish,
     end() {

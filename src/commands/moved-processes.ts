@@ -1,12 +1,12 @@
 /**
- * Processes of a command that are no longer in its cgroup: `su -` and `systemd-run --scope` have the login manager
- * move them, and root can write any cgroup.procs. What kills and empties the cgroup does not reach them.
+ * Processes of a command that are no longer in its cgroup: for `su -` and `systemd-run --scope` the login manager moves
+ * them, and root can write any cgroup.procs. The kill of the cgroup does not reach them.
  */
 import { newProcessTable, type ProcessTable } from '../sys/process-table.ts'
 import type { Leader } from './leader.ts'
 
 export interface Moved {
-  /** The pids of those that live on, to be asked after the kill; at most 100. */
+  /** The pids of those that still run, at most 100. To be called after the kill. */
   left(): readonly number[]
 }
 
@@ -14,9 +14,9 @@ const MOST = 100
 const NONE: Moved = { left: () => [] }
 
 /**
- * Descendants of the first process or of one in the cgroup, and members of the first one's session, that are not in
- * the cgroup. A process that has neither parent nor session in common with them is not found. Nor is any where /proc cannot
- * be read.
+ * Finds processes outside the cgroup that descend from the first process or from a member of the cgroup, or are in the
+ * session of the first process. A process that shares neither a parent nor the session with them is not found. Where
+ * /proc cannot be read none is found.
  *
  * @param members the processes in the cgroup
  */
@@ -25,12 +25,12 @@ export function findMoved(leader: Leader | null, members: readonly number[]): Mo
   const before = newProcessTable()
   if (before === null) return NONE
   const family = descendantsOf(before, leader.alive ? [leader.pid, ...members] : members)
-  // Once it has exited, its pid may be that of another process and session.
+  // Once the first one has exited, its pid may belong to another process and session.
   if (leader.alive || !before.processes.has(leader.pid)) {
     for (const [pid, { session }] of before.processes) if (session === leader.pid) family.add(pid)
   }
   for (const pid of members) family.delete(pid)
-  // It has a pidfd, and is killed by that.
+  // The first one is killed by its pidfd.
   family.delete(leader.pid)
   if (family.size === 0) return NONE
   const isSame = (now: ProcessTable, pid: number) =>

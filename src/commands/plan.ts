@@ -1,4 +1,4 @@
-/** From a run request to what the launch needs: user, environment, program, limits. */
+/** From a run request to the input of the launch: user, environment, program, limits. */
 import { isAbsolute, join, resolve } from 'node:path'
 import { GuestdError } from '../errors.ts'
 import type { CommandLimits, RunRequest } from '../protocol/schemas.ts'
@@ -35,7 +35,7 @@ export type Plan = Omit<LaunchSpec, 'stdin' | 'stdout' | 'stderr' | 'cgroupPath'
 
 /** RLIMIT_NOFILE as a login shell has it: programs that need more raise it themselves. */
 const DEFAULT_NOFILE_SOFT = 1024
-/** Added to the daemon's own: under memory pressure a command goes first (proc(5), oom_score_adj). */
+/** Added to the daemon's own: under memory pressure the kernel kills a command first (proc(5), oom_score_adj). */
 const OOM_SCORE_ABOVE_DAEMON = 300
 const HIGHEST_OOM_SCORE_ADJ = 1000
 /** Period of cpu.max in microseconds: the kernel's default. */
@@ -112,7 +112,7 @@ function folderOf(
   return user.uid === 0 && !isRoot(settings.user, self) ? user.home : settings.workspace
 }
 
-/** Whether commands are root's by default. The user may be made later. */
+/** Whether commands run as root by default. False where the user does not exist yet. */
 export function isRoot(user: PlanSettings['user'], self: UserEntry): boolean {
   try {
     return (user === null ? self : findUser(user)).uid === 0
@@ -121,12 +121,12 @@ export function isRoot(user: PlanSettings['user'], self: UserEntry): boolean {
   }
 }
 
-/** UID:GID; else the group is what the system's databases say. */
+/** Whether it is UID:GID; else the group comes from the system's user database. */
 function isGroupAskedFor(user: RunRequest['user']): boolean {
   return typeof user === 'string' && user.includes(':')
 }
 
-/** Where execvp(3) looks: the PATH that the command itself will have. */
+/** The paths that execvp(3) would try, with the PATH of the command itself. */
 function candidates(program: string, path: string): readonly string[] {
   if (program.includes('/')) return [program]
   return path
@@ -136,8 +136,7 @@ function candidates(program: string, path: string): readonly string[] {
 }
 
 /**
- * A limit that was asked for and cannot be kept is refused; a configured one is told in the log at
- * the start.
+ * Refuses a requested limit that cannot be enforced. For a configured one the log has a warning at the start.
  *
  * @throws GuestdError `limit_unavailable`
  */
@@ -164,7 +163,7 @@ function cgroupWrites(limits: PlanSettings['limits'], tree: CgroupTree | null): 
   const writes: string[] = []
   const has = (controller: 'memory' | 'pids' | 'cpu') =>
     tree?.controllers.includes(controller) ?? false
-  // The whole command goes, never one process of it: a cause that a caller can rely on.
+  // The OOM killer kills the whole command, never a single process of it: callers can rely on the cause `oom`.
   if (has('memory')) writes.push('memory.oom.group', '1')
   if (has('memory') && limits.memoryBytes !== null)
     writes.push('memory.max', String(limits.memoryBytes))

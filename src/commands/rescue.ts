@@ -1,7 +1,7 @@
-/** Which commands are there to look and to clean up: those of root, where commands run as another user. */
+/** Which commands are for rescue, to inspect and clean up: those of root, where commands run as another user. */
 import { isRoot, type Machine, type Plan, type PlanSettings } from './plan.ts'
 
-/** Where all commands are root's there is no other to be kept apart from. */
+/** Where all commands run as root there is no other command to separate them from. */
 export function isRescue(
   { uid }: Pick<Plan, 'uid'>,
   { user }: Pick<PlanSettings, 'user'>,

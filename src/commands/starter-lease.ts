@@ -1,33 +1,33 @@
 /**
- * The starter's role: lossless for the one who started the command.
+ * The starter's role: the reader that started the command loses no byte.
  *
- * While the role is held, the pipes are paused once the holder lags by the full mark, and resumed
- * once it is back at half of it. A holder that is cut leaves the role open for a grace, in which
- * the command stays held at the full mark; after that, and for a detached command, nothing pauses.
+ * While a reader has the role, the pipes are paused once it lags by the full mark, and resumed once it lags by half of
+ * that. When its connection is cut the role stays open for a grace, in which the command waits at the full mark. After
+ * that, and for a detached command, the pipes are never paused.
  */
 export interface StarterLease {
-  /** The reader at `cursor()` takes the role over from whoever has it. */
+  /** The reader at `cursor()` takes the role, also from another reader. */
   take(cursor: () => number): void
   /**
-   * The reader at this cursor was cut: if it is the holder, the grace begins. False when the role
-   * was never its own, or has been taken over.
+   * The connection of the reader at this cursor was cut: if it has the role, the grace begins. False when it
+   * never had the role, or another reader took it.
    */
   cut(cursor: () => number): boolean
-  /** The holder at this cursor has read all that it will: the role is free. */
+  /** The reader at this cursor has read everything: if it has the role, the role is free. */
   done(cursor: () => number): void
-  /** Compares the holder's place with the log's end, and pauses or resumes. */
+  /** Compares the reader's cursor with the end of the log, and pauses or resumes the pipes. */
   check(): void
-  /** The cursor from which on somebody counts on every byte; `null` when nobody does. */
+  /** The cursor from which on the starter is owed every byte; `null` when the role is free. */
   readonly place: number | null
   readonly paused: boolean
-  /** Ends the role for good: nothing pauses any more. */
+  /** Ends the role for good: the pipes are never paused again. */
   release(): void
 }
 
 export interface LeaseOptions {
-  /** Bytes of the log from a cursor on, with what their segments cost. */
+  /** Bytes of the log from a cursor on, and the memory of their segments. */
   readonly lagFrom: (cursor: number) => number
-  /** Bytes of what the holder may lag behind, in bytes. */
+  /** Lag at which the pipes are paused, in bytes. */
   readonly fullMark: number
   readonly graceMs: number
   readonly pause: () => void
@@ -51,7 +51,7 @@ export function createStarterLease(options: LeaseOptions): StarterLease {
     }
   }
 
-  const letGo = () => {
+  const free = () => {
     clearTimeout(grace)
     holder = null
     check()
@@ -69,12 +69,12 @@ export function createStarterLease(options: LeaseOptions): StarterLease {
       const place = cursor()
       holder = () => place
       clearTimeout(grace)
-      grace = setTimeout(letGo, options.graceMs)
+      grace = setTimeout(free, options.graceMs)
       check()
       return true
     },
     done(cursor) {
-      if (holder === cursor) letGo()
+      if (holder === cursor) free()
     },
     check,
     get place() {
@@ -85,7 +85,7 @@ export function createStarterLease(options: LeaseOptions): StarterLease {
     },
     release() {
       released = true
-      letGo()
+      free()
     },
   }
 }

@@ -14,7 +14,7 @@ export function createStdin(
 ): CommandStdin & { destroy(): void } {
   let acceptedBytes = 0
   let open = pipe !== null
-  /** Closed by the writer: to repeat the last request is no error. */
+  /** Closed by the writer: a repeat of the last request is no error then. */
   let ended = false
   let isDestroyed = false
   /** Made for the first writer: most commands have none. */
@@ -29,7 +29,7 @@ export function createStdin(
       'stdin_closed',
       pipe === null
         ? 'the command was started without "stdin": "open"'
-        : `nobody reads the standard input any more; ${acceptedBytes} bytes were accepted`,
+        : `standard input has no reader any more; ${acceptedBytes} bytes were accepted`,
     )
 
   const send = (bytes: Uint8Array) =>

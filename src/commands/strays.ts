@@ -1,4 +1,4 @@
-/** Cgroups below ours that no line of the journal names: those of commands whose line was lost. */
+/** Cgroups below ours that the journal does not name: the line of their command was lost. */
 import { join } from 'node:path'
 import {
   type CgroupTree,
@@ -12,16 +12,16 @@ import { killUntilEmpty } from './terminate.ts'
 
 export interface Strays {
   readonly cgroups: number
-  /** That lived in them. */
+  /** Processes in them. */
   readonly processes: number
 }
 
 export const NO_STRAYS: Strays = { cgroups: 0, processes: 0 }
 
 /**
- * Kills what lives in them and removes them.
+ * Kills the processes in them and removes them.
  *
- * @param known paths of cgroups that others take care of
+ * @param known paths of cgroups that are handled elsewhere
  */
 export async function killStrays(
   { commandsPath, rescuePath }: CgroupTree,

@@ -1,4 +1,4 @@
-/** What the API sees of commands: the registry, a command, and a reader of its log. */
+/** Commands as the API sees them: the registry, a command, and a reader of its log. */
 
 import type { Frame } from '../protocol/frames.ts'
 import type { CommandInfo, KillReply, RunRequest, SignalTarget } from '../protocol/schemas.ts'
@@ -7,9 +7,9 @@ import type { Turn, TurnRequest } from './writer-queue.ts'
 
 export interface Commands {
   /**
-   * Runs a command, or finds the one that the same `id` and body already started.
+   * Runs a command, or finds the command that the same `id` and body have already started.
    *
-   * The trace is in the environment of the command that it starts.
+   * The environment of a new command has the trace.
    *
    * Resolves once the launch succeeded or failed (a failed launch is a command too, with cause
    * `spawn`). A request with an id that is still launching waits for that launch.
@@ -33,7 +33,7 @@ export interface Commands {
 export interface Command {
   readonly id: string
   readonly state: 'running' | 'ended'
-  /** The end has been told and every pipe is closed: no byte will come any more. */
+  /** The end is announced and every pipe is closed: no byte follows. */
   readonly isComplete: boolean
   readonly request: { readonly detach: boolean; readonly onDisconnect: 'keep' | 'kill' }
   info(): CommandInfo
@@ -42,17 +42,17 @@ export interface Command {
   readonly stdin: CommandStdin
   /** @throws GuestdError `command_ended`; `invalid_request` (field `signal`) for a name the kernel lacks. */
   signal(signal: string, target: SignalTarget): void
-  /** SIGKILLs all of the cgroup, again and again until it is empty. Resolves only then. Its pipes are read and closed. */
+  /** Repeats SIGKILL until the containment is empty, and resolves only then. The pipes are read and closed. */
   kill(): Promise<KillReply>
 }
 
 export interface AttachOptions {
   /** Position in the log to begin after, in bytes; 0 is the beginning. */
   readonly cursor: number
-  /** Go on until the end; else the reader is done at the present end of the log. */
+  /** Continue until the end of the command; else the reader is done at the present end of the log. */
   readonly follow: boolean
   /**
-   * The last event that the client had of an earlier stream, with `cursor` after it; what it had is not
+   * The last event that the client received in an earlier stream, with `cursor` after it; what it received is not
    * sent again. Default: none, and `exit` is sent wherever `cursor` is.
    */
   readonly seen?: 'output' | 'exit' | 'end'
@@ -61,8 +61,8 @@ export interface AttachOptions {
 }
 
 /**
- * A reader pulls: nothing is buffered for it but its place in the log. `start` comes first, `exit`
- * and `end` last. A reader that falls behind what the log still holds gets a `gap`.
+ * A reader pulls: only its cursor in the log is kept for it. `start` comes first, `exit` and `end` last. A reader that
+ * falls behind the oldest byte of the log gets a `gap`.
  */
 export interface FrameReader {
   /**
@@ -73,8 +73,8 @@ export interface FrameReader {
    */
   read(maxBytes: number): Frame | null
   /**
-   * The bytes of all frames read so far are not used any more: their memory may be used again. Without it, it never is,
-   * and the frames stay as they are.
+   * The caller does not use the bytes of the frames read so far any more: their memory may be reused. Without this call
+   * it never is, and the frames stay valid.
    */
   release(): void
   /** No frame will follow. */
@@ -82,7 +82,10 @@ export interface FrameReader {
   /** The cursor of the last frame read. */
   readonly cursor: number
   onReadable: (() => void) | null
-  /** Gives up the place. Before `done` this is a cut: see `reattachGraceMs` and `onDisconnect`. Idempotent. */
+  /**
+   * Ends the reader. Before `done` this counts as a cut connection: see `reattachGraceMs` and `onDisconnect`.
+   * Idempotent.
+   */
   close(): void
 }
 
@@ -90,7 +93,7 @@ export interface CommandStdin {
   /** Bytes accepted so far: the offset of the next byte. */
   readonly acceptedBytes: number
   /**
-   * Writes a chunk at an offset; bytes before `acceptedBytes` are taken as repeated and not
+   * Writes a chunk at an offset; bytes before `acceptedBytes` count as repeated and are not
    * written again. Resolves when the pipe took all of it (back-pressure).
    *
    * @throws GuestdError `stdin_closed`, `offset_out_of_range`
@@ -98,6 +101,10 @@ export interface CommandStdin {
   write(offset: number, chunk: Uint8Array): Promise<void>
   /** Closes the pipe after what was accepted. Idempotent. */
   end(): void
-  /** Runs one writer at a time: see turns.ts. @throws GuestdError `stdin_taken`; the reason of an aborted signal */
+  /**
+   * Runs one writer at a time: see writer-queue.ts.
+   *
+   * @throws GuestdError `stdin_taken`; the reason of an aborted signal
+   */
   exclusive<T>(request: TurnRequest, writer: (turn: Turn) => Promise<T>): Promise<T>
 }

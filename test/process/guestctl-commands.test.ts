@@ -156,7 +156,7 @@ t.test('standard input is written from elsewhere, and ended', async t => {
   t.ok(stdout.equals(Buffer.concat([Buffer.from('first '), input])))
   t.match(await guestctl(['stdin', 'fed'], { connect, input: 'x' }), {
     code: 125,
-    err: /^guestctl: nobody reads the standard input any more; 1000006 bytes were accepted \(stdin_closed\)\n$/,
+    err: /^guestctl: standard input has no reader any more; 1000006 bytes were accepted \(stdin_closed\)\n$/,
   })
   t.match(await ctl('run', '-d', '--id', 'deaf', '--', 'sleep 60'), { code: 0 })
   t.match(await guestctl(['stdin', 'deaf'], { connect, input: 'x' }), {

@@ -23,7 +23,7 @@ const simple = [
   'emptied',
   'gone',
   'remain',
-  'lookAgain',
+  'probeAgain',
   'sweep',
   'drained',
   'pipesClosed',
@@ -71,7 +71,7 @@ t.test('a launch', async t => {
     t,
     launching,
     [on.launched, running()],
-    [on.failed, drained('no'), 'look'],
+    [on.failed, drained('no'), 'probe'],
     [on.pipesClosed, { ...launching, pipesClosed: true }],
     [stop, { ...launching, ending: 'grace', cause: 'timeout' }, 'terminate'],
     [on.kill, { ...launching, ending: 'killing', cause: 'killed' }, 'kill'],
@@ -84,7 +84,7 @@ t.test('a launch whose command is to stop ends it once the process is there', as
     t,
     state,
     [on.launched, beingEnded('grace'), 'terminate'],
-    [on.failed, drained('grace'), 'look'],
+    [on.failed, drained('grace'), 'probe'],
     [on.pipesClosed, { ...state, pipesClosed: true }],
     [on.kill, { ...state, ending: 'killing' }, 'kill'],
     [on.graceOver, { ...state, ending: 'killing' }, 'kill'],
@@ -116,7 +116,7 @@ t.test('a process that runs', async t => {
   check(
     t,
     running(true),
-    [exited, drained('no', true), 'look'],
+    [exited, drained('no', true), 'probe'],
     [exitedKillRest, drained('killing', true), 'kill'],
     [on.pipesClosed, running(true)],
     [stop, { name: 'ending', ending: 'grace', cause: 'timeout', pipesClosed: true }, 'terminate'],
@@ -128,7 +128,7 @@ t.test('a process that is being ended keeps its first cause', async t => {
   check(
     t,
     beingEnded('grace'),
-    [exited, draining('grace'), 'look'],
+    [exited, draining('grace'), 'probe'],
     [exitedKillRest, draining('killing'), 'kill'],
     [on.pipesClosed, beingEnded('grace', true)],
     [on.kill, beingEnded('killing'), 'kill'],
@@ -145,7 +145,7 @@ t.test('a process that is being ended keeps its first cause', async t => {
   check(
     t,
     beingEnded('killed'),
-    [exited, draining('killed'), 'look'],
+    [exited, draining('killed'), 'probe'],
     [exitedKillRest, draining('killing'), 'kill'],
     [on.pipesClosed, beingEnded('killed', true)],
     [on.kill, beingEnded('killing'), 'kill'],
@@ -156,8 +156,8 @@ t.test('a drain', async t => {
   check(
     t,
     draining('no'),
-    [on.drained, drained('no'), 'look'],
-    [on.pipesClosed, drained('no', true), 'look'],
+    [on.drained, drained('no'), 'probe'],
+    [on.pipesClosed, drained('no', true), 'probe'],
     [on.gone, ended('no', false, true), 'end'],
     [on.remain, draining('no'), 'drain'],
     [stop, draining('grace'), 'terminate'],
@@ -166,8 +166,8 @@ t.test('a drain', async t => {
   check(
     t,
     draining('grace'),
-    [on.drained, drained('grace'), 'look'],
-    [on.pipesClosed, drained('grace', true), 'look'],
+    [on.drained, drained('grace'), 'probe'],
+    [on.pipesClosed, drained('grace', true), 'probe'],
     [on.gone, drained('grace', false, true), 'closePipes'],
     [on.remain, draining('grace'), 'drain'],
     [on.kill, draining('killing'), 'kill'],
@@ -181,7 +181,7 @@ t.test('a drain', async t => {
     [on.gone, drained('killing', false, true)],
     [on.remain, draining('killing'), 'drain'],
     [on.kill, draining('killing'), 'kill'],
-    [on.emptied, draining('killed'), 'look'],
+    [on.emptied, draining('killed'), 'probe'],
   )
 })
 
@@ -189,19 +189,19 @@ t.test('a drained command waits until guestd has ended it', async t => {
   check(
     t,
     drained('no', true),
-    [on.pipesClosed, drained('no', true), 'look'],
+    [on.pipesClosed, drained('no', true), 'probe'],
     [on.gone, settled, 'end', 'settle'],
     [on.remain, ended('no', true), 'end'],
-    [on.lookAgain, drained('no', true), 'look'],
+    [on.probeAgain, drained('no', true), 'probe'],
     [on.kill, drained('killing', true), 'kill'],
   )
   check(
     t,
     drained('grace'),
-    [on.pipesClosed, drained('grace', true), 'look'],
+    [on.pipesClosed, drained('grace', true), 'probe'],
     [on.gone, drained('grace', false, true), 'closePipes'],
-    [on.remain, drained('grace'), 'lookLater'],
-    [on.lookAgain, drained('grace'), 'look'],
+    [on.remain, drained('grace'), 'probeLater'],
+    [on.probeAgain, drained('grace'), 'probe'],
     [on.kill, drained('killing'), 'kill'],
     [on.graceOver, drained('killing'), 'kill'],
   )
@@ -211,9 +211,9 @@ t.test('a drained command waits until guestd has ended it', async t => {
     [on.pipesClosed, drained('killing', true)],
     [on.gone, drained('killing', false, true)],
     [on.remain, ended('killing'), 'end'],
-    [on.lookAgain, drained('killing')],
+    [on.probeAgain, drained('killing')],
     [on.kill, drained('killing'), 'kill'],
-    [on.emptied, drained('killed'), 'look'],
+    [on.emptied, drained('killed'), 'probe'],
   )
   check(
     t,
@@ -221,7 +221,7 @@ t.test('a drained command waits until guestd has ended it', async t => {
     [on.pipesClosed, settled, 'end', 'settle'],
     [on.gone, drained('killed', false, true), 'closePipes'],
     [on.remain, ended('killed', false, true), 'end'],
-    [on.lookAgain, drained('killed', false, true), 'closePipes'],
+    [on.probeAgain, drained('killed', false, true), 'closePipes'],
     [on.kill, drained('killing', false, true), 'kill'],
   )
 })
@@ -230,9 +230,9 @@ t.test('an ended command settles once no process is left and the pipes are close
   check(
     t,
     ended('no'),
-    [on.pipesClosed, ended('no', true), 'look'],
+    [on.pipesClosed, ended('no', true), 'probe'],
     [on.gone, ended('no', false, true)],
-    [on.sweep, ended('no'), 'look'],
+    [on.sweep, ended('no'), 'probe'],
     [stop, ended('grace'), 'terminate'],
     [on.kill, ended('killing'), 'kill'],
   )
@@ -255,9 +255,9 @@ t.test('an ended command settles once no process is left and the pipes are close
   check(
     t,
     ended('grace', true),
-    [on.pipesClosed, ended('grace', true), 'look'],
+    [on.pipesClosed, ended('grace', true), 'probe'],
     [on.gone, settled, 'settle'],
-    [on.sweep, ended('grace', true), 'look'],
+    [on.sweep, ended('grace', true), 'probe'],
     [on.kill, ended('killing', true), 'kill'],
     [on.graceOver, ended('killing', true), 'kill'],
   )
@@ -286,11 +286,11 @@ interface Path {
   readonly isSettled: boolean
 }
 
-/** The events that processes, pipes and callers can bring there; `gone` and `remain` only answer a `look`. */
+/** The events that processes, pipes and callers can bring there; `gone` and `remain` only answer a `probe`. */
 function possible({ state, isExited }: Path): readonly StateEvent[] {
   const ending = 'ending' in state ? state.ending : 'no'
   return [
-    ...[stop, on.kill, on.sweep, on.lookAgain, on.pipesClosed],
+    ...[stop, on.kill, on.sweep, on.probeAgain, on.pipesClosed],
     ...(ending === 'grace' ? [on.graceOver] : []),
     ...(ending === 'killing' ? [on.emptied] : []),
     ...(state.name === 'launching' ? [on.launched, on.failed] : []),
@@ -327,7 +327,7 @@ t.test(
         if ((state.name === 'settled') !== to.isSettled) t.fail(`${way}: ${state.name}`)
         const [before, after] = [causeOf(from.state), causeOf(state)]
         if (before !== null && after !== null && before !== after) t.fail(`${way}: another cause`)
-        if (effects.includes('look')) for (const answer of [on.gone, on.remain]) take(to, answer)
+        if (effects.includes('probe')) for (const answer of [on.gone, on.remain]) take(to, answer)
         else next.push(to)
       }
       for (const event of possible(path)) take(path, event)
