@@ -1,6 +1,6 @@
 /**
- * The last lines of guestd's own log, in a file of `runDir` that no command but root's can read or write. The journal
- * of a machine is shared: a flood of other lines pushes guestd's out of it.
+ * The last lines of the log, in a file of `runDir` that only root's commands can read or write. The journal of the machine
+ * is shared, so many lines of others can displace the lines of guestd.
  */
 import { closeSync, constants, fstatSync, openSync, renameSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
@@ -8,23 +8,23 @@ import { lastOf } from './util/cut-text.ts'
 
 export interface LogRing {
   /**
-   * Takes a line, with its newline. Never throws: a line that cannot be written is lost here, and is in the log
-   * itself all the same. While the folder is not there, at most 64 KiB wait.
+   * Takes a line with its newline. Never throws: a line that cannot be written is lost here, and stays in the log. While
+   * the folder is missing, at most 64 KiB wait.
    */
   write(line: string): void
 }
 
-/** Of two files, the older one of which goes when the newer one is full: the last 512 KiB at least. */
+/** Size of each of two files. When the newer one is full it replaces the older one: 512 KiB at least are kept. */
 const MAX_FILE_BYTES = 512 * 1024
 const MAX_WAITING_CHARACTERS = 64 * 1024
-/** How often is looked whether the file was deleted, in milliseconds. */
+/** Shortest interval of checks for a deleted file, in milliseconds. */
 const LOOK_MS = 2_000
 const { O_APPEND, O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_WRONLY } = constants
-/** O_NONBLOCK: a FIFO in its place would wait for a reader. */
+/** O_NONBLOCK: with a FIFO in its place the open would wait for a reader. */
 const FLAGS = O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK
 const MODE = 0o600
 
-/** @param folder may be made later @param now in milliseconds, monotonic */
+/** @param folder may be created later @param now in milliseconds, monotonic */
 export function createLogRing(folder: string, now = () => performance.now()): LogRing {
   const path = join(folder, 'log.ndjson')
   let fd: number | null = null
@@ -64,7 +64,7 @@ export function createLogRing(folder: string, now = () => performance.now()): Lo
         bytes += writeSync(fd, waiting)
         waiting = ''
       } catch {
-        // It is tried again with the next line.
+        // The next line tries again.
       }
     },
   }

@@ -1,8 +1,7 @@
 /**
- * The log: one JSON object a line on stdout, with the time in ISO 8601 and the level as a word.
+ * The log: one JSON object a line on stdout, with the time in ISO 8601 and the name of the level.
  *
- * Callers keep values of environments out of it, and the text of commands unless `logCommands` says
- * so: what is never handed over cannot leak.
+ * Callers never log values of environments, and log the text of commands only with `logCommands`.
  */
 
 import { type DestinationStream, destination, type Logger, pino, stdTimeFunctions } from 'pino'
@@ -12,28 +11,27 @@ import type { LogRing } from './log-ring.ts'
 export type Log = Logger
 
 export interface RootLog extends Log {
-  /** Resolves once stdout has taken what was logged last; never, while it takes nothing. */
+  /** Resolves once stdout has taken the last line. It does not resolve while stdout is stalled. */
   written(): Promise<void>
 }
 
 /**
- * Lines wait in memory while stdout does not take them, at most 1 MiB; more are dropped and counted.
- * A console that stalls must never stall guestd, so nothing waits for it.
+ * Most bytes of lines that wait in memory while stdout is stalled. Further lines are dropped and counted. A stalled
+ * console must never stall guestd.
  */
 const MAX_WAITING_BYTES = 1024 * 1024
 
 const STDOUT_FD = 1
 
 /**
- * Makes the root of the log; `log.child({ component })` names a part of guestd.
+ * Creates the root of the log; `log.child({ component })` names a part of guestd.
  *
- * Waiting lines are written out when the process exits in the regular way. Errors of stdout itself
- * have nowhere to be told: the lines stay waiting, and are given up at the exit.
+ * Waiting lines are written when the process exits normally. If stdout fails, the lines wait, and are lost at the exit.
  */
 export function createLog(options: {
   readonly level: LogLevel
   readonly fd?: number
-  /** Gets each line too, before stdout does. */
+  /** Gets each line before stdout does. */
   readonly ring?: LogRing
 }): RootLog {
   const stream = createStream(options.fd ?? STDOUT_FD)
@@ -60,7 +58,7 @@ export function createLog(options: {
   return Object.assign(log, { written })
 }
 
-/** As pino writes: a line at a time, and `flushSync` after one of the level `fatal`. */
+/** pino writes one line at a time, and calls `flushSync` after a line of the level `fatal`. */
 function alsoTo(ring: LogRing, stream: LogStream): DestinationStream & { flushSync(): void } {
   return {
     write(line) {
@@ -76,8 +74,7 @@ type LogStream = ReturnType<typeof destination>
 function createStream(fd: number): LogStream {
   let stream: LogStream | undefined
   let failing = false
-  // Runs before the stream's own flush at exit, as it is registered before it: that flush would
-  // repeat a write that fails for ever.
+  // Registered before the flush of the stream, so it runs before it: that flush would repeat a failing write for ever.
   process.once('exit', () => {
     if (failing) stream?.destroy()
   })

@@ -1,4 +1,4 @@
-/** guestd: the composition root. Reads the settings, starts the daemon, and turns signals into its stop. */
+/** guestd: reads the settings, starts the daemon, and stops it on signals. */
 import './sys/signals.ts'
 import './sys/young-generation.ts'
 
@@ -23,9 +23,9 @@ import { version } from './version.ts'
 
 const EXIT_FAILED = 1
 const EXIT_BAD_SETTINGS = 2
-/** How long stdout has for the last log lines, in milliseconds. */
+/** Longest wait for stdout to take the last log lines, in milliseconds. */
 const LAST_LINES_MS = 500
-/** Above all that a start waits for, such as remains of commands that take their time to die. */
+/** Longer than every wait of a start, such as that for the end of earlier commands, in milliseconds. */
 const START_LIMIT_MS = 60_000
 
 function readSettings(): Loaded | ConfigError {
@@ -45,8 +45,8 @@ function readSettings(): Loaded | ConfigError {
 }
 
 /**
- * Bad settings end guestd, unless its service manager holds sockets: the host is told there. An end
- * would have the manager start it again and again.
+ * Bad settings end guestd, unless its service manager holds sockets: then guestd reports the reason there. If it ended,
+ * the manager would start it again and again.
  */
 async function refuse(error: ConfigError): Promise<void> {
   const { action, bad, config } = error
@@ -87,13 +87,13 @@ async function run(
   log.debug({ component: 'lifecycle', codeCache }, 'loaded')
   process.on('uncaughtException', error => fail(log, error))
   const notifier = createNotifier(config.notifySocket, errno =>
-    log.warn({ component: 'lifecycle', errno }, 'the service manager cannot be told how guestd is'),
+    log.warn({ component: 'lifecycle', errno }, 'notifications to the service manager fail'),
   )
   const supervision = createSupervision(notifier, config.watchdogMs)
   let started = false
   try {
     supervision.starting(START_LIMIT_MS)
-    // The steps of the start come to their end, or are cancelled, before the stop.
+    // The stop begins after the steps of the start have ended or are cancelled.
     signals.first.addEventListener('abort', () => {
       if (!started) supervision.stopping(START_LIMIT_MS)
     })
@@ -109,7 +109,7 @@ async function run(
   }
 }
 
-/** A system call that failed says all there is to say; what else was thrown needs its stack. */
+/** The message of a failed system call is enough to explain it. Any other error needs its stack. */
 function isExpected(error: unknown): error is Error {
   return error instanceof StartError || (error instanceof Error && 'syscall' in error)
 }
@@ -139,7 +139,7 @@ function fail(log: RootLog, error: unknown): void {
   leave(log, EXIT_FAILED)
 }
 
-/** A console that takes the last lines gets them; one that is stalled does not keep guestd. */
+/** Waits for stdout to take the last lines, but not for a console that is stalled. */
 function leave(log: RootLog, code: number): void {
   setTimeout(() => exitNow(code), LAST_LINES_MS)
   void log.written().then(() => exitNow(code))
@@ -155,5 +155,5 @@ async function main(): Promise<void> {
   else await start(loaded.config)
 }
 
-/** Settles once guestd serves, or has printed what it was asked for. A script has no `await` at its top. */
+/** Settles once guestd serves, or has printed help, version or settings. A script has no top-level `await`. */
 export const started = main()

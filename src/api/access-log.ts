@@ -1,4 +1,4 @@
-/** One line for each request. */
+/** Logs one line for each request. */
 
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { GuestdError } from '../errors.ts'
@@ -9,10 +9,9 @@ import { firstOf } from '../util/cut-text.ts'
 import type { App } from './types.ts'
 
 /**
- * `info` for traced requests, and for calls that were to change something and were refused or cut
- * off; `debug` for the rest: commands have a line of their own at their end, standard input comes in
- * many pieces, and status is asked for every second. Failures of guestd are logged where they are
- * caught.
+ * The level is `info` for traced requests and for writes that fail or are cut off. It is `debug` for all others:
+ * commands have their own line at their end, standard input comes in many pieces, and clients poll the status every
+ * second. Failures of guestd are logged where they are caught.
  */
 export function logRequests(app: App, log: Log): void {
   app.addHook('onRequest', (request, reply, done) => {
@@ -21,15 +20,15 @@ export function logRequests(app: App, log: Log): void {
   })
 }
 
-/** For a request that is refused before any hook runs, too. */
+/** Also works for a request that is refused before any hook runs. */
 export function logAtEnd(log: Log, request: FastifyRequest, reply: FastifyReply): void {
-  // The only event of a reply that is cut off.
+  // A reply that is cut off emits this event only.
   reply.raw.once('close', () => logRequest(log, request, reply))
 }
 
 const refusals = new WeakMap<FastifyRequest, GuestdError>()
 
-/** Has the line of the request carry why it is refused. */
+/** Adds the code and the field of the refusal to the line of the request. */
 export function noteRefusal(request: FastifyRequest, problem: GuestdError): void {
   refusals.set(request, problem)
 }
@@ -47,7 +46,7 @@ function logRequest(log: Log, request: FastifyRequest, { raw, elapsedTime }: Fas
       route: request.routeOptions.url ?? null,
       status: raw.headersSent ? raw.statusCode : null,
       ms: Math.round(elapsedTime),
-      // The client went away before it had the whole reply.
+      // The client disconnected before it had the whole reply.
       ...(raw.writableFinished ? {} : { cut: true }),
       ...commandOf(request, raw.getHeader('guestd-command-id')),
       ...(refusal === undefined ? {} : codeOf(refusal)),
@@ -57,10 +56,10 @@ function logRequest(log: Log, request: FastifyRequest, { raw, elapsedTime }: Fas
   )
 }
 
-/** Longer ones are no ids, whatever was asked for. */
+/** Longest id of a command: a longer path segment is cut in the log. */
 const MAX_ID_CHARACTERS = 128
 
-/** Of the name of a field, which the client chooses. */
+/** The client chooses the names of fields: longer ones are cut in the log. */
 const MAX_FIELD_CHARACTERS = 128
 
 function codeOf({ code, field }: GuestdError): object {
@@ -69,7 +68,7 @@ function codeOf({ code, field }: GuestdError): object {
 
 const id = new RegExp(ID_PATTERN)
 
-/** The command that the request made, names, or would have made. */
+/** The command that the request started, names, or wanted to start. */
 function commandOf(request: FastifyRequest, header: unknown): { command?: string } {
   if (typeof header === 'string') return { command: header }
   const { params, body } = request

@@ -1,4 +1,4 @@
-/** Who may call: the token, and over TCP the Host and Origin headers. */
+/** Access control: the token, and over TCP the Host and Origin headers. */
 
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { Server } from 'node:http'
@@ -9,9 +9,9 @@ import type { Config } from '../config/types.ts'
 import { GuestdError } from '../errors.ts'
 
 export interface Access {
-  /** Marks the connections of a server that listens on TCP: web browsers reach those. */
+  /** Marks the connections of a server that listens on TCP: web browsers can reach it. */
   markTcp(server: Server): void
-  /** Looks at the header only. `null`: the request may go on. */
+  /** Checks the header only. `null`: the request passes. */
   refusal(request: FastifyRequest): GuestdError | null
 }
 
@@ -38,14 +38,14 @@ export function createAccess({ token, tcpHosts }: Pick<Config, 'token' | 'tcpHos
   }
 }
 
-/** Of one length, so that the time of the comparison depends on no byte of the token. */
+/** All digests have the same length, so the time of the comparison does not depend on the token. */
 function digest(text: string): Buffer {
   return createHash('sha256').update(text).digest()
 }
 
 /**
- * A web page names itself in Origin. By DNS rebinding it reaches this server as one of its own
- * origin, without an Origin header in a GET; then the name of its host is in Host.
+ * A web page sends its origin in Origin. With DNS rebinding this server counts as the page's own origin: a GET then has
+ * no Origin header, and Host has the host name of the page.
  */
 function browserRefusal(
   { origin, host }: FastifyRequest['headers'],
@@ -55,7 +55,7 @@ function browserRefusal(
     const detail = 'a request with an Origin header comes from a web page'
     return new GuestdError('forbidden_origin', detail, { field: 'origin' })
   }
-  // Every browser sends one.
+  // Every browser sends a Host header.
   if (host === undefined) return null
   const name = host.replace(/:\d*$/, '').toLowerCase()
   if (isLoopback(name) || allowed.includes(name)) return null

@@ -20,7 +20,7 @@ export interface Api {
   ready(): Promise<void>
   /** Handles the requests of all servers. */
   readonly handler: RequestListener
-  /** Has Host and Origin of the server's requests checked: web browsers reach a TCP socket. */
+  /** Checks Host and Origin of the server's requests: web browsers can reach a TCP socket. */
   markTcp(server: Server): void
   /** Call it after the servers are closed. */
   close(): Promise<void>

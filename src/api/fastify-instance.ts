@@ -10,7 +10,7 @@ import { problemOf, sendProblem } from './problems.ts'
 import type { App } from './types.ts'
 import { createValidator } from './validate.ts'
 
-/** Longer than any id, so that one too long is refused with its field and not as an unknown route. */
+/** Longer than any id: an id that is too long is then an invalid field, not an unknown route. */
 const MAX_PARAM_CHARACTERS = 1024
 
 /** Make it ready before its `routing` is used. */
@@ -18,7 +18,7 @@ export function createInstance(log: Log): App {
   const app: App = fastify<Server>({
     logger: false,
     bodyLimit: MAX_JSON_BYTES,
-    // While guestd stops, calls are answered with its own errors.
+    // While guestd stops, its own checks refuse requests.
     return503OnClosing: false,
     routerOptions: { maxParamLength: MAX_PARAM_CHARACTERS },
     frameworkErrors: (error, request, reply) => {

@@ -1,4 +1,4 @@
-/** Why a value does not fit its schema: the first failure only, found in one pass. */
+/** Finds the first reason why a value does not match its schema, in one pass. */
 
 import type { TSchema } from 'typebox'
 import { Check, Errors } from 'typebox/schema'
@@ -13,9 +13,9 @@ export interface Failure {
 }
 
 /**
- * The failures of the first member that fails, or of the value itself where all of its members are
- * valid. `Errors` of TypeBox walks all members and describes each: that takes seconds and hundreds
- * of MiB where each of a million is bad. Here it gets the failing part only.
+ * Returns the failures of the first member that fails, or of the value itself if all of its members are valid.
+ * `Errors` of TypeBox describes every failing member: for a million bad ones that takes seconds and hundreds of MiB. So
+ * it gets the failing part only.
  */
 export function firstFailures(schema: TSchema, value: unknown, path = ''): readonly Failure[] {
   const { items, properties, additionalProperties, propertyNames, ...own } = schema as Container

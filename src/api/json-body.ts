@@ -1,4 +1,4 @@
-/** JSON bodies: bounded in size, structure and time, UTF-8 only, read whole before anything begins. */
+/** Reads JSON bodies: UTF-8 only, bounded in size, structure and time. A handler runs after the whole body is read. */
 
 import { isUtf8 } from 'node:buffer'
 import type { IncomingMessage } from 'node:http'
@@ -10,14 +10,13 @@ import { createMemoryBudget, type MemoryBudget } from './memory-budget.ts'
 import type { App } from './types.ts'
 
 /**
- * Longest JSON body, in bytes: a script of 1 MiB in which each byte is written as `\u00XX`, with
- * room for the other fields.
+ * Longest JSON body, in bytes. A script of 1 MiB fits with every byte written as `\u00XX`, and the other fields with it.
  */
 export const MAX_JSON_BYTES = 8 * 1024 * 1024
 
 /**
- * Most bytes that unfinished bodies hold together, over all listeners, beside their free parts: `maxConnections` bounds
- * how often those are taken.
+ * Most bytes that all incomplete bodies hold together, on all listeners. The free part of each body (`FREE_BYTES`) comes
+ * on top; `maxConnections` bounds the number of bodies.
  */
 const MAX_UNFINISHED_BYTES = 16 * 1024 * 1024
 
@@ -57,7 +56,7 @@ export interface ReadBodyOptions {
 }
 
 /**
- * @throws GuestdError `too_large`, `request_timeout`, `overloaded`; Error when the client goes away
+ * @throws GuestdError `too_large`, `request_timeout`, `overloaded`; Error when the client disconnects
  */
 export function readBody(
   body: IncomingMessage,
@@ -73,7 +72,7 @@ export function readBody(
   const settle = () => {
     clearTimeout(timer)
     share.release()
-    // The error listener stays: a later reset of the connection must not be an uncaught error.
+    // The error listener stays: otherwise a later reset of the connection would be an uncaught error.
     body.off('data', onData).off('end', onEnd).off('close', onClose)
   }
   const fail = (error: Error) => {
@@ -90,7 +89,7 @@ export function readBody(
     settle()
     resolve(bytes.whole())
   }
-  const onClose = () => fail(new Error('the client went away before the end of its body'))
+  const onClose = () => fail(new Error('the client disconnected before the end of its body'))
   const onTimeout = () =>
     fail(new GuestdError('request_timeout', `the body took longer than ${timeoutMs} ms`))
 
@@ -99,7 +98,7 @@ export function readBody(
   return promise
 }
 
-/** @throws GuestdError `invalid_json`; `invalid_request`, `too_large` of the structure */
+/** @throws GuestdError `invalid_json`; `invalid_request` or `too_large` for the structure */
 export function parseJson(bytes: Buffer): unknown {
   if (bytes.length === 0) throw refuse('the body is empty')
   if (!isUtf8(bytes)) throw refuse('the body is not UTF-8')
@@ -120,8 +119,8 @@ export function parseJson(bytes: Buffer): unknown {
 const NO_BYTES = Buffer.alloc(0)
 
 /**
- * Joins chunks in one buffer that grows by doubling. A list of the chunks would cost a hundred bytes
- * for each, and a body can come in chunks of one byte.
+ * Joins chunks in one buffer that doubles when it is full. A list of chunks would cost about 100 bytes for each chunk,
+ * and a chunk can be one byte.
  */
 function createCollector() {
   let buffer: Buffer = NO_BYTES
@@ -134,11 +133,11 @@ function createCollector() {
     get length() {
       return length
     },
-    /** Bytes of memory once that many more are added. */
+    /** Size of the buffer after `more` bytes are added. */
     capacityWith,
     add(chunk: Buffer) {
       if (length === 0) {
-        // Most bodies are one chunk, and are not copied.
+        // Most bodies are one chunk: it is not copied.
         buffer = chunk
       } else {
         const capacity = capacityWith(chunk.length)
@@ -155,7 +154,7 @@ function createCollector() {
   }
 }
 
-/** Without recursion. */
+/** Uses no recursion, so the nesting cannot overflow the stack. */
 function hasLoneSurrogate(value: unknown): boolean {
   const left: unknown[] = [value]
   while (left.length > 0) {

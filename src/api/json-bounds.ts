@@ -1,4 +1,4 @@
-/** Bounds the structure of a JSON text before it is parsed: parsing is what blocks the event loop. */
+/** Bounds the structure of a JSON text before it is parsed, because parsing blocks the event loop. */
 
 import { GuestdError } from '../errors.ts'
 
@@ -17,9 +17,9 @@ const OPEN_BRACE = 0x7b
 const CLOSE_BRACE = 0x7d
 
 /**
- * One pass over the bytes that stops at the first bound. It does not check the syntax: `JSON.parse`
- * does. Every value but the first of its object or array follows a comma, so that commas and opening
- * brackets are an upper bound of the values.
+ * Makes one pass over the bytes and stops at the first bound. `JSON.parse` checks the syntax later. Each value except
+ * the first of its object or array follows a comma, so the number of commas and opening brackets is an upper bound of
+ * the number of values.
  *
  * @throws GuestdError `too_large` past {@link MAX_JSON_MEMBERS}, `invalid_request` past
  * {@link MAX_JSON_DEPTH}
@@ -42,7 +42,7 @@ export function checkJsonBounds(bytes: Uint8Array): void {
   }
 }
 
-/** Index of the closing quote, or the end of a text that lacks it. */
+/** Index of the closing quote; the end of the text if there is none. */
 function endOfString(bytes: Uint8Array, opening: number): number {
   let at = opening + 1
   while (at < bytes.length && bytes[at] !== QUOTE) at += bytes[at] === BACKSLASH ? 2 : 1

@@ -1,20 +1,19 @@
-/** The word of a stream that is silent: its reader can tell a quiet command from a dead machine. */
+/** Keepalives of a silent stream: a client can then distinguish a quiet command from a lost machine. */
 import type { ServerResponse } from 'node:http'
 
-/** Has nginx, and proxies that follow it, pass a reply on as it comes. */
+/** Makes nginx, and proxies that support its header, pass each chunk on at once. */
 export const NO_PROXY_BUFFER = { 'X-Accel-Buffering': 'no' } as const
 
 export interface Keepalive {
-  /** Something was sent. */
+  /** Call it after something was sent. */
   refresh(): void
   stop(): void
 }
 
 /**
- * A client that does not take what it has gets none. After the end of the stream nothing is sent: a client
- * that stalls holds that back for as long as it likes.
+ * Sends nothing while the client does not read, and nothing after the end of the stream.
  *
- * @param everyMs after so much silence, in milliseconds
+ * @param everyMs longest silence, in milliseconds
  */
 export function createKeepalive(
   response: ServerResponse,
@@ -26,7 +25,7 @@ export function createKeepalive(
     if (!response.writableNeedDrain) send()
     timer.refresh()
   }, everyMs).unref()
-  // A TCP peer that has closed looks like a peer that only ended its request, until something is sent to it.
+  // Only a write shows whether a TCP peer has closed the connection or just its sending side.
   const { socket } = response
   const probe = () => {
     if (!response.writableEnded && !response.writableNeedDrain) send()

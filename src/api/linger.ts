@@ -1,11 +1,10 @@
-/** What becomes of a body that a reply came before. */
+/** Reads and drops the rest of a body when the reply is sent before the body is complete. */
 
 import type { App } from './types.ts'
 
 /**
- * How long the rest of a body is read and thrown away after the reply, in milliseconds. Closing at
- * once would reset the connection, and a client that still writes would lose the reply with it;
- * reading for ever would let it wedge the connection.
+ * How long the rest of a body is read and dropped after the reply, in milliseconds. Without it the connection would be
+ * reset, and a client that still writes would lose the reply. Without a limit a client could hold the connection open.
  */
 const LINGER_MS = 1_000
 

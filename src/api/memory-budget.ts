@@ -1,13 +1,13 @@
-/** Bounds the memory of all requests together that each may need much of, such as bodies that are not complete. */
+/** Bounds the memory that all requests of a kind hold together, such as all incomplete bodies. */
 
-/** This much of each share does not count: those that hold much cannot keep out an ordinary request. */
+/** Bytes of each share that do not count: large requests can then not block an ordinary one. */
 export const FREE_BYTES = 16 * 1024
 
-/** What one request holds. */
+/** The memory of one request. */
 export interface MemoryShare {
-  /** Sets how many bytes it holds now; `false`: the budget does not allow it, and nothing changes. */
+  /** Sets how many bytes it holds now. Returns false, and changes nothing, if the budget does not allow it. */
   hold(bytes: number): boolean
-  /** Gives all of it back. Idempotent. */
+  /** Releases all of it. Idempotent. */
   release(): void
 }
 
@@ -15,7 +15,7 @@ export interface MemoryBudget {
   open(): MemoryShare
 }
 
-/** @param limit most bytes of all shares together, beside their free parts */
+/** @param limit most bytes of all shares together, without their free parts */
 export function createMemoryBudget(limit: number): MemoryBudget {
   let total = 0
   return {

@@ -1,4 +1,4 @@
-/** What each pattern of the schemas asks for, in words. */
+/** The texts that explain the patterns of the schemas. */
 
 import { EVENT_CURSOR_PATTERN } from '../protocol/schemas/event-schema.ts'
 import {
@@ -9,7 +9,7 @@ import {
   VARIABLE_NAME_PATTERN,
 } from '../protocol/schemas/parts.ts'
 
-/** From the pattern to the end of a sentence that begins with the name of the field. */
+/** Maps a pattern to a phrase that follows the name of the field. */
 export const patternTexts: ReadonlyMap<string, string> = new Map([
   [
     ID_PATTERN,

@@ -1,4 +1,4 @@
-/** Every failure of a request as one problem of the error table. */
+/** Turns each failure of a request into a problem of the error table. */
 
 import type { FastifyReply } from 'fastify'
 import { asGuestdError, type ErrorCode, GuestdError } from '../errors.ts'
@@ -7,7 +7,7 @@ import { errorCode } from '../util/error-code.ts'
 
 export const PROBLEM_TYPE = 'application/problem+json'
 
-/** Fastify's own errors by their code; the rest of them are faults of guestd. */
+/** Errors of Fastify that a request causes, by code. Its other errors are faults of guestd. */
 const frameworkErrors: Readonly<Record<string, readonly [ErrorCode, string, string]>> = {
   FST_ERR_BAD_URL: ['invalid_request', 'the path has a broken percent-encoding in it', 'url'],
   FST_ERR_MAX_PARAM_LENGTH: ['invalid_request', 'a segment of the path is too long', 'url'],
@@ -18,7 +18,7 @@ const frameworkErrors: Readonly<Record<string, readonly [ErrorCode, string, stri
   ],
 }
 
-/** Whatever was thrown, with a code of the table. */
+/** Converts anything thrown into an error of the table. */
 export function problemOf(thrown: unknown): GuestdError {
   if (thrown instanceof GuestdError) return thrown
   const code = errorCode(thrown)
@@ -28,14 +28,14 @@ export function problemOf(thrown: unknown): GuestdError {
   return new GuestdError(ours, detail, { field })
 }
 
-/** `Retry-After` by status: what these wait for is a matter of seconds, where it passes at all. */
+/** `Retry-After` by status, in seconds: these states usually end within seconds. */
 const retryAfterSeconds: Readonly<Record<number, string>> = { 429: '1', 503: '1' }
 
 export function problemBytes(error: GuestdError): Buffer {
   return Buffer.from(JSON.stringify(toProblem(error)))
 }
 
-/** Fastify's wish to close the connection is dropped: see `lingerOnUnreadBodies`. */
+/** Drops the `Connection: close` of Fastify: `lingerOnUnreadBodies` handles the rest of the body. */
 export function sendProblem(reply: FastifyReply, error: GuestdError): FastifyReply {
   reply.removeHeader('connection')
   if (error.code === 'request_timeout') reply.header('connection', 'close')

@@ -1,4 +1,4 @@
-/** Answers a request with a command's frames, in the encoding that was negotiated. */
+/** Replies to a request with the frames of a command, in the negotiated encoding. */
 
 import type { FastifyReply } from 'fastify'
 import type { Command, FrameReader } from '../commands/types.ts'
@@ -10,7 +10,7 @@ import { sendSummary } from './summarize.ts'
 import type { ApiCore } from './types.ts'
 
 export interface ReplyOptions extends Pick<ApiCore, 'config' | 'log'> {
-  /** Memory of the output in all replies of `application/json`. */
+  /** Memory that all replies of `application/json` share. */
   readonly summaries: MemoryBudget
 }
 
@@ -19,7 +19,7 @@ export interface FrameReply {
   readonly command: Command
   readonly reader: FrameReader
   readonly mediaType: MediaType
-  /** Of `application/json`: bytes kept of each stream. */
+  /** Bytes kept of each stream, for `application/json` only; undefined: 1 MiB. */
   readonly outputLimitBytes: number | undefined
 }
 

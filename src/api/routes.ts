@@ -9,7 +9,7 @@ declare module 'fastify' {
     /** What the call does, in a few words, for the OpenAPI document. */
     summary?: string
     description?: string
-    /** Of a body of raw bytes: its media types, each with what it is. */
+    /** For a body of raw bytes: a description by media type. */
     consumes?: Readonly<Record<string, string>>
   }
   interface FastifyContextConfig {
@@ -20,7 +20,7 @@ declare module 'fastify' {
   }
 }
 
-/** Lists what is added to the app from now on. */
+/** Lists the routes that are added to the app from now on. */
 export function createRouteList(app: App): RouteList {
   const all: Route[] = []
   app.addHook('onRoute', ({ method, url, schema }) => {
@@ -41,7 +41,7 @@ export function createRouteList(app: App): RouteList {
   }
 }
 
-/** As the router has it: `/v1/%63ommands` is `/v1/commands`. */
+/** Decodes the path as the router does: `/v1/%63ommands` is `/v1/commands`. */
 function decoded(path: string): string {
   try {
     return decodeURI(path)
@@ -50,7 +50,7 @@ function decoded(path: string): string {
   }
 }
 
-/** A `:name` stands for one segment that is not empty. */
+/** A `:name` matches one segment that is not empty. */
 function matches(pattern: string, path: string): boolean {
   const wanted = pattern.split('/')
   const given = path.split('/')

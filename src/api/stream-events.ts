@@ -1,4 +1,4 @@
-/** Streams events into a response, as fast as the client takes them. */
+/** Streams events into a response, as fast as the client reads. */
 
 import type { ServerResponse } from 'node:http'
 import type { EventReader } from '../events/event-log.ts'
@@ -9,13 +9,13 @@ export interface EventStreamOptions {
   readonly response: ServerResponse
   readonly reader: EventReader
   readonly mediaType: 'application/x-ndjson' | 'text/event-stream'
-  /** How long a stream may be silent before a keepalive, in milliseconds. */
+  /** Longest silence before a keepalive, in milliseconds. */
   readonly keepaliveMs: number
-  /** guestd itself failed: the stream is cut. */
+  /** Called when guestd fails. The stream is then cut. */
   readonly onError: (error: unknown) => void
 }
 
-/** Until the reader is done or the client has gone; it is closed then. */
+/** Runs until the reader is done or the client disconnects, then closes the reader. */
 export function streamEvents(options: EventStreamOptions): void {
   const { response, reader, mediaType, keepaliveMs, onError } = options
   const encode = mediaType === 'text/event-stream' ? serverSentEvent : line
@@ -45,7 +45,7 @@ export function streamEvents(options: EventStreamOptions): void {
   }
 
   response.on('close', close)
-  // Cut before there was a reply.
+  // The client disconnected before the reply began.
   if (response.destroyed) {
     close()
     return
@@ -66,7 +66,7 @@ function line(event: SessionEvent): string {
   return `${JSON.stringify(event)}\n`
 }
 
-/** A keepalive has no id: it is no place to go on from. */
+/** A keepalive has no id, because it does not move the cursor. */
 function serverSentEvent(event: SessionEvent): string {
   const id = event.type === 'keepalive' ? '' : `id: ${event.cursor}\n`
   return `event: ${event.type}\n${id}data: ${JSON.stringify(event)}\n\n`

@@ -1,4 +1,4 @@
-/** Streams a command's frames into a response, as fast as the client takes them. */
+/** Streams the frames of a command into a response, as fast as the client reads. */
 
 import type { ServerResponse } from 'node:http'
 import type { FrameReader } from '../commands/types.ts'
@@ -9,8 +9,7 @@ import type { StreamMediaType } from '../protocol/negotiate.ts'
 import { createKeepalive, NO_PROXY_BUFFER } from './keepalive.ts'
 
 /**
- * Most bytes of output in a frame. A frame made of text is handled as a whole by its reader; one of
- * the event stream is bytes that pass through.
+ * Most bytes of output in a frame. A client parses a text frame as a whole; it can pass on the bytes of a binary frame.
  */
 const TEXT_FRAME_BYTES = 64 * 1024
 const BINARY_FRAME_BYTES = 256 * 1024
@@ -20,16 +19,15 @@ export interface StreamOptions {
   readonly reader: FrameReader
   readonly mediaType: StreamMediaType
   readonly headers: Readonly<Record<string, string>>
-  /** How long a stream may be silent before a keepalive, in milliseconds. */
+  /** Longest silence before a keepalive, in milliseconds. */
   readonly keepaliveMs: number
-  /** Told when guestd itself failed; the client gets an `error` frame. */
+  /** Called when guestd fails. The client gets an `error` frame. */
   readonly onError: (error: unknown) => void
 }
 
 /**
- * Pulls frames from the reader until it is done or the client has gone, and closes it then. What
- * the client does not take stays in the command's log: at most one frame and the response's own
- * high mark wait in memory.
+ * Pulls frames from the reader until it is done or the client disconnects, then closes it. Output that the client does
+ * not read stays in the log of the command: at most one frame and the response's high-water mark wait in memory.
  */
 export function streamFrames(options: StreamOptions): void {
   const { response, reader, mediaType, headers, keepaliveMs, onError } = options
@@ -54,10 +52,10 @@ export function streamFrames(options: StreamOptions): void {
 
   const pump = () => {
     if (response.writableNeedDrain || response.destroyed || response.writableEnded) return
-    // Until the response is closed, Node discards what is written to it.
+    // The socket is gone, but the response is not closed yet: Node would discard a write.
     if (response.socket?.destroyed) return
     keepalive.refresh()
-    // The socket has taken all: none of the frames is used any more.
+    // The socket has taken everything: no frame is in use any more.
     if (response.writableLength === 0) reader.release()
     try {
       sendAll(options, maxBytes, send)
@@ -70,7 +68,7 @@ export function streamFrames(options: StreamOptions): void {
   }
 
   response.on('close', close)
-  // Cut before there was a reply: the reader was attached, and is given up like any other.
+  // The client disconnected before the reply began: the reader is closed like any other.
   if (response.destroyed) {
     close()
     return
@@ -79,18 +77,18 @@ export function streamFrames(options: StreamOptions): void {
     'Content-Type': mediaType,
     'Cache-Control': 'no-store',
     ...NO_PROXY_BUFFER,
-    // Clients derive from it how much silence means a lost connection.
+    // Clients derive from it when a silent connection is lost.
     'Guestd-Keepalive-Ms': String(keepaliveMs),
     ...headers,
   })
   reader.onReadable = pump
   response.on('drain', pump)
   pump()
-  // Without a frame so far the head would wait for the first one. After one it would be a write of no bytes.
+  // Without a frame the head would wait for the first one. After a frame a flush would write nothing.
   if (!hasSent) response.flushHeaders()
 }
 
-/** All that there is at present, or as much as the response takes, in one piece to the socket. */
+/** Sends the frames that are available, or as many as the response takes, in one write to the socket. */
 function sendAll(
   { response, reader }: StreamOptions,
   maxBytes: number,
@@ -106,7 +104,7 @@ function sendAll(
     }
   } finally {
     response.uncork()
-    // Before that, the end would overtake what is corked.
+    // After uncork: otherwise the end would be sent before the corked frames.
     if (reader.done) response.end()
     socket?.uncork()
   }

@@ -1,4 +1,4 @@
-/** Refuses what a request has and its route does not read. */
+/** Refuses parts of a request that its route does not read. */
 
 import type { FastifyRequest } from 'fastify'
 import { GuestdError } from '../errors.ts'
@@ -9,7 +9,7 @@ export function refuseUnread(app: App): void {
   app.addHook('preValidation', (request, _reply, done) => done(bodyRefusal(request) ?? undefined))
 }
 
-/** guestd decodes no body: a compressed one would be read as other bytes. */
+/** guestd decompresses no body, so it refuses a compressed one. */
 function codingRefusal({ headers, method }: FastifyRequest): GuestdError | null {
   const coding = headers['content-encoding']?.trim().toLowerCase() ?? ''
   if (coding !== '' && coding !== 'identity') {
@@ -25,7 +25,7 @@ function isRead(method: string): boolean {
   return method === 'GET' || method === 'HEAD'
 }
 
-/** A route without a schema for its body has no fields. A raw body is no value here. */
+/** A route without a body schema accepts no fields. A raw body is undefined here. */
 function bodyRefusal({ body, routeOptions }: FastifyRequest): GuestdError | null {
   if (body === undefined || routeOptions.schema?.body !== undefined) return null
   if (typeof body !== 'object' || body === null || Array.isArray(body)) {

@@ -1,4 +1,4 @@
-/** The `application/json` form of a stream of frames. */
+/** Replies with the frames of a command as one JSON object. */
 
 import type { ServerResponse } from 'node:http'
 import type { FrameReader } from '../commands/types.ts'
@@ -6,7 +6,7 @@ import { createSummary } from '../protocol/summary.ts'
 import { createKeepalive, NO_PROXY_BUFFER } from './keepalive.ts'
 import type { MemoryShare } from './memory-budget.ts'
 
-/** Bytes of output taken in at a time. */
+/** Most bytes of output in one read. */
 const READ_BYTES = 256 * 1024
 
 export interface SummaryOptions {
@@ -15,17 +15,17 @@ export interface SummaryOptions {
   readonly headers: Readonly<Record<string, string>>
   /** Bytes kept of each stream; undefined: 1 MiB. */
   readonly limitBytes: number | undefined
-  /** Of the memory that all such replies share. */
+  /** Part of the memory that all such replies share. */
   readonly share: MemoryShare
-  /** How long the reply may be silent before white space is sent, in milliseconds. */
+  /** Longest silence before white space is sent, in milliseconds. */
   readonly keepaliveMs: number
-  /** guestd itself failed: the reply is cut, as its status is sent already. */
+  /** Called when guestd fails. The reply is then cut, because its status is already sent. */
   readonly onError: (error: unknown) => void
 }
 
 /**
- * Sends the head at once, and one object when the reader is done. White space before it keeps the
- * connection alive: clients such as undici give up after 300 s without a byte.
+ * Sends the head at once, and one object when the reader is done. White space before the object keeps the connection
+ * alive: clients such as undici time out after 300 s without a byte.
  */
 export function sendSummary(options: SummaryOptions): void {
   const { response, reader, headers, limitBytes, share, keepaliveMs, onError } = options
@@ -45,7 +45,7 @@ export function sendSummary(options: SummaryOptions): void {
         summary.add(frame)
       }
       if (!reader.done) return
-      // White space inside a text would be part of it.
+      // From here on white space would change the texts.
       keepalive.stop()
       pieces ??= summary.encode()
       sendPieces(response, pieces)
@@ -56,7 +56,7 @@ export function sendSummary(options: SummaryOptions): void {
   }
 
   response.on('close', close)
-  // Cut before there was a reply.
+  // The client disconnected before the reply began.
   if (response.destroyed) {
     close()
     return
@@ -73,7 +73,7 @@ export function sendSummary(options: SummaryOptions): void {
   pull()
 }
 
-/** As many as the response takes, in one piece to the socket; after the last one the reply ends. */
+/** Sends as many pieces as the response takes, in one write to the socket. The reply ends after the last one. */
 function sendPieces(response: ServerResponse, pieces: Iterator<Uint8Array>): void {
   const { socket } = response
   let isDone = false

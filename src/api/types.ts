@@ -17,36 +17,34 @@ import type { Log } from '../log.ts'
 import type { ReadinessReason, SessionInfo } from '../protocol/schemas.ts'
 import type { SessionControl } from '../session/control.ts'
 
-/** What every request goes through needs this, whatever is served. */
+/** Needed by the hooks that every request goes through. */
 export interface AppSettings {
   readonly config: Pick<Config, 'bodyTimeoutMs' | 'tcpHosts' | 'token'>
-  /**
-   * Why guestd refuses every route without `alwaysServed` now; null: it refuses none. Called for each request.
-   */
+  /** Why guestd refuses routes without `alwaysServed` now; null: it refuses none. Called for each request. */
   readonly refusal: () => GuestdError | null
   readonly log: Log
 }
 
-/** What guestd can say of itself, also when it can do nothing else. */
+/** The state of guestd, served even when everything else is refused. */
 export interface ApiStatus {
   readonly session: () => SessionInfo
   readonly health: Health
 }
 
-/** What guestd does for its host. Each front door offers it, or a part of it, in its own form. */
+/** The operations of guestd. Each front door serves all or some of them in its own protocol. */
 export interface ApiCore extends AppSettings, ApiStatus {
   readonly commands: Commands
   readonly events: Pick<Events, 'attach' | 'isOver'>
   readonly control: SessionControl
   readonly config: AppSettings['config'] & Pick<Config, 'keepaliveMs'>
-  /** Memory that the output of all commands takes, in bytes. */
+  /** Most memory for the output of all commands, in bytes. */
   readonly outputBytes: number
   /** Version of guestd. */
   readonly version: string
 }
 
 export interface Health {
-  /** Whether commands would be taken now, and if not, why. */
+  /** Whether guestd accepts commands now, and if not, why. */
   ready(): { readonly ready: boolean; readonly reasons: readonly ReadinessReason[] }
 }
 
@@ -59,21 +57,21 @@ export type App = FastifyInstance<
 >
 
 /**
- * Adds routes to the scope that it gets. Hooks and parsers that it adds count in that scope alone.
+ * Adds routes to a scope of its own. Its hooks and parsers apply to that scope only.
  *
- * @param routes all routes of the app, also those that are added later
+ * @param routes all routes of the app, including routes that are added later
  */
 export type FrontDoor = (scope: App, routes: RouteList) => void
 
 export interface Route {
   readonly method: string
-  /** As Fastify writes it: `/v1/commands/:id`. */
+  /** In Fastify's syntax: `/v1/commands/:id`. */
   readonly url: string
   readonly schema: FastifySchema | undefined
 }
 
 export interface RouteList {
   readonly all: readonly Route[]
-  /** `method_not_allowed`, with the Allow header, where the path has a route; else `not_found`. */
+  /** `method_not_allowed` with the Allow header if the path has a route; otherwise `not_found`. */
   refuse(request: FastifyRequest, reply: FastifyReply): GuestdError
 }

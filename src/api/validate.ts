@@ -1,4 +1,4 @@
-/** Checks bodies, queries and path parameters against their schemas, and names the field to blame. */
+/** Checks bodies, queries and path parameters against their schemas, and names the field at fault. */
 
 import type { FastifySchemaCompiler } from 'fastify'
 import type { TSchema } from 'typebox'
@@ -8,11 +8,10 @@ import { type Failure, firstFailures } from './first-failures.ts'
 import { patternTexts } from './pattern-texts.ts'
 
 /**
- * Fastify's validator compiler. A schema is compiled when it is first needed: most of a daemon's
- * life is spent waiting.
+ * Fastify's validator compiler. It compiles a schema when a request first needs it, which keeps the start short.
  *
- * Texts of a query or a path become the numbers and booleans that the schema asks for; bodies are
- * taken as they are. Nothing is filled in and nothing is taken away.
+ * Texts of a query or a path are converted to the numbers and booleans of the schema. A body is not converted. No default
+ * is filled in, and nothing is removed.
  */
 export const createValidator: FastifySchemaCompiler<TSchema> = ({ schema, httpPart }) => {
   let compiled: ReturnType<typeof Compile> | undefined
@@ -27,8 +26,8 @@ export const createValidator: FastifySchemaCompiler<TSchema> = ({ schema, httpPa
 }
 
 function refusal(failures: readonly Failure[], where: string): GuestdError {
-  // The first is where the value left the schema. Alternatives come one by one before what they add
-  // up to: where the type of one of them is right, its rule is what the value breaks.
+  // The first failure has the path at fault. A union reports each of its alternatives at the same path: if the type of
+  // one alternative matches, report the rule that the value breaks there.
   const at = failures[0]?.instancePath
   const here = failures.filter(failure => failure.instancePath === at)
   const first = here.find(({ keyword }) => keyword !== 'type' && keyword !== 'anyOf') ?? here[0]
@@ -46,7 +45,7 @@ function missing(name: string, params: { readonly requiredProperties: unknown })
   return name === '' ? property : `${name}.${property}`
 }
 
-/** The words for what `type` asks for. */
+/** The texts for the keyword `type`. */
 const typeTexts: Readonly<Record<string, string>> = {
   array: 'an array',
   boolean: 'true or false',
@@ -89,7 +88,7 @@ function dotted(pointer: string): string {
     .join('.')
 }
 
-/** A query's or a path's texts as the schema's types; what does not fit stays, to be refused. */
+/** Converts texts to the types of the schema. A text that does not convert stays, and the check refuses it. */
 function fromTexts(schema: TSchema, data: unknown): unknown {
   if (typeof data !== 'object' || data === null || !('properties' in schema)) return data
   const properties = schema.properties as Readonly<Record<string, { readonly type?: unknown }>>

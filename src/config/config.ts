@@ -1,6 +1,6 @@
 /**
- * The settings of guestd: the only reader of the environment, the command line and the settings
- * file. What it returns is frozen.
+ * Reads the settings of guestd. Nothing else reads the environment, the command line and the settings file. The result is
+ * frozen.
  */
 
 import { messageOf } from '../util/message-of.ts'
@@ -26,11 +26,11 @@ export interface ConfigSources {
   readonly argv: readonly string[]
   readonly env: Readonly<Record<string, string | undefined>>
   readonly readFile: ReadFile
-  /** Reads a file that has a secret. It throws where others may read or write that file. */
+  /** Reads a file with a secret. Throws if others may read or write it. */
   readonly readSecret: ReadFile
-  /** Id of this process: descriptors are ours only where LISTEN_PID names it. */
+  /** Id of this process: inherited descriptors count only if LISTEN_PID is this id. */
   readonly pid: number
-  /** Where relative paths begin. */
+  /** Base of relative paths. */
   readonly cwd: string
 }
 
@@ -40,12 +40,11 @@ export type Loaded =
   | { readonly action: 'version' }
 
 /**
- * Reads the settings: flags over environment over file over defaults, key by key.
+ * Reads the settings. For each key a flag takes precedence over the environment, the file and the default, in this order.
  *
- * That there is something to listen on is for the caller to check, as only a daemon that starts
- * needs it.
+ * The caller checks that there is an address to listen on: only a start needs one.
  *
- * @throws ConfigError for unknown keys, bad values and unreadable sources: all that there are
+ * @throws ConfigError with all unknown keys, bad values and unreadable sources
  */
 export function loadConfig(sources: ConfigSources): Loaded {
   const bad: BadSetting[] = []
@@ -54,7 +53,7 @@ export function loadConfig(sources: ConfigSources): Loaded {
   if (flags.action === 'help') return { action: 'help', text: helpText() }
   if (flags.action === 'version') return { action: 'version' }
 
-  // Which file was meant is not known where the flags cannot be read.
+  // If the flags cannot be read, the settings file is unknown.
   const found = bad.length > 0 ? new Map<string, Found>() : readSources(sources, flags, addBad)
   const settings = mapTable(table, '', row => {
     const one = found.get(row.name)
@@ -68,7 +67,7 @@ export function loadConfig(sources: ConfigSources): Loaded {
   return { action: flags.action, config }
 }
 
-/** The settings in force as JSON text that is a settings file again, with its newline. */
+/** The settings in force as the JSON text of a settings file, with its newline. */
 export function renderSettings(config: Config): string {
   const settings = mapTable(table, '', row => {
     const value = row.name.split('.').reduce<unknown>(memberOf, config)
@@ -77,7 +76,7 @@ export function renderSettings(config: Config): string {
   return `${JSON.stringify(settings, null, 2)}\n`
 }
 
-/** An object in the table's shape, with what `map` makes of each row. */
+/** Maps each row of the table. The result has the shape of the table. */
 function mapTable(branch: object, prefix: string, map: (row: NamedKey) => unknown): object {
   const entries = Object.entries(branch).map(([part, entry]) => {
     const name = `${prefix}${part}`
@@ -99,7 +98,7 @@ function readSources(
   ])
 }
 
-/** The default in the place of a bad value, which is complained of. */
+/** Reports a bad value, and returns the default instead. */
 function readValue(
   { name, key }: NamedKey,
   { value, from }: Found,
@@ -147,13 +146,13 @@ function checkTogether(settings: TableSettings, addBad: AddBad): void {
   if (onExpired === 'reset' && !requireSession) {
     addBad(
       'onExpired',
-      'onExpired: reset takes requireSession: true, as nobody knows before whose volume it is',
+      'onExpired: reset needs requireSession: true, because the session has to be known before the mount',
     )
   }
   if (onVersionChange === 'reset' && !requireSession) {
     addBad(
       'onVersionChange',
-      'onVersionChange: reset takes requireSession: true, as the version has to be known before the workspace is mounted',
+      'onVersionChange: reset needs requireSession: true, because the version has to be known before the mount',
     )
   }
   if (output.ringBytes > output.totalBytes) {

@@ -1,28 +1,27 @@
-/** The kinds of keys: each knows its type, its range, and how to read a value. */
-
+/** The kinds of settings: type, range, and how to read a value. */
 import { isAbsolute, resolve } from 'node:path'
 import { LISTEN_FORMS, type ListenAddress, parseListenUri } from '../util/listen-uri.ts'
 import { messageOf } from '../util/message-of.ts'
 
 /** A row of the table of settings. */
 export interface Key<T> {
-  /** Name of the type, for people. */
+  /** Name of the type, for help and documents. */
   readonly type: string
-  /** What is allowed, in words, so that "it takes …" is a sentence. */
+  /** The allowed values, as the rest of a sentence that begins with "it takes". */
   readonly allowed: string
   readonly sentence: string
   readonly fallback: T
-  /** Reads a value as the JSON file has it; a string is the reason why it is refused. */
+  /** Reads a value of the JSON file. A string is the reason why the value is refused. */
   readonly read: (value: unknown, cwd: string) => { readonly value: T } | string
-  /** Turns the text of a flag or of the environment into what the file would have. */
+  /** Converts the text of a flag or a variable to a value of the file. */
   readonly fromText: (text: string) => unknown
-  /** Turns a setting back into what the file would have. */
+  /** Converts a setting back to a value of the file. */
   readonly toJson: (value: T) => unknown
-  /** Whether errors keep the value to themselves. */
+  /** Whether errors leave the value out. */
   readonly hidden: boolean
 }
 
-/** A whole number; `unit` and what 0 means belong into the sentence. */
+/** A whole number. The sentence gives the unit and the meaning of 0. */
 export function integer(fallback: number, min: number, max: number, sentence: string): Key<number> {
   return key({
     type: 'integer',
@@ -78,7 +77,7 @@ export function oneOf<T extends string>(
   })
 }
 
-/** A path; a relative one begins at the working directory of guestd. */
+/** A path; a relative one is resolved against the working directory of guestd. */
 export function path(fallback: string, sentence: string): Key<string> {
   return key({
     type: 'path',
@@ -93,7 +92,7 @@ export function path(fallback: string, sentence: string): Key<string> {
   })
 }
 
-/** A path as `path` has it, or `LABEL=name` as in fstab(5). */
+/** A path, or `LABEL=name` as in fstab(5). */
 export function workspace(fallback: string, sentence: string): Key<string> {
   const inner = path(fallback, sentence)
   return {
@@ -103,7 +102,7 @@ export function workspace(fallback: string, sentence: string): Key<string> {
       const tag = typeof value === 'string' ? /^([A-Z]+)=(.*)$/s.exec(value) : null
       if (tag === null) return inner.read(value, cwd)
       const [text, name, label = ''] = tag
-      if (name !== 'LABEL') return `${name}= is not looked for`
+      if (name !== 'LABEL') return `${name}= is not supported`
       if (label === '' || label.includes('\0')) return 'there is no label'
       const bytes = Buffer.byteLength(label)
       return bytes > MAX_LABEL_BYTES ? `the label has ${bytes} bytes` : { value: text }
@@ -142,7 +141,7 @@ export function secret(sentence: string): Key<string> {
     fallback: '',
     read: value => (typeof value === 'string' && isToken(value) ? { value } : ''),
     fromText: text => text,
-    // Too short to be read again: the text of `--check` cannot become a token by accident.
+    // Too short for a token: the output of `--check` cannot become one by accident.
     toJson: () => '(hidden)',
     hidden: true,
   })
@@ -165,7 +164,7 @@ export function fileMode(fallback: string, sentence: string): Key<string> {
   })
 }
 
-/** Names of hosts, as a Host header has them without the port. */
+/** Host names as in a Host header, without the port. */
 export function hostNames(sentence: string): Key<readonly string[]> {
   return key<readonly string[]>({
     type: 'list of names',
@@ -184,7 +183,7 @@ function isHostName(value: unknown): value is string {
   return typeof value === 'string' && /^([\w.-]{1,253}|\[[\da-f:.]{2,45}\])$/i.test(value)
 }
 
-/** The same, or nothing: `null` in the file, an empty text in the environment. */
+/** The same or null: `null` in the file, an empty text in the environment. */
 export function optional<T>(inner: Key<T>): Key<T | null> {
   return {
     ...inner,
@@ -196,7 +195,7 @@ export function optional<T>(inner: Key<T>): Key<T | null> {
   }
 }
 
-/** Environment variables. Their values are nobody's business but the commands'. */
+/** Environment variables. Their values may be secret, so no error shows them. */
 export function variables(
   fallback: Readonly<Record<string, string>>,
   sentence: string,
@@ -248,7 +247,7 @@ function key<T>(
   return { toJson: value => value, hidden: false, ...row }
 }
 
-/** The number that a text spells in decimal, or the text. */
+/** Converts a decimal number; any other text stays a text. */
 function numberOf(text: string): unknown {
   return /^\d+(\.\d+)?$/.test(text) ? Number(text) : text
 }

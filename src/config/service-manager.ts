@@ -1,11 +1,10 @@
-/** What a service manager such as systemd tells guestd in the environment. */
-
+/** Reads the variables that a service manager such as systemd sets. */
 import { FIRST_INHERITED_FD, STORED_FD_NAMES } from '../util/listen-uri.ts'
 import type { AddBad, FromManager } from './types.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
 
-/** Descriptors and the watchdog are meant for the process whose id is named with them. */
+/** Descriptors and the watchdog count only for the process whose id is in the variables. */
 export function readManager(env: Environment, pid: number, addBad: AddBad): FromManager {
   const inheritedFds: number[] = []
   const storedFds: Record<string, number> = {}
@@ -27,7 +26,7 @@ export function readManager(env: Environment, pid: number, addBad: AddBad): From
 }
 
 const US_PER_MS = 1_000
-/** More descriptors than any unit has; a count with more digits is nonsense. */
+/** No unit has more descriptors: a count with more digits is invalid. */
 const MAX_COUNT_DIGITS = 5
 
 function countFds({ LISTEN_PID, LISTEN_FDS }: Environment, pid: number, addBad: AddBad) {

@@ -1,9 +1,8 @@
-/** The lists of settings for people: `--help` and the table of docs/settings.md. */
-
+/** The texts about settings: `--help` and the table in the documents. */
 import { type NamedKey, rows } from './settings.ts'
 import { DEFAULT_FILE, keyFlags } from './sources.ts'
 
-/** What `guestd --help` prints, with its newline. */
+/** The output of `guestd --help`, with its newline. */
 export function helpText(): string {
   const flags = [
     ['--config FILE', `Read settings from FILE. Default: ${DEFAULT_FILE}, which may be absent.`],
@@ -29,7 +28,7 @@ ${rows.map(paragraph).join('\n\n')}
 `
 }
 
-/** The table of docs/settings.md, with its newline. */
+/** The table of `docs/settings.md`, with its newline. */
 export function settingsMarkdown(): string {
   const lines = rows.map(
     row =>

@@ -1,6 +1,6 @@
 /**
- * Every setting of guestd: type, default, range and a sentence, in one table. `--help` and the
- * documents are made from it.
+ * Every setting of guestd in one table: type, default, range and a sentence. `--help` and `docs/settings.md` are made
+ * from it.
  */
 
 import {
@@ -33,16 +33,16 @@ const MAX_RETENTION_MS = 36_525 * DAY_MS
 /** Longest delay of a timer of Node, 24.8 days. */
 const MAX_TIMER_MS = 2 ** 31 - 1
 
-/** A limit shorter than this refuses honest peers. */
+/** A shorter limit would refuse well-behaved peers. */
 const MIN_NETWORK_MS = 10
 
-/** One page: less cannot hold what a pipe gives at once. */
+/** One page: the least that a pipe delivers in one read. */
 const MIN_RING_BYTES = 4 * KIB
 
 /** Largest value of kernel.pid_max on 64 bits. */
 const MAX_PIDS = 2 ** 22
 
-/** fs.nr_open as the kernel has it by default. */
+/** The kernel's default of fs.nr_open. */
 const MAX_NOFILE = 2 ** 20
 
 export const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const
@@ -52,43 +52,46 @@ const keepOrReset = ['keep', 'reset'] as const
 const powerOffs = ['poweroff', 'reboot'] as const
 
 export const table = {
-  listen: addresses('Where to serve the API. Nothing is served unasked: there is no default.'),
+  listen: addresses('Where to serve the API. There is no default.'),
   authToken: optional(
     secret(
-      'The token that every request but GET /healthz carries as Authorization: Bearer, on all listeners; null: none is asked for. A TCP listener takes one.',
+      'The token that every request except GET /healthz sends as Authorization: Bearer, on all listeners; null: requests need no token. A TCP listener needs one.',
     ),
   ),
   authTokenFile: optional(
-    path('', 'A file that has the token, in place of authToken; others may not read or write it.'),
+    path(
+      '',
+      'A file with the token, instead of authToken. Others must not be able to read or write it.',
+    ),
   ),
   allowUnauthenticated: boolean(
     false,
-    'Whether a TCP listener may serve without a token: every process of the machine can then do what guestd can.',
+    'Whether a TCP listener may serve without a token: every process of the machine can then run commands.',
   ),
   tcpHosts: hostNames(
-    'Host names that requests over TCP may have in Host, beside localhost and loopback addresses.',
+    'Host names that requests over TCP may have in Host, besides localhost and loopback addresses.',
   ),
-  unixMode: fileMode('0600', 'The mode of the sockets that unix: listeners make.'),
+  unixMode: fileMode('0600', 'The mode of the sockets that unix: listeners create.'),
   unixGroup: optional(
-    groupName("The group of the sockets that unix: listeners make; null: guestd's own."),
+    groupName("The group of the sockets that unix: listeners create; null: guestd's own."),
   ),
   workspace: workspace(
     '/mnt/workspace',
-    'What commands work in: a folder, or a block device or image file with an ext4, or the label of one.',
+    'The workspace of commands: a folder, a block device or image file with an ext4, or the label of an ext4.',
   ),
   workspaceMount: path(
     '/mnt/workspace',
-    'Where the workspace is mounted when it is a device, an image file or a label.',
+    'Where the workspace is mounted if it is a device, an image file or a label.',
   ),
   workspaceCapBytes: integer(
     GIB,
     0,
     Number.MAX_SAFE_INTEGER,
-    'How much a workspace that is a folder may hold before new commands are refused, in bytes; 0: no cap. A device is its own cap.',
+    'The size at which a workspace that is a folder takes no new commands, in bytes; 0: no cap. The size of a device is its cap.',
   ),
   requireSession: boolean(
     false,
-    'Whether the workspace and commands wait until the host says which session this is.',
+    'Whether the workspace and commands wait until the host sets the session.',
   ),
   formatBlank: boolean(
     false,
@@ -98,125 +101,124 @@ export const table = {
     14 * DAY_MS,
     0,
     MAX_RETENTION_MS,
-    'After how long without activity a workspace on a device has expired, in milliseconds; 0: never.',
+    'Time without activity after which a workspace on a device expires, in milliseconds; 0: never.',
   ),
-  onExpired: oneOf('keep', keepOrReset, 'What becomes of a workspace that has expired.'),
+  onExpired: oneOf('keep', keepOrReset, 'What happens to a workspace that has expired.'),
   onVersionChange: oneOf(
     'keep',
     keepOrReset,
-    'What becomes of a workspace that another runtimeVersion has used; reset takes requireSession.',
+    'What happens to a workspace that another runtimeVersion has used; reset needs requireSession.',
   ),
   user: optional(
-    userName("The user that commands run as unless they ask for another; null: guestd's own."),
+    userName(
+      "The user that commands run as unless the request names another one; null: guestd's own.",
+    ),
   ),
-  allowRoot: boolean(true, 'Whether a command may ask to run as root.'),
+  allowRoot: boolean(true, 'Whether a request may name root as the user.'),
   env: variables(
     { LANG: 'C.UTF-8' },
-    "The base environment of commands. Nothing of guestd's own is seen by them.",
+    "The base environment of commands. They get nothing of guestd's own environment.",
   ),
   logLevel: oneOf('info', logLevels, 'The least severe lines that are logged.'),
   logCommands: boolean(false, 'Whether the text of commands is logged.'),
   runDir: path(
     '/run/guestd',
-    'Where guestd keeps what has to outlive a restart of itself, but not of the machine.',
+    'The folder for state that survives a restart of guestd, but not of the machine.',
   ),
   killGraceMs: integer(
     5_000,
     0,
     10 * MINUTE_MS,
-    'How long a command has between SIGTERM and SIGKILL, in milliseconds.',
+    'Time between SIGTERM and SIGKILL of a command, in milliseconds.',
   ),
   stopLimitMs: integer(
     15_000,
     100,
     10 * MINUTE_MS,
-    'How long ending the commands may take when guestd stops, in milliseconds.',
+    'Longest time to end the commands when guestd stops, in milliseconds.',
   ),
   flushLimitMs: integer(
     2 * MINUTE_MS,
     100,
     HOUR_MS,
-    'How long making the workspace durable may take when guestd stops, in milliseconds.',
+    'Longest time to make the workspace durable when guestd stops, in milliseconds.',
   ),
   flushEveryMs: integer(
     5_000,
     0,
     HOUR_MS,
-    'How often guestd makes a workspace on a device durable while there is something to write, in milliseconds; 0: only when asked.',
+    'Interval of flushes of a workspace on a device while there is something to write, in milliseconds; 0: only on request.',
   ),
   idleMs: integer(
     0,
     0,
     MAX_TIMER_MS,
-    'After how long without any work the session is stopped, in milliseconds; 0: never.',
+    'Time without work after which the session is stopped, in milliseconds; 0: never.',
   ),
   lifetimeMs: integer(
     0,
     0,
     MAX_TIMER_MS,
-    'How long after the first start of guestd in a boot the session is stopped, in milliseconds; 0: never.',
+    'Time after the first start of guestd in a boot at which the session is stopped, in milliseconds; 0: never.',
   ),
-  busyDescendants: boolean(
-    false,
-    'Whether what an ended command left running counts as work, too.',
-  ),
+  busyDescendants: boolean(false, 'Whether processes that outlive their command count as work.'),
   powerOff: optional(
     oneOf(
       'poweroff',
       powerOffs,
-      'What becomes of the machine after a stop by the API or by a limit; null: it stays, and guestd answers as stopped.',
+      'What happens to the machine after a stop by the API or by a limit; null: nothing, and guestd reports the state stopped.',
     ),
   ),
   reattachGraceMs: integer(
     30_000,
     0,
     HOUR_MS,
-    'How long a command whose stream was cut is held for a reader to come back, in milliseconds.',
+    'How long a command whose stream was cut waits for its reader to reconnect, in milliseconds.',
   ),
   stdinSilenceMs: integer(
     10_000,
     0,
     HOUR_MS,
-    'How long a writer to standard input may send nothing before a writer that names the next offset takes its turn, in milliseconds.',
+    'Silence after which a writer to standard input loses its turn to a writer that names the next offset, in milliseconds.',
   ),
   timeoutMs: integer(
     5 * MINUTE_MS,
     0,
     MAX_TIMER_MS,
-    'The time limit of a command that names none and is not detached, in milliseconds; 0: none.',
+    'The time limit of a command whose request has none and is not detached, in milliseconds; 0: none.',
   ),
   keepaliveMs: integer(
     15_000,
     MIN_NETWORK_MS,
     10 * MINUTE_MS,
-    'After how much silence a stream of frames gets a keepalive, in milliseconds.',
+    'Silence after which a stream gets a keepalive, in milliseconds.',
   ),
-  maxCommands: integer(256, 1, 100_000, 'How many commands may run at once.'),
-  maxConnections: integer(1_024, 1, 65_536, 'How many connections each listener holds at once.'),
+  maxCommands: integer(256, 1, 100_000, 'Most commands that run at the same time.'),
+  maxConnections: integer(1_024, 1, 65_536, 'Most connections of each listener.'),
   headersTimeoutMs: integer(
     10_000,
     MIN_NETWORK_MS,
     10 * MINUTE_MS,
-    "How long a connection may take for a request's header, in milliseconds.",
+    'Longest time for the header of a request, in milliseconds.',
   ),
   bodyTimeoutMs: integer(
     30_000,
     MIN_NETWORK_MS,
     10 * MINUTE_MS,
-    "How long a request's JSON body may take, in milliseconds.",
+    'Longest time for the JSON body of a request, in milliseconds.',
   ),
   output: {
     ringBytes: integer(
       16 * MIB,
       MIN_RING_BYTES,
       GIB,
-      "How much memory a command's output takes, in bytes; the oldest goes first.",
+      'Most memory for the output of a command, in bytes. The oldest output is dropped first.',
     ),
     totalBytes: integer(
       128 * MIB,
       MIN_RING_BYTES,
       64 * GIB,
-      'How much memory the output of all commands takes, in bytes; less where the machine has too little.',
+      'Most memory for the output of all commands, in bytes; less if the machine has too little.',
     ),
     keepMs: integer(
       10 * MINUTE_MS,
@@ -224,7 +226,7 @@ export const table = {
       24 * HOUR_MS,
       'How long an ended command can be read, in milliseconds.',
     ),
-    keepCommands: integer(1_000, 0, 100_000, 'How many ended commands can be read at most.'),
+    keepCommands: integer(1_000, 0, 100_000, 'Most ended commands that can be read.'),
   },
   reserve: {
     memoryBytes: optional(
@@ -232,14 +234,14 @@ export const table = {
         0,
         0,
         Number.MAX_SAFE_INTEGER,
-        'Memory that all commands together leave to guestd and the system, in bytes; at most a third of it. null: output.totalBytes and 160 MiB.',
+        'Memory that all commands together leave to guestd and the system, in bytes; at most a third of the memory. null: output.totalBytes and 160 MiB.',
       ),
     ),
     pids: integer(
       256,
       0,
       MAX_PIDS,
-      'Processes and threads that all commands together leave to the rest of the machine, beside those that it has when guestd starts; at most a third of what there can be.',
+      'Processes and threads that all commands together leave to the rest of the machine, besides those that it has when guestd starts; at most a third of the maximum.',
     ),
   },
   limits: {
@@ -248,18 +250,18 @@ export const table = {
         0,
         1,
         Number.MAX_SAFE_INTEGER,
-        'Memory of a command that asks for no limit, in bytes; null: no limit.',
+        'Memory of a command whose request has no limit, in bytes; null: no limit.',
       ),
     ),
     pids: optional(integer(0, 1, MAX_PIDS, 'Processes and threads of a command; null: no limit.')),
     cpus: optional(fraction(0, 4_096, 'Processors of a command; null: no limit.')),
     nofile: optional(
-      integer(0, 1, MAX_NOFILE, "Open files of each process; null: as guestd's own limit is."),
+      integer(0, 1, MAX_NOFILE, 'Open files of each process; null: the limit of guestd.'),
     ),
   },
 } as const
 
-/** The settings that a table describes. */
+/** The type of the settings in a table. */
 type Settings<Table> = {
   readonly [Name in keyof Table]: Table[Name] extends Key<infer Value>
     ? Value
@@ -268,14 +270,14 @@ type Settings<Table> = {
 
 export type TableSettings = Settings<typeof table>
 
-/** A key with its names: `output.ringBytes`, and `GUESTD_OUTPUT_RING_BYTES` in the environment. */
+/** A key with its names: `output.ringBytes` in the file, `GUESTD_OUTPUT_RING_BYTES` in the environment. */
 export interface NamedKey {
   readonly name: string
   readonly variable: string
   readonly key: Key<unknown>
 }
 
-/** The table's rows, in its order. */
+/** The rows of the table, in its order. */
 export const rows: readonly NamedKey[] = flatten(table, '')
 
 function flatten(branch: object, prefix: string): NamedKey[] {

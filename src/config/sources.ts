@@ -1,15 +1,14 @@
-/** Where settings come from: flags, the environment and the file, each as raw values by key. */
-
+/** The sources of settings: flags, environment and file. Each gives raw values by key. */
 import { parseArgs } from 'node:util'
 import { errorCode } from '../util/error-code.ts'
 import { messageOf } from '../util/message-of.ts'
 import { type NamedKey, rows } from './settings.ts'
 import type { AddBad } from './types.ts'
 
-/** The file that is read when `--config` names none; it may be absent. */
+/** The file that is read without `--config`; it may be absent. */
 export const DEFAULT_FILE = '/etc/guestd/config.json'
 
-/** A value as found, and where, so that "… (from …)" is a phrase. */
+/** A raw value and its source, for messages such as "… (from FILE)". */
 export interface Found {
   readonly value: unknown
   readonly from: string
@@ -21,7 +20,7 @@ export interface Flags {
   readonly found: ReadonlyMap<string, Found>
 }
 
-/** A flag that sets a key. `--config`, `--check`, `--help` and `--version` set none. */
+/** The flags that set a key. `--config`, `--check`, `--help` and `--version` set none. */
 export const keyFlags = [
   { flag: 'listen', key: 'listen', value: 'URI', repeatable: true },
   { flag: 'workspace', key: 'workspace', value: 'PATH', repeatable: false },
@@ -29,7 +28,7 @@ export const keyFlags = [
   { flag: 'log-level', key: 'logLevel', value: 'LEVEL', repeatable: false },
 ] as const
 
-/** Where the flags cannot be read, because of an unknown one for instance, none of them counts. */
+/** If one flag is invalid, none of them counts. */
 export function readFlags(argv: readonly string[], addBad: AddBad): Flags {
   const values = parseFlags(argv, addBad)
   const found = new Map<string, Found>()
@@ -37,7 +36,7 @@ export function readFlags(argv: readonly string[], addBad: AddBad): Flags {
     const value = values[flag]
     if (value === undefined) continue
     const row = rowOf(key)
-    // A list's flag is given once for each of its entries.
+    // The flag of a list is given once for each entry.
     const raw = Array.isArray(value) ? value : row.key.fromText(value)
     found.set(key, { value: raw, from: `--${flag}` })
   }
@@ -45,7 +44,7 @@ export function readFlags(argv: readonly string[], addBad: AddBad): Flags {
   return { action, file: values.config ?? null, found }
 }
 
-/** The variables `GUESTD_…`. */
+/** Reads the variables `GUESTD_…`. */
 export function readEnvironment(
   env: Readonly<Record<string, string | undefined>>,
   addBad: AddBad,
@@ -67,11 +66,11 @@ export function readEnvironment(
 /**
  * Reads a file by its path.
  *
- * @throws an error with the code `ENOENT` where there is none
+ * @throws an error with the code `ENOENT` if there is none
  */
 export type ReadFile = (path: string) => string
 
-/** A named file has to be there, and to be a JSON object of known keys. */
+/** The file has to be a JSON object of known keys. A file that `--config` names has to exist. */
 export function readSettingsFile(
   named: string | null,
   readFile: ReadFile,
@@ -85,10 +84,10 @@ export function readSettingsFile(
   return found
 }
 
-/** @throws Error for a name that the table lacks: a fault of this program */
+/** @throws Error for a name that is not in the table: a fault of guestd */
 function rowOf(name: string): NamedKey {
   const row = rows.find(one => one.name === name)
-  if (row === undefined) throw new Error(`the table of settings lacks ${name}`)
+  if (row === undefined) throw new Error(`${name} is not in the table of settings`)
   return row
 }
 
@@ -110,7 +109,7 @@ function parseFlags(argv: readonly string[], addBad: AddBad) {
       },
     }).values
   } catch (error) {
-    // The first sentence says it; what follows advises on a "--" that guestd has no use for.
+    // The first sentence is the reason. The rest is advice about "--", which guestd does not use.
     const reason = messageOf(error).replace(/\. .*/s, '')
     addBad(null, `${reason}; guestd --help lists the flags`)
     return { check: argv.includes('--check') }

@@ -1,4 +1,4 @@
-/** What the session does when a command is asked for, starts and ends. */
+/** What happens in the session when a command is requested, starts and ends. */
 import type { RegistryHooks } from '../commands/registry-types.ts'
 import type { Config } from '../config/types.ts'
 import { GuestdError } from '../errors.ts'
@@ -20,7 +20,7 @@ export interface CommandHooksOptions {
   readonly stop: Pick<Stop, 'reason'>
   readonly idleTrim: IdleTrim
   readonly ipc: Pick<IpcCleaner, 'started' | 'settled'>
-  /** Of the component `commands`. */
+  /** Its component is `commands`. */
   readonly log: Log
   readonly emit: Emit
 }

@@ -5,17 +5,17 @@ import type { Config } from '../config/types.ts'
 import type { Log } from '../log.ts'
 import type { CommandInfo, StopReason } from '../protocol/schemas.ts'
 
-/** What the end line needs of the session around the command. */
+/** Facts of the session that the line of an end needs. */
 export interface EndContext {
   readonly logCommands: boolean
-  /** Why the session is being stopped; `null`: it is not. */
+  /** Why the session stops; `null`: it does not. */
   readonly stopReason: StopReason | null
   readonly lifetimeMs: number
 }
 
 /**
  * The fields of the log line of a command's end. `limit` names the limit that ended it, with its value.
- * The text of the command is there only with `logCommands`.
+ * Only with `logCommands` it has the text of the command.
  */
 export function endLine(info: CommandInfo, details: EndDetails, context: EndContext): object {
   const { id, pid, user, cause, exitCode, signal, stage, errno, durationMs, cpuMs } = info
@@ -47,13 +47,13 @@ function limitOf(
   { stopReason, lifetimeMs }: EndContext,
 ): object | null {
   if (cause === 'timeout') return { timeoutMs }
-  // The memory of the machine is no limit of the command.
+  // The memory of the machine is not a limit of the command.
   if (cause === 'oom') return { memoryBytes: oomScope === 'machine' ? null : memoryBytes }
   if (cause === 'stopped' && stopReason === 'lifetime') return { lifetimeMs }
   return null
 }
 
-/** A limit that every command was to have, and that this machine cannot keep. */
+/** Warns of configured limits that this machine cannot enforce. */
 export function warnOfLimits({ limits }: Config, machine: Machine, log: Log): void {
   const controllers = machine.cgroups?.controllers ?? []
   const nofile = limits.nofile ?? 0

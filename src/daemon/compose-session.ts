@@ -33,7 +33,7 @@ export interface Session {
   readonly commands: Registry
   readonly readyEvents: ReadyEvents
   readonly control: SessionControl
-  /** What follows a stop that no signal asked for. */
+  /** Powers the machine off after a stop by the API or a limit, if so configured. */
   afterStop(): Promise<void>
 }
 
@@ -106,7 +106,7 @@ async function openSessionWorkspace(
   const stored = createStoredFd(notifier, config.storedFds)
   const receipt = memory.ended?.receipt ?? null
   const workspace = await openWorkspace(config, owner, stored, hooks, receipt)
-  // No event announces a folder that was there.
+  // A folder that exists emits no event.
   if (workspace.history() === null && workspace.state().ok) void binding.note()
   return workspace
 }
@@ -159,7 +159,7 @@ function createSessionControl(
     restart() {
       runState.memory.forget()
       log.info({ component: 'session' }, 'the session is to be started again: guestd ends')
-      // The reply under way is sent first, as at every end.
+      // The stop sends the reply under way before guestd ends.
       process.kill(process.pid, 'SIGTERM')
     },
   })

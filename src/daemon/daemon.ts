@@ -47,7 +47,7 @@ export interface StartOptions {
 }
 
 /**
- * The state of the guestd before, the session, the API, then the listeners: no request is served early.
+ * Opens the state of the previous guestd, the session, the API, then the listeners: no request is served early.
  *
  * @throws StartError and others, once everything that was opened is closed
  */

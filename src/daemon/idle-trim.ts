@@ -1,23 +1,23 @@
-/** Gives back what a time of work has left behind, once it is over. */
+/** Releases memory after a period of work. */
 
 export interface IdleTrim {
-  /** To be called at the start and at the end of each piece of work, such as a command. */
+  /** Call it at the start and at the end of each piece of work, such as a command. */
   touch(): void
   stop(): void
 }
 
 /**
- * After so long without work, in milliseconds. A session that runs a command every few seconds keeps its
- * memory: to give it back and to take it again would cost more.
+ * Period without work before memory is released, in milliseconds. A session that runs a command every few seconds keeps
+ * its memory, because releasing and allocating it again costs more.
  */
 const QUIET_MS = 30_000
 
 export interface IdleTrimOptions {
-  /** Called after `quietMs` in which no work began or ended. */
+  /** Called when no work has begun or ended for `quietMs`. */
   release(): void
-  /** Called with each piece of work, and after a release while something still runs. */
+  /** Called at each piece of work, and after a release while work goes on. */
   resume(): void
-  /** Something still runs, such as a long command without output. */
+  /** Whether work goes on, such as a long command without output. */
   isBusy(): boolean
   /** In milliseconds. Default: 30,000. */
   readonly quietMs?: number

@@ -1,4 +1,4 @@
-/** Removes the SysV segments, queues and semaphores that commands have left, once none of their users runs anything. */
+/** Removes the SysV shared memory, queues and semaphores that commands leave behind. */
 import { readFileSync } from 'node:fs'
 import type { Log } from '../log.ts'
 import { runHelper } from '../sys/helper.ts'
@@ -7,19 +7,19 @@ import { findUser } from '../sys/users.ts'
 export interface IpcCleaner {
   /** A command was launched as this user. */
   started(user: string): void
-  /** Nothing of a command is left. */
+  /** No process of a command is left. */
   settled(): void
   stop(): void
 }
 
-/** After so long without commands, in milliseconds: one that follows at once may use what the last one has left. */
+/** Period without commands before objects are removed, in milliseconds: the next command may use them. */
 const QUIET_MS = 2_000
 const HELPER_LIMIT_MS = 10_000
-/** Most users that are kept in mind: a request may name any. */
+/** Most users that are remembered: a request may name any user. */
 const MOST_USERS = 64
 const LISTS = ['shm', 'msg', 'sem'].map(name => `/proc/sysvipc/${name}`)
 
-/** @param isBusy whether anything of a command is left */
+/** @param isBusy whether a process of a command is left */
 export function createIpcCleaner(isBusy: () => boolean, log: Log): IpcCleaner {
   const users = new Set<string>()
   let timer: NodeJS.Timeout | undefined
@@ -61,7 +61,7 @@ function uidsOf(users: ReadonlySet<string>): number[] {
   })
 }
 
-/** The kernel lists them in tables with a column `uid`: proc(5). */
+/** The kernel lists the objects in tables with a column `uid`: proc(5). */
 function hasAny(uids: readonly number[]): boolean {
   return LISTS.some(path => {
     const [head = '', ...lines] = readText(path).trim().split('\n')

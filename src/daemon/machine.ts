@@ -1,4 +1,4 @@
-/** What this machine gives, looked at once at the start. */
+/** The facts of this machine that commands need, read once at the start. */
 import { hash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import type { Machine } from '../commands/plan.ts'
@@ -7,7 +7,7 @@ import { nofileLimit } from '../sys/file-limit.ts'
 import type { Reserve } from '../sys/reserve.ts'
 import { ownUser } from '../sys/users.ts'
 
-/** @param runDir names the daemon: two of them on one machine have a cgroup each */
+/** @param runDir gives the cgroup its name: two guestds on one machine have a cgroup each */
 export function lookAtMachine(runDir: string, reserve: Reserve): Machine {
   return {
     self: ownUser(),

@@ -1,10 +1,10 @@
-/** How much memory output may take on this machine, and what commands leave to guestd for it. */
+/** How much memory the output may take on this machine, and how much is reserved for guestd. */
 import type { Config } from '../config/types.ts'
 import type { Log } from '../log.ts'
 import { ownCgroup } from '../sys/cgroup.ts'
 import { MOST_RESERVED_SHARE, type Reserve, usableMemory } from '../sys/reserve.ts'
 
-/** The settings of output and reserve that are in force here. Output that gets less is logged. */
+/** The settings of output and reserve, lowered to what this machine has. Logs a warning when output is lowered. */
 export function fitToMachine(
   config: Config,
   log: Log,
@@ -23,21 +23,21 @@ export function fitToMachine(
 
 export interface MemoryPlan {
   readonly output: Pick<Config['output'], 'ringBytes' | 'totalBytes'>
-  /** What all commands together leave to guestd and the system, in bytes; keepReserve bounds it. */
+  /** Memory that commands leave to guestd and the system, in bytes; keepReserve bounds it. */
   readonly reserveBytes: number
-  /** Whether output gets less than the settings say. */
+  /** Whether output gets less than configured. */
   readonly isLowered: boolean
 }
 
 /**
- * Memory of guestd without output, and of a small Debian around it: 130 MiB, with the code of guestd in the page cache,
- * and what the heap grows by while eight commands write at full speed.
+ * Memory of guestd without output and of a small Debian: 130 MiB with the code of guestd in the page cache, plus the
+ * growth of the heap while eight commands write at full speed.
  */
 const OWN_BYTES = 160 * 1024 * 1024
-/** Of a small machine output gets this share, though little is left for the rest of guestd then. */
+/** Least share of the memory for output, on a machine that has too little for guestd as well. */
 const LEAST_OUTPUT_SHARE = 1 / 16
 
-/** @param memoryBytes of the machine, or what guestd and its commands may use of it */
+/** @param memoryBytes memory of the machine, or the part of it that guestd and its commands may use */
 export function planMemory(
   { output, reserve }: Pick<Config, 'output' | 'reserve'>,
   memoryBytes: number,

@@ -1,4 +1,4 @@
-/** Opens the commands: the registry, and what follows their starts and ends. */
+/** Opens the registry of commands, and the parts that follow the starts and ends of commands. */
 import { createRegistry, type Registry } from '../commands/registry.ts'
 import { strayWords } from '../commands/strays.ts'
 import type { Activity } from '../session/activity.ts'
@@ -19,7 +19,7 @@ export interface AroundCommands {
   readonly stop: Stop
 }
 
-/** Resolves once nothing is left of the commands of the guestd before this one. */
+/** Resolves once no process is left of the commands of the previous guestd. */
 export async function openCommands(
   { config, output, machine, runState, events, cleanup, ...parts }: SessionParts,
   around: AroundCommands,

@@ -1,6 +1,6 @@
 /**
- * `runDir`: the folder of what a restarted guestd has to know. One guestd uses it at a time, also when the
- * folder is deleted while that one runs: a second lock lies where only guestd's own user can touch it.
+ * `runDir`: the folder with the state that a restarted guestd reads. One guestd uses it at a time, even if the folder is
+ * deleted: a second lock is outside of it, where only the user of guestd can write.
  */
 import { hash } from 'node:crypto'
 import { existsSync, mkdirSync, realpathSync, statSync } from 'node:fs'
@@ -13,25 +13,25 @@ import { messageOf } from '../util/message-of.ts'
 
 export interface RunDir {
   /**
-   * Looks whether the folder and its lock are there. Where they are not, makes them again.
+   * Checks that the folder and its lock exist, and creates them again if they do not.
    *
-   * @returns `restored`: they were made again, and are empty
+   * @returns `restored`: they were created again, and are empty
    */
   check(): 'kept' | 'restored' | 'lost'
-  /** Why the folder cannot be made again; `null`: it is there. */
+  /** Why the folder cannot be created again; `null`: it exists. */
   readonly problem: string | null
   release(): void
 }
 
 const MODE = 0o700
 /**
- * How long a lock that is taken is tried again, in milliseconds. After a SIGKILL of the guestd before, a
- * child between its clone and its exec can hold the lock for a moment longer.
+ * Longest wait for a lock that is held, in milliseconds. After a SIGKILL of the previous guestd, a child between its
+ * clone and its exec can hold the lock for a moment longer.
  */
 const LOCK_WAIT_MS = 1_000
 const LOCK_RETRY_MS = 20
 
-/** @throws StartError where another guestd has it, or it cannot be used */
+/** @throws StartError if another guestd uses it, or if it cannot be used */
 export function openRunDir(path: string): RunDir {
   let lock: Lock | null
   let outer: Lock | null = null
@@ -75,7 +75,7 @@ export function openRunDir(path: string): RunDir {
   }
 }
 
-/** Blocks: at the start there is nothing to serve yet. @throws LockedError */
+/** Blocks the thread: at the start there is nothing to serve yet. @throws LockedError */
 function retryWhileLocked<T>(take: () => T): T {
   const deadline = performance.now() + LOCK_WAIT_MS
   for (;;) {
@@ -89,11 +89,11 @@ function retryWhileLocked<T>(take: () => T): T {
 }
 
 function make(path: string): void {
-  // Not its parents: a path that is wrong is reported, not made.
+  // Its parents are not created: a wrong path is an error.
   if (!existsSync(path)) mkdirSync(path, { mode: MODE })
 }
 
-/** `null` on a full file system: the lock outside is enough, and guestd has to start. */
+/** `null` on a full file system: guestd has to start, and the lock outside is enough. */
 function lockInside(path: string): Lock | null {
   try {
     return lockFile(join(path, 'lock'))
@@ -104,8 +104,8 @@ function lockInside(path: string): Lock | null {
 }
 
 /**
- * Named after the folder that holds it, so that every path to it has the same lock. `null` where there is no
- * place for locks.
+ * Its name is made from the parent folder, so every path to `runDir` has the same lock. `null` if there is no place for
+ * locks.
  *
  * @throws LockedError
  */

@@ -1,4 +1,4 @@
-/** All that guestd keeps in `runDir`, so that a restarted one goes on from it. */
+/** The state in `runDir`, from which a restarted guestd continues. */
 import { join } from 'node:path'
 import { type Journal, openJournal } from '../commands/journal.ts'
 import type { Config } from '../config/types.ts'
@@ -24,14 +24,14 @@ export interface RunState {
   readonly clock: HostClock
   readonly memory: StopMemory
   readonly report: Report
-  /** Writes all but the journal once more, as after the folder was lost. @throws where it cannot be written */
+  /** Writes all files except the journal again, after the folder was lost. @throws if a file cannot be written */
   save(): void
 }
 
 const OTHER_SESSION =
   'runDir holds the state of a session with another workspace: its commands and its settings do not count'
 
-/** @throws StartError where another guestd has the folder, or it cannot be used */
+/** @throws StartError if another guestd uses the folder, or if it cannot be used */
 export async function openRunState(
   { runDir: path, workspace }: Pick<Config, 'runDir' | 'workspace'>,
   log: Log,
@@ -52,7 +52,10 @@ export async function openRunState(
   cleanup.add(() => journal.close())
   for (const { code, reason } of journal.problems) report(code, reason)
   const boot = openBoot(path, err =>
-    log.warn({ component: 'lifecycle', err }, 'a restart of guestd would begin the lifetime anew'),
+    log.warn(
+      { component: 'lifecycle', err },
+      'after a restart of guestd the lifetime would begin again',
+    ),
   )
   const assignment = openSessionAssignment(path, boot.id)
   const clock = openHostClock(path, boot.id)

@@ -1,4 +1,4 @@
-/** Watches what guestd keeps in `runDir`: makes it again where it is lost, and reports what is wrong. */
+/** Watches the state in `runDir`: writes it again if it is lost, and reports problems. */
 import type { Journal } from '../commands/journal.ts'
 import type { Emit } from '../events/event-log.ts'
 import type { Log } from '../log.ts'
@@ -15,17 +15,17 @@ export interface StateWatchOptions {
   readonly path: string
   readonly runDir: RunDir
   readonly journal: Pick<Journal, 'save' | 'catchUp' | 'isComplete'>
-  /** Writes the other files of the folder again. @throws where it cannot */
+  /** Writes the other files of the folder again. @throws if a file cannot be written */
   readonly save: () => void
   readonly report: Report
 }
 
 export type Report = (code: StateProblem, reason: string) => void
 
-/** How often is looked whether the folder is there, in milliseconds. */
+/** Interval of the checks, in milliseconds. */
 const LOOK_MS = 2_000
 
-/** To the log, and to who follows the events. */
+/** Reports a problem in the log and as an event. */
 export function createReport(log: Log, emit: Emit): Report {
   return (code, reason) => {
     log.error({ component: 'state', code, reason }, 'the state in runDir has a problem')

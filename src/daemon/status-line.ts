@@ -1,4 +1,4 @@
-/** What `systemctl status` shows of guestd, in one line. */
+/** The line that `systemctl status` shows. */
 import type { ReadinessReason, SessionInfo } from '../protocol/schemas.ts'
 
 export function statusLine(

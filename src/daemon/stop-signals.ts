@@ -1,18 +1,18 @@
-/** The signals that ask guestd to stop, heard from before anything is opened. */
+/** The signals that stop guestd. They are caught before anything is opened. */
 import { STOP_SIGNALS } from '../sys/signals.ts'
 
 export interface StopSignals {
-  /** Aborted by the first one. */
+  /** Aborted by the first signal. */
   readonly first: AbortSignal
   /**
-   * Calls the listener at each one from now on, and once now for all that came before.
+   * Calls the listener at each signal from now on, and once now if any came before.
    *
-   * To be called once.
+   * Call it once.
    */
   listen(listener: () => void): void
 }
 
-/** From now on none of them ends the process. */
+/** From now on none of the signals ends the process by itself. */
 export function openStopSignals(): StopSignals {
   const first = new AbortController()
   let listener = () => {}

@@ -1,5 +1,4 @@
-/** The descriptor on the workspace, kept by the service manager over a restart of guestd. */
-
+/** The file descriptor of the workspace, stored with the service manager over a restart of guestd. */
 import type { Notifier } from '../sys/notify.ts'
 import { WORKSPACE_FD_NAME } from '../util/listen-uri.ts'
 import type { StoredFd } from '../workspace/workspace.ts'

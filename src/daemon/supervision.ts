@@ -1,31 +1,30 @@
-/** guestd as a service: what its manager hears of it, from the start to the end. */
+/** Notifies the service manager of the start, the state and the stop of guestd: sd_notify(3). */
 import type { Notifier } from '../sys/notify.ts'
 
 export interface Supervision {
   /**
-   * Has the manager wait for a start that may take up to `limitMs` in all. The manager hears of it
-   * from the event loop: a start that hangs there is ended by the manager's own limit.
+   * Makes the manager wait for a start of at most `limitMs`. The notifications come from the event loop: if the loop
+   * hangs, the time limit of the manager ends the start.
    */
   starting(limitMs: number): void
-  /** guestd serves. From now on the manager sees `status` as one line, looked at every 2 s. */
+  /** guestd serves. From now on the manager gets `status` when it changes: it is read every 2 s. */
   ready(status: () => string): void
   /**
-   * guestd will end, within `limitMs`. A manager takes it at its word: it kills what stays longer.
-   * Called again, the new limit counts, from now on.
+   * guestd ends within `limitMs`: the manager kills it if it takes longer. A further call sets a new limit, from now on.
    */
   stopping(limitMs: number): void
 }
 
 /**
- * Feeds the watchdog from the event loop from now on, so that a loop that hangs is noticed. Where no
- * manager listens it does nothing.
+ * Feeds the watchdog from the event loop from now on, so that the manager notices a loop that hangs. Does nothing if no
+ * manager listens.
  *
- * @param watchdogMs how often the manager wants to hear of guestd; null: it does not
+ * @param watchdogMs period of the watchdog; null: none
  */
 export function createSupervision(notifier: Notifier, watchdogMs: number | null): Supervision {
   if (!notifier.present) return { starting() {}, ready() {}, stopping() {} }
-  let extending: NodeJS.Timeout | undefined
-  let telling: NodeJS.Timeout | undefined
+  let extension: NodeJS.Timeout | undefined
+  let statusTimer: NodeJS.Timeout | undefined
   let sent = ''
   let ending = false
 
@@ -33,15 +32,15 @@ export function createSupervision(notifier: Notifier, watchdogMs: number | null)
     every(watchdogMs / FEEDS_A_PERIOD, () => notifier.send({ WATCHDOG: '1' }))
 
   const extend = (limitMs: number) => {
-    clearInterval(extending)
+    clearInterval(extension)
     const end = performance.now() + limitMs
-    const tellOnce = () => {
+    const extendOnce = () => {
       const left = Math.min(EXTENSION_MS, end - performance.now())
       if (left > 0) notifier.send({ EXTEND_TIMEOUT_USEC: String(Math.ceil(left * US_PER_MS)) })
-      else clearInterval(extending)
+      else clearInterval(extension)
     }
-    extending = every(EXTEND_MS, tellOnce)
-    tellOnce()
+    extension = every(EXTEND_MS, extendOnce)
+    extendOnce()
   }
 
   return {
@@ -50,10 +49,10 @@ export function createSupervision(notifier: Notifier, watchdogMs: number | null)
       extend(limitMs)
     },
     ready(status) {
-      clearInterval(extending)
+      clearInterval(extension)
       sent = attempt(status) ?? ''
       notifier.send({ READY: '1', STATUS: sent })
-      telling = every(STATUS_MS, () => {
+      statusTimer = every(STATUS_MS, () => {
         const now = attempt(status) ?? sent
         if (now === sent) return
         sent = now
@@ -61,7 +60,7 @@ export function createSupervision(notifier: Notifier, watchdogMs: number | null)
       })
     },
     stopping(limitMs) {
-      clearInterval(telling)
+      clearInterval(statusTimer)
       if (!ending)
         notifier.send({ STOPPING: '1', STATUS: 'Stopping: the commands are being ended' })
       ending = true
@@ -70,17 +69,17 @@ export function createSupervision(notifier: Notifier, watchdogMs: number | null)
   }
 }
 
-/** sd_watchdog_enabled(3) advises half of the period; a third stands one loss. */
+/** sd_watchdog_enabled(3) recommends half of the period. With a third, one lost message does no harm. */
 const FEEDS_A_PERIOD = 3
-/** How often the status is looked at, in milliseconds; it is sent when it has changed. */
+/** Interval of the checks of the status, in milliseconds. */
 const STATUS_MS = 2_000
-/** How much longer each extension makes a start or a stop, in milliseconds. */
+/** How far each notification extends the time limit of a start or a stop, in milliseconds. */
 const EXTENSION_MS = 10_000
-/** How often it is extended, in milliseconds. */
+/** Interval of the extensions, in milliseconds. */
 const EXTEND_MS = 3_000
 const US_PER_MS = 1_000
 
-/** A status that cannot be read does not end guestd: a manager would start it again and again. */
+/** A status that cannot be read must not end guestd: the manager would start it again and again. */
 function attempt(status: () => string): string | null {
   try {
     return status()

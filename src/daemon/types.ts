@@ -16,6 +16,6 @@ export interface SessionParts {
   readonly events: Events
   readonly runState: RunState
   readonly machine: Machine
-  /** `output` of the settings, as this machine has room for it. */
+  /** `output` of the settings, lowered to the memory of this machine. */
   readonly output: Config['output']
 }

@@ -1,13 +1,13 @@
-/** Connections whose client has shut down its sending side and waits for its reply. */
+/** Connections whose client has shut down its sending side and waits for the reply. */
 
 import type { Socket } from 'node:net'
 import { isPeerGone } from '../sys/vsock.ts'
 
-/** How often the peers of such connections are looked at, in milliseconds: EOF hides their close. */
+/** Interval of the checks of the peers, in milliseconds: after EOF no event reports that a peer closes. */
 const CHECK_MS = 250
 
 export interface HalfClosed {
-  /** Looks at the connection from now on, and destroys it once its peer has closed it. */
+  /** Checks the connection from now on, and destroys it once its peer has closed it. */
   watch(socket: Socket): void
 }
 

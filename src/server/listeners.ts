@@ -1,4 +1,4 @@
-/** Opening what guestd listens on, and closing it. */
+/** Opens the listeners. */
 import { once } from 'node:events'
 import { chmodSync, chownSync, existsSync, lstatSync, unlinkSync } from 'node:fs'
 import type { Server } from 'node:http'
@@ -15,13 +15,13 @@ import {
 } from '../sys/vsock.ts'
 import { errorCode } from '../util/error-code.ts'
 
-/** umask while a Unix socket is bound: only its owner may connect until it has its final mode. */
+/** umask while a Unix socket is bound: only its owner can connect until it has its final mode. */
 const SOCKET_UMASK = 0o177
 
 /** Mode of a socket that is bound under {@link SOCKET_UMASK}. */
 const OWNER_ONLY = 0o600
 
-/** Leaves the owner as it is (chown(2)). */
+/** Does not change the owner (chown(2)). */
 const KEEP_OWNER = -1
 
 export interface SocketFile {
@@ -31,12 +31,12 @@ export interface SocketFile {
 }
 
 /**
- * Makes the server listen at the address. Over vsock only the host is served: a process in the
- * guest that loops back arrives with another CID and is refused.
+ * Makes the server listen on the address. Over vsock only the host is served: a process in the guest connects with
+ * another CID and is refused.
  *
  * @param refused called with the CID of each refused connection
  * @param file owner and mode of the socket file of a `unix:` address
- * @returns what the server listens at, with the port that the kernel chose for port 0
+ * @returns the address that the server listens on, with the port that the kernel chose for port 0
  * @throws Error with a `code` such as EADDRINUSE
  */
 export async function openListener(
@@ -55,7 +55,7 @@ export async function openListener(
       checkFolder(address.path)
       await removeStaleSocket(address.path)
       await listen(server, () => listenPath(server, address.path))
-      // Not before: where the listener fails, what has this name is not ours.
+      // Not earlier: if listening fails, the file of this name belongs to another process.
       setOwnerAndMode(address.path, file)
       return address.uri
     case 'tcp':
@@ -78,7 +78,7 @@ async function listen(server: Server, start: () => void): Promise<void> {
   await listening
 }
 
-/** `listen` takes such a handle; its types do not say so. */
+/** Node's types do not have this form of `listen`. */
 function listenHandle(server: Server, handle: StreamHandle): void {
   server.listen(handle)
 }
@@ -97,14 +97,14 @@ function setOwnerAndMode(path: string, { mode, gid }: SocketFile): void {
   if (mode !== OWNER_ONLY) chmodSync(path, mode)
 }
 
-/** libuv reports EACCES where the folder is missing. */
+/** libuv reports EACCES if the folder is missing. */
 function checkFolder(path: string): void {
   if (existsSync(dirname(path))) return
   const code = 'ENOENT'
   throw Object.assign(new Error(`listen ${code}: the folder of ${path} does not exist`), { code })
 }
 
-/** The socket file of a daemon that was killed is in the way; that of a living one is not ours. */
+/** Removes the socket file of a daemon that was killed. That of a running one stays, and is an error. */
 async function removeStaleSocket(path: string): Promise<void> {
   if (!lstatSync(path, { throwIfNoEntry: false })?.isSocket()) return
   const socket = connect(path)

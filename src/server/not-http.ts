@@ -1,4 +1,4 @@
-/** Answers what is not HTTP, as far as there is anybody to answer, and closes the connection. */
+/** Replies to peers that do not speak HTTP, where a reply is possible, and closes the connection. */
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
@@ -6,7 +6,7 @@ import { PROBLEM_TYPE, problemBytes } from '../api/problems.ts'
 import { type ErrorCode, GuestdError } from '../errors.ts'
 
 export interface NonHttp {
-  /** What Node's parser or its timer says. */
+  /** The error of Node's parser or of its timer. */
   readonly error: NodeJS.ErrnoException
   readonly socket: Duplex
   /** The latest reply on the connection. */
@@ -15,7 +15,7 @@ export interface NonHttp {
 }
 
 export function refuseNonHttp({ error, socket, response, version }: NonHttp): void {
-  // In the middle of a reply another one could not be told from it.
+  // In the middle of a reply a second one would be taken for a part of it.
   const midReply = response?.headersSent === true && !response.writableFinished
   if (error.code === 'ECONNRESET' || !socket.writable || midReply) {
     socket.destroy()
@@ -30,7 +30,7 @@ export function refuseNonHttp({ error, socket, response, version }: NonHttp): vo
   answer(socket, new GuestdError(code, detail), reason, version)
 }
 
-/** guestd is no proxy. */
+/** guestd is not a proxy. */
 export function refuseConnect(request: IncomingMessage, socket: Duplex, version: string): void {
   const detail = `guestd does not connect to ${request.url ?? ''}: it is no proxy`
   socket.on('error', () => socket.destroy())
@@ -67,7 +67,7 @@ interface Refusal {
   readonly detail: string
 }
 
-/** By the code that Node gives; anything else is bad syntax. */
+/** By Node's error code. Any other code is bad syntax. */
 const refusals: Readonly<Record<string, Refusal>> = {
   HPE_HEADER_OVERFLOW: {
     code: 'headers_too_large',

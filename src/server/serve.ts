@@ -1,4 +1,4 @@
-/** Serving the API wherever guestd listens. */
+/** Serves the API on every address. */
 import { createServer, type Server } from 'node:http'
 import type { Api } from '../api/app.ts'
 import type { Config, ListenAddress } from '../config/types.ts'
@@ -11,7 +11,7 @@ import { type ConnectionSettings, createConnections } from './connections.ts'
 import { openListener, type SocketFile } from './listeners.ts'
 
 export interface Served {
-  /** Where it is served. */
+  /** The addresses that are served. */
   readonly listening: readonly string[]
   /** Closes every listener; replies under way have `limitMs`. */
   drain(limitMs: number): Promise<void>
@@ -99,7 +99,7 @@ function checkOpen(
   log.warn({ component: 'api', listener: uri }, message)
 }
 
-/** What was named, and what was inherited without being named. */
+/** The configured addresses, and the inherited sockets that the configuration does not name. */
 export function addresses(config: Pick<Config, 'listen' | 'inheritedFds'>): ListenAddress[] {
   const named = new Set(config.listen.flatMap(one => (one.scheme === 'fd' ? [one.fd] : [])))
   const inherited = config.inheritedFds
@@ -108,10 +108,10 @@ export function addresses(config: Pick<Config, 'listen' | 'inheritedFds'>): List
   return [...config.listen, ...inherited]
 }
 
-/** Refused connections are told at most this often. */
+/** Shortest interval of log lines about refused connections, in milliseconds. */
 const REFUSED_LINE_MS = 1_000
 
-/** A process in the guest may knock as often as it likes: one line a second is enough. */
+/** A process in the guest can connect as often as it likes, so there is at most one line a second. */
 function logRefused(log: Log): (cid: number) => void {
   let connections = 0
   let last = Number.NEGATIVE_INFINITY

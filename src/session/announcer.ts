@@ -5,7 +5,7 @@ import type { Log } from '../log.ts'
 import type { Receipt, SessionRequest, StopReason } from '../protocol/schemas.ts'
 import type { Assigned } from './assign-session.ts'
 
-/** A request may take a while, and clocks that are set drift by less. */
+/** Smallest difference of clocks that is logged: a request may take a while, and clocks drift. */
 const CLOCK_TOLERANCE_MS = 60_000
 
 export interface Announcer {
@@ -18,7 +18,7 @@ export interface Announcer {
   hostTime(aheadMs: number): void
   stopping(reason: StopReason): void
   stopped(receipt: Receipt, reason: StopReason): void
-  /** It was stopped before this guestd was started. */
+  /** The session was stopped before this start of guestd. */
   stoppedBefore(receipt: Receipt, reason: StopReason): void
 }
 

@@ -1,4 +1,4 @@
-/** A file of `runDir` that counts in this boot of the machine alone: another guestd may find that of an earlier one. */
+/** A file of `runDir` that is valid in this boot of the machine only: a file of an earlier boot counts as missing. */
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { TSchema } from 'typebox'
@@ -8,13 +8,13 @@ import { matchesSchema } from '../util/matches-schema.ts'
 const MODE = 0o600
 
 export interface BootFile<T> {
-  /** What was written in this boot; `null`: nothing, or nothing that can be read. */
+  /** The content of this boot; `null`: none, or none that can be read. */
   read(): T | null
-  /** All of it or nothing. @throws where it cannot be written */
+  /** Writes all of it or nothing. @throws if it cannot be written */
   write(content: T): void
-  /** Writes what was read or written last once more, as after the folder was lost. @throws as `write` */
+  /** Writes the last known content again, after the folder was lost. @throws if it cannot be written */
   save(): void
-  /** It is of another session: nothing of it counts. */
+  /** Deletes it: it belongs to another session. */
   forget(): void
 }
 
@@ -34,7 +34,7 @@ export function bootFile<T>(
       writeFileSync(next, JSON.stringify({ bootId, content }), { mode: MODE })
       renameSync(next, path)
     } catch (error) {
-      // What is half written takes space that others need.
+      // A partial file takes space that other files need.
       rmSync(next, { force: true })
       throw error
     }

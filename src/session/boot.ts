@@ -1,5 +1,4 @@
-/** This boot of the machine, and when guestd was first started in it. */
-
+/** This boot of the machine, and the first start of guestd in it. */
 import type { Static } from 'typebox'
 import * as Type from 'typebox'
 import { bootId } from '../sys/boot-id.ts'
@@ -7,11 +6,11 @@ import { bootFile } from './boot-file.ts'
 
 export interface Boot {
   readonly id: string
-  /** guestd has been started before in this boot. */
+  /** guestd was started before in this boot. */
   readonly restarted: boolean
-  /** When it was started first: of `performance.now()` of this process, so below 0 after a restart. */
+  /** Time of the first start, by `performance.now()` of this process: below 0 after a restart. */
   readonly firstStartAt: number
-  /** Writes it once more, as after `runDir` was lost. @throws where it cannot be written */
+  /** Writes it again, after `runDir` was lost. @throws if it cannot be written */
   save(): void
 }
 
@@ -23,7 +22,7 @@ const StoredBoot = Type.Object({
 const FILE = 'boot.json'
 const NS_PER_MS = 1e6
 
-/** @param failed told where the start could not be written down: the next guestd begins anew */
+/** @param failed called if the time could not be written: the lifetime then begins again with the next guestd */
 export function openBoot(runDir: string, failed: (error: unknown) => void): Boot {
   const id = bootId()
   const file = bootFile<Static<typeof StoredBoot>>(runDir, FILE, id, StoredBoot)
@@ -45,7 +44,7 @@ export function openBoot(runDir: string, failed: (error: unknown) => void): Boot
   }
 }
 
-/** CLOCK_MONOTONIC: of the machine, the same in every process. */
+/** CLOCK_MONOTONIC in milliseconds: the same in every process of the machine. */
 export function monotonicMs(): number {
   return Number(process.hrtime.bigint()) / NS_PER_MS
 }

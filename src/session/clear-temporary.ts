@@ -1,25 +1,25 @@
-/** Removes what commands have left in the folders for temporary files, where files may be memory. */
+/** Removes the files that commands have left in the folders for temporary files, which may be in memory. */
 import { GuestdError } from '../errors.ts'
 import type { ClearedTemporary } from '../protocol/schemas.ts'
 import { runHelper } from '../sys/helper.ts'
 import { findUser, UnknownUserError } from '../sys/users.ts'
 
 const FOLDERS = ['/tmp', '/var/tmp', '/dev/shm']
-/** In milliseconds. A call that reaches it has removed a part; the next one goes on. */
+/** Time limit of a call, in milliseconds. A call that reaches it has removed a part; the next call continues. */
 const LIMIT_MS = 25_000
 
 export interface TemporaryOwners {
-  /** Whether anything of a command is left. */
+  /** Whether a process of a command is left. */
   isBusy(): boolean
   /** Names or ids of the users that commands run as, or have run as. */
   users(): readonly (string | number)[]
 }
 
 /**
- * Files of root, and of users that a process runs as, stay.
+ * Keeps files of root, and of users that a process runs as.
  *
- * @throws GuestdError `busy` while anything of a command is left
- * @throws HelperError where it does not end in time
+ * @throws GuestdError `busy` while a process of a command is left
+ * @throws HelperError if it does not end in time
  */
 export async function clearTemporary(owners: TemporaryOwners): Promise<ClearedTemporary> {
   if (owners.isBusy()) {
@@ -35,7 +35,7 @@ export async function clearTemporary(owners: TemporaryOwners): Promise<ClearedTe
   return { removed, freedBytes, kept }
 }
 
-/** None for a user that is gone. */
+/** Empty for a user that no longer exists. */
 function uidOf(user: string | number): number[] {
   try {
     return [findUser(user).uid]

@@ -1,4 +1,4 @@
-/** What the API may do with the session. */
+/** The operations on the session that the API offers. */
 import { GuestdError } from '../errors.ts'
 import type {
   ClearedTemporary,
@@ -18,16 +18,16 @@ export interface SessionControl {
   assignSession(request: SessionRequest): Promise<void>
   /** @throws GuestdError `workspace_unavailable`, `stopping` */
   flush(): Promise<Receipt>
-  /** @throws GuestdError `busy` while anything of a command is left */
+  /** @throws GuestdError `busy` while a process of a command is left */
   clearTemporary(): Promise<ClearedTemporary>
   /** @throws GuestdError `workspace_unavailable` */
   largest(count: number): Promise<WorkspaceLargest>
-  /** Starts the stop, or joins it: all of its steps, and the receipt. */
+  /** Starts the stop, or joins it. Yields all of its steps, then the receipt. */
   stop(): AsyncIterable<StopFrame>
   /**
-   * Forgets a stop that is over, and ends guestd, which its service manager starts again.
+   * Forgets a stop that is over, and ends guestd. Its service manager starts it again.
    *
-   * @returns false where the session is not stopped: nothing was done
+   * @returns false if the session is not stopped: then nothing happens
    * @throws GuestdError `stopping`
    */
   start(): boolean
@@ -38,13 +38,13 @@ export interface ControlOptions {
   readonly workspace: Workspace
   readonly assignment: SessionAssignment
   readonly temporary: TemporaryOwners
-  /** Throws a GuestdError where the session cannot be as it is asked for. */
+  /** Throws a GuestdError if guestd cannot serve a session with this request. */
   readonly check: (request: SessionRequest) => void
-  /** Called with the host's time, before the workspace is mounted for it. */
+  /** Called with the time of the host, before the workspace is mounted. */
   readonly hostTime: (text: string) => void
-  /** Called when the session has been set or renewed. */
+  /** Called after the session was set or renewed. */
   readonly sessionAssigned: (request: SessionRequest, assigned: NonNullable<Assigned>) => void
-  /** Called once, after a stop that the API asked for first. */
+  /** Called once, after a stop that the API began. */
   readonly afterStop: () => Promise<void>
   /** Forgets the stop and ends guestd, to be started again. */
   readonly restart: () => void
@@ -55,10 +55,7 @@ export function createControl(options: ControlOptions): SessionControl {
   return {
     async flush() {
       if (stop.state === 'stopping')
-        throw new GuestdError(
-          'stopping',
-          'guestd is stopping, and flushes the workspace as it does',
-        )
+        throw new GuestdError('stopping', 'guestd is stopping: the stop flushes the workspace')
       return await workspace.flush()
     },
     async assignSession(request) {

@@ -1,4 +1,4 @@
-/** What `GET /v1/session` answers. */
+/** The reply of `GET /v1/session`. */
 import type { Machine } from '../commands/plan.ts'
 import type { Commands } from '../commands/types.ts'
 import type { SessionInfo, SessionRequest } from '../protocol/schemas.ts'
@@ -12,7 +12,7 @@ import type { Stop } from './stop.ts'
 
 export interface Parts {
   readonly request: SessionRequest | null
-  /** From the readiness. */
+  /** By `readiness.ts`. */
   readonly state: SessionInfo['state']
   readonly stop: Stop
   readonly workspace: Workspace
@@ -65,7 +65,7 @@ function memoryOf({ cgroups }: Machine): SessionInfo['memory'] {
   return memory === null ? null : { ...memory, rootFilesBytes: rootFilesBytes() }
 }
 
-/** By what the mark has, or gets at the stop. Without a mark the last activity is lost. */
+/** By the last activity in the mark, or that the stop writes to it. `null` without a mark. */
 function expiresAt(
   history: History | null,
   { lastActivity, retentionMs }: Pick<Parts, 'lastActivity' | 'retentionMs'>,
@@ -75,5 +75,5 @@ function expiresAt(
   return new Date(Math.min(at, LAST_TIME)).toISOString()
 }
 
-/** Of a Date, ECMA-262 21.4.1.1. */
+/** Largest time of a Date in milliseconds, ECMA-262 21.4.1.1. */
 const LAST_TIME = 8.64e15

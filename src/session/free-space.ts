@@ -1,17 +1,17 @@
-/** Whether the file systems beside the workspace can still be written to. */
+/** Whether the file systems other than the workspace have space left. */
 import { accessSync, constants, statfsSync, statSync } from 'node:fs'
 import { errorCode } from '../util/error-code.ts'
 
-/** Less than this much is full, in bytes: a journal, a log or a lock file would soon fail. */
+/** A file system with less free space counts as full, in bytes: writes of journal, log and locks would soon fail. */
 const LEAST_FREE_BYTES = 1024 * 1024
 
 export interface Place {
-  /** What it is, for people. */
+  /** Shown in the reason. */
   readonly name: string
   readonly path: string
 }
 
-/** A sentence for each place that is full; of two places on one file system the first is told. */
+/** One reason for each full file system, named after its first place in the list. */
 export function fullPlaces(places: readonly Place[]): string[] {
   const seen = new Set<number>()
   return places.flatMap(({ name, path }) => {
@@ -22,13 +22,13 @@ export function fullPlaces(places: readonly Place[]): string[] {
       const missing = missingAt(path)
       return missing === null ? [] : [`${name}: ${path} is full, ${missing} left`]
     } catch {
-      // What is not there fails elsewhere, with a reason of its own.
+      // A missing folder has a reason of its own.
       return []
     }
   })
 }
 
-/** File systems that make inodes as they need them have 0 of them in all. */
+/** On file systems that allocate inodes dynamically `files` is 0. */
 function missingAt(path: string): string | null {
   const { bavail, bsize, files, ffree } = statfsSync(path)
   const free = bavail * bsize
@@ -36,7 +36,7 @@ function missingAt(path: string): string | null {
   return files > 0 && ffree === 0 ? 'no inodes are' : null
 }
 
-/** access(2): a mount that cannot be written has no free blocks, and is not full. */
+/** A read-only mount has no free blocks, but it is not full: access(2) distinguishes the two. */
 function isReadOnly(path: string): boolean {
   try {
     accessSync(path, constants.W_OK)

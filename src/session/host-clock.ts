@@ -1,4 +1,4 @@
-/** The time of the host, as `PUT /v1/session` brings it; kept over a restart of guestd. */
+/** The time of the host, which `PUT /v1/session` sets. It survives a restart of guestd. */
 import type { Static } from 'typebox'
 import * as Type from 'typebox'
 import type { ActivityTime } from '../volume/activity-time.ts'
@@ -6,16 +6,16 @@ import { monotonicMs } from './boot.ts'
 import { bootFile } from './boot-file.ts'
 
 export interface HostClock {
-  /** The host's time where it is known, otherwise that of this machine. */
+  /** The time of the host if it is known, otherwise that of this machine. */
   now(agoMs?: number): ActivityTime
-  /** The same, but never later than the host's time where that is known: for decisions that delete data. */
+  /** The same, but never later than the time of the host if it is known: for decisions that delete data. */
   earliest(): ActivityTime
   /**
    * @param hostTime ISO 8601, UTC
    * @returns how far the clock of this machine is ahead of it, in milliseconds
    */
   set(hostTime: string): number
-  /** Writes it once more, as after `runDir` was lost. @throws where it cannot be written */
+  /** Writes it again, after `runDir` was lost. @throws if it cannot be written */
   save(): void
 }
 
@@ -33,9 +33,8 @@ export function openHostClock(runDir: string, bootId: string): HostClock {
   let stored = file.read()
 
   /**
-   * The monotonic clock stands still in a machine that is suspended, and the other one may be set at any time. The
-   * later result counts for what is written to the mark: a time that is too early would make a volume look older than
-   * it is.
+   * The monotonic clock does not run while the machine is suspended, and the wall clock may be set at any time. The later
+   * result is written to the mark: with a time that is too early a volume would expire too soon.
    */
   const hostMs = () => {
     if (stored === null) return null
@@ -51,7 +50,7 @@ export function openHostClock(runDir: string, bootId: string): HostClock {
     },
     earliest() {
       if (stored === null) return { at: new Date().toISOString(), byHost: false }
-      // Root and NTP set the wall clock, so it does not count here.
+      // Root and NTP can set the wall clock, so it is not used here.
       const at = new Date(stored.hostMs + monotonicMs() - stored.monotonicMs)
       return { at: at.toISOString(), byHost: true }
     },
@@ -60,7 +59,7 @@ export function openHostClock(runDir: string, bootId: string): HostClock {
       try {
         file.write(stored)
       } catch {
-        // A restart of guestd then forgets it, and the clock of the machine starts no volume empty.
+        // After a restart the time is unknown, and no volume is started empty by the clock of this machine.
       }
       return stored.wallMs - stored.hostMs
     },

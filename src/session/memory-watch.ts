@@ -1,14 +1,14 @@
-/** Whether what is left in memory leaves commands too little to run. */
+/** Whether files in memory leave commands too little memory. */
 import type { Emit } from '../events/event-log.ts'
 import type { CommandsMemory } from '../sys/commands-memory.ts'
 
-/** With less than this share of their memory commands wait long for each page. */
+/** With a smaller free share of their memory commands wait long for each page. */
 const LEAST_SHARE = 1 / 8
-/** It counts as full until this share is there again, so that a little more or less changes nothing. */
+/** The memory counts as full until this share is free again: small changes do not flip the state. */
 const ENOUGH_SHARE = 3 / 16
 const MIB = 1024 * 1024
 
-/** Looks at each call, and emits an event `memory` when that changes. Returns why guestd is not ready, or `null`. */
+/** Each call reads the memory, and emits `memory` on a change. It returns why guestd is not ready, or `null`. */
 export function createMemoryWatch(
   read: () => CommandsMemory | null,
   emit: Emit,

@@ -1,4 +1,4 @@
-/** Whether commands would be taken now, and if not, why: `/readyz`, the session and the events read it here. */
+/** Whether guestd accepts commands now, and if not, why: for `/readyz`, the session and the events. */
 import type { Config } from '../config/types.ts'
 import type { ReadinessReason, ReasonCode, SessionInfo } from '../protocol/schemas.ts'
 import { findUser } from '../sys/users.ts'
@@ -9,9 +9,9 @@ import type { Stop } from './stop.ts'
 
 export interface Ready {
   readonly ready: boolean
-  /** `ready` exactly where `ready` is true. */
+  /** `ready` if and only if `ready` is true. */
   readonly state: SessionInfo['state']
-  /** Empty when it is ready. */
+  /** Empty if it is ready. */
   readonly reasons: readonly ReadinessReason[]
 }
 
@@ -27,16 +27,16 @@ export interface ReadinessOptions {
 }
 
 export interface StateReasons {
-  /** Looks now. */
+  /** Checks the folder now. */
   look(): void
-  /** What guestd cannot write now, in words. */
+  /** The state that guestd cannot write now, one text each. */
   reasons(): readonly string[]
 }
 
-/** Reasons that pass without anything being wrong. */
+/** Reasons that are part of a normal start. */
 const startCodes: readonly ReasonCode[] = ['starting', 'waiting_for_session']
 
-/** Evaluates anew with each call. */
+/** Each call evaluates the reasons again. */
 export function createReadiness(options: ReadinessOptions): () => Ready {
   const { config, stop, workspace, state, memory, settings } = options
   const places = [
@@ -46,13 +46,13 @@ export function createReadiness(options: ReadinessOptions): () => Ready {
 
   const workspaceReason = (): ReadinessReason[] => {
     const code = workspace.code()
-    // The wait for the session has a reason of its own.
+    // The wait for the session is a reason of its own.
     if (code === null || code === 'waiting_for_session') return []
     return [{ code, message: `workspace: ${workspace.state().reason}` }]
   }
 
   return () => {
-    // At the end nothing else matters.
+    // While guestd stops, no other reason is relevant.
     if (stop.state !== 'ready') {
       const message = `guestd is ${stop.state}`
       return { ready: false, state: stop.state, reasons: [{ code: stop.state, message }] }
@@ -69,7 +69,7 @@ export function createReadiness(options: ReadinessOptions): () => Ready {
       ...workspaceReason(),
       ...full,
       ...reasonOf('memory', memory()),
-      // A full disk is the reason for it.
+      // A full disk is why the state cannot be written.
       ...(full.length > 0 ? [] : unwritten),
     ]
     const ready = reasons.length === 0
@@ -82,7 +82,7 @@ function reasonOf(code: ReasonCode, message: string | null): ReadinessReason[] {
   return message === null ? [] : [{ code, message }]
 }
 
-/** The user may be made later: it is looked up for every command. */
+/** The user may be created later: each command looks it up. */
 function userProblem(user: Config['user']): string | null {
   try {
     if (user === null || findUser(user) !== null) return null

@@ -3,7 +3,7 @@ import type { Events } from '../events/event-log.ts'
 import type { Ready } from './readiness.ts'
 
 export interface ReadyEvents {
-  /** Evaluates, and emits an event if it changed: what it returns and the last event agree. */
+  /** Evaluates, and emits an event on a change, so the result always agrees with the last event. */
   check(): Ready
   /** Evaluates every 2 s from now on, and after each event of the workspace. */
   watch(): void
@@ -46,7 +46,7 @@ export function createReadyEvents(options: ReadyEventsOptions): ReadyEvents {
     watch() {
       timer = setInterval(check, CHECK_MS).unref()
       events.subscribe(({ type }) => {
-        // Later, when the workspace has the state of the event.
+        // Later: the workspace enters the state after the event.
         if (type.startsWith('workspace_') && !isStopping()) setImmediate(check)
       })
       emitChange(evaluate())

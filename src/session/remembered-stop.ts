@@ -1,4 +1,4 @@
-/** A stop is remembered over a restart of guestd: the host may have given the volume to another machine. */
+/** The stop of the session survives a restart of guestd: the host may have given the volume to another machine. */
 import * as Type from 'typebox'
 import type { Receipt, StopReason } from '../protocol/schemas.ts'
 import { bootFile } from './boot-file.ts'
@@ -12,14 +12,14 @@ export interface StopMemory {
   /** The stop of this boot that still counts; `null`: none. */
   readonly ended: EndedStop | null
   /**
-   * To be called before anybody has the receipt. A stop by a signal ends guestd alone: the next one goes on.
+   * Call it before the receipt is sent. A stop by a signal is not stored: the next guestd continues the session.
    *
-   * @throws where it cannot be written
+   * @throws if it cannot be written
    */
   remember(stop: EndedStop): void
-  /** The host starts the session again. @throws where it cannot be written */
+  /** The host starts the session again. @throws if the file cannot be removed */
   forget(): void
-  /** Writes it once more, as after the folder was lost. @throws where it cannot be written */
+  /** Writes it again, after `runDir` was lost. @throws if it cannot be written */
   save(): void
 }
 
@@ -30,7 +30,7 @@ const StoredStop = Type.Object({
   receipt: Type.Object({ at: Type.String(), clean: Type.Boolean() }),
 })
 
-/** @param bootId a stop of an earlier boot does not count in this one */
+/** @param bootId a stop of an earlier boot does not count */
 export function openStopMemory(runDir: string, bootId: string): StopMemory {
   const file = bootFile<EndedStop>(runDir, FILE, bootId, StoredStop)
   const stored = file.read()

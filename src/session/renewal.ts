@@ -1,29 +1,28 @@
-/** How a second hand-over of a session differs from the first one. */
-
+/** What a second `PUT /v1/session` changes. */
 import { GuestdError } from '../errors.ts'
 import type { SessionRequest } from '../protocol/schemas.ts'
 import { firstOf } from '../util/cut-text.ts'
 
 export interface Renewal {
-  /** Fields that differ, nested ones with dots: `env.TOKEN`, `limits.pids`. Names only. */
+  /** Names of the fields that differ, nested ones with dots: `env.TOKEN`, `limits.pids`. */
   readonly changed: readonly string[]
-  /** Fields that differ and are not listed. */
+  /** Number of fields that differ and are not in the list. */
   readonly more: number
 }
 
-/** Most names in an event or a log line. */
+/** Longest list of names in an event or a log line. */
 export const MAX_NAMES = 64
-/** The host chooses the names of variables. */
+/** The host chooses the names of variables: longer ones are cut. */
 export const MAX_NAME_CHARACTERS = 128
 
 /**
- * What a hand-over renews: environment, limits, idle and lifetime limit. `null`: nothing, it is the same.
+ * The changes of environment, limits, idle limit and lifetime. `null`: there are none.
  *
- * @throws GuestdError `session_set`, with the field that is fixed and differs
+ * @throws GuestdError `session_set` with the field that differs and is fixed
  */
 export function renewalOf(before: SessionRequest, given: SessionRequest): Renewal | null {
   if (given.id !== before.id) {
-    throw fixed('id', `this is the session ${before.id}, and its id is fixed in this boot`)
+    throw fixed('id', `the session is already ${before.id}: its id is fixed in this boot`)
   }
   if (given.runtimeVersion !== before.runtimeVersion) {
     const version = before.runtimeVersion
@@ -42,7 +41,7 @@ export function renewalOf(before: SessionRequest, given: SessionRequest): Renewa
 }
 
 function differences(field: string, before: object = {}, given: object = {}): string[] {
-  // Maps: a variable can have the name of a member of every object.
+  // Maps: a variable can be named like a member of Object.prototype.
   const old = new Map<string, unknown>(Object.entries(before))
   const now = new Map<string, unknown>(Object.entries(given))
   return [...new Set([...old.keys(), ...now.keys()])]

@@ -1,6 +1,6 @@
 /**
- * The idle and the lifetime limit of the session. All times are of the monotonic clock: it stands still in a machine
- * that is suspended, and does not jump as the time of day does.
+ * The idle limit and the lifetime of the session. All times are of the monotonic clock: it does not run while the machine
+ * is suspended, and setting the time of day does not move it.
  */
 import type { Activity } from './activity.ts'
 

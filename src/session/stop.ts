@@ -1,5 +1,4 @@
-/** The one stop of guestd, whoever asks for it and however often. */
-
+/** The stop of the session. There is one, for all callers. */
 import { doStep, type Step } from '../events/steps.ts'
 import type { Receipt, StopFrame, StopReason } from '../protocol/schemas.ts'
 import { createChangeNotifier } from '../util/change-notifier.ts'

@@ -1,25 +1,25 @@
-/** Binds what is kept in `runDir` to one workspace: with another one, it is the state of another session. */
+/** Binds the state in `runDir` to one workspace. With another workspace it is the state of another session. */
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { Identity, identityOf, isSameWorkspace } from '../workspace/identity.ts'
 import { bootFile } from './boot-file.ts'
 
 export interface Binding {
-  /** What was kept belongs to another workspace; the files of its session are removed. */
+  /** The state belongs to another workspace. The files of its session are removed. */
   readonly isForeign: boolean
-  /** Notes which workspace it is now, where that is known. Never fails. */
+  /** Records the workspace if its identity is known. Never fails. */
   note(): Promise<void>
-  /** Writes it once more, as after `runDir` was lost. @throws where it cannot be written */
+  /** Writes it again, after `runDir` was lost. @throws if it cannot be written */
   save(): void
 }
 
 const FILE = 'workspace.json'
-/** What the host set, and when the session began. */
+/** The request of the host, and the first start. */
 const OF_SESSION = ['session.json', 'boot.json']
-/** A stop: it keeps a volume that another machine has by now from being mounted here. */
+/** The stop: it prevents a mount of a volume that another machine may use by now. */
 const OF_VOLUME = 'stop.json'
 
-/** Looks at the device only where something was noted before. */
+/** Reads the device only if a workspace was recorded before. */
 export async function openBinding(
   runDir: string,
   bootId: string,
@@ -42,14 +42,14 @@ export async function openBinding(
       try {
         file.write(identity)
       } catch {
-        // The state counts for every workspace then, as it did before.
+        // Without a record the state counts for every workspace.
       }
     },
     save: file.save,
   }
 }
 
-/** It was started elsewhere in the meantime, or it is a copy. */
+/** Another machine used it in the meantime, or it is a copy. */
 function isSameVolume(kept: Identity, now: Identity): boolean {
   return kept.kind === 'volume' && now.kind === 'volume' && kept.uuid === now.uuid
 }

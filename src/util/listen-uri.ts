@@ -1,5 +1,4 @@
-/** Where guestd listens, as the configuration writes it. */
-
+/** The addresses that guestd listens on, and their notation in the settings. */
 import { isIP, isIPv4 } from 'node:net'
 
 export type ListenAddress =
@@ -9,17 +8,17 @@ export type ListenAddress =
   | { readonly scheme: 'unix'; readonly uri: string; readonly path: string }
   /** An inherited descriptor that listens already (systemd.socket(5)). */
   | { readonly scheme: 'fd'; readonly uri: string; readonly fd: number }
-  /** TCP on a loopback address; port 0 takes any free one. */
+  /** TCP on a loopback address; port 0 takes any free port. */
   | { readonly scheme: 'tcp'; readonly uri: string; readonly host: string; readonly port: number }
 
-/** In words, for errors and help. */
+/** For errors and help. */
 export const LISTEN_FORMS = 'vsock:PORT, unix:PATH, fd:N or tcp:127.0.0.1:PORT'
 
 /**
  * Parses `vsock:PORT`, `unix:PATH`, `fd:N`, `tcp:HOST:PORT` (an IPv6 host in brackets).
  *
- * TCP is for loopback addresses only: guestd authenticates nobody, its callers are whoever can
- * connect. Host names are refused, as what they resolve to is not ours to know.
+ * TCP is for loopback addresses only: other machines must not reach guestd. Host names are refused, because they can
+ * resolve to another address.
  *
  * @throws Error with the reason
  */
@@ -54,8 +53,8 @@ export const FIRST_INHERITED_FD = 3
 export const WORKSPACE_FD_NAME = 'workspace'
 
 /**
- * Names of descriptors that guestd stores with its service manager (sd_pid_notify_with_fds(3)): they
- * come back among the sockets, and are none.
+ * Names of descriptors that guestd stores with its service manager (sd_pid_notify_with_fds(3)): the manager passes them
+ * with the sockets, and they are not sockets.
  */
 export const STORED_FD_NAMES: readonly string[] = [WORKSPACE_FD_NAME]
 

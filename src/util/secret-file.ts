@@ -1,14 +1,13 @@
-/** Reading a secret from a file. */
-
+/** Reads a secret from a file. */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 
-/** A token with its line break is shorter. */
+/** Longest file, in bytes: longer than any token with its line break. */
 const MAX_SECRET_BYTES = 4_096
 
 /** Permission bits of users that are neither the owner nor in the group (inode(7)). */
 const OTHERS = 0o006
 
-/** @throws Error where it cannot be read, is too long, or where others may read or write it */
+/** @throws Error if it cannot be read, is too long, or if others may read or write it */
 export function readSecretFile(path: string): string {
   const fd = openSync(path, 'r')
   try {

@@ -1,4 +1,4 @@
-/** The OpenAPI 3.1 document, made from the schemas of the routes: 3.1 takes JSON Schema as it is. */
+/** Makes the OpenAPI 3.1 document from the schemas of the routes. OpenAPI 3.1 uses JSON Schema unchanged. */
 
 import type { FastifySchema } from 'fastify'
 import { errorTable } from '../../errors.ts'
@@ -20,7 +20,7 @@ const named: ReadonlyMap<string, string> = new Map<string, string>(
     .map(([name, schema]) => [JSON.stringify(schema), componentNames.get(name) ?? name]),
 )
 
-/** Rules that `checkRunRequest` has and the schema for validation lacks: its messages are better. */
+/** Rules that `checkRunRequest` checks instead of the schema, because its messages are better. */
 const moreRules: Readonly<Record<string, Json>> = {
   RunRequest: { oneOf: [{ required: ['command'] }, { required: ['argv'] }] },
 }
@@ -60,7 +60,7 @@ export function openApiDocument(routes: readonly Route[], version: string): Json
   }
 }
 
-/** The named schemas that something refers to, in the order of their names. */
+/** The named schemas that are referenced, sorted by name. */
 function usedSchemas(paths: Json): Json {
   const all = new Map([...named].map(([text, name]) => [name, text]))
   const used = new Map<string, unknown>()
@@ -136,7 +136,7 @@ function reply(schema: unknown): Json {
   return { description, content: { 'application/json': { schema: reference(schema) } } }
 }
 
-/** The same, with a reference in place of each schema that has a name. */
+/** Replaces each schema that has a name by a reference. */
 function reference(value: unknown): unknown {
   const name = isObject(value) ? named.get(JSON.stringify(value)) : undefined
   return name === undefined ? members(value) : { $ref: PREFIX + name }

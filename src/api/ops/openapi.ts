@@ -4,7 +4,7 @@ import * as Type from 'typebox'
 import type { App, Route } from '../types.ts'
 import { NoQuery, problems } from '../v1/reply-schemas.ts'
 
-/** @param routes those there are when the document is asked for */
+/** @param routes the list as it is when a client requests the document */
 export function serveOpenApi(app: App, routes: readonly Route[], version: string): void {
   app.route({
     method: 'GET',
@@ -15,7 +15,7 @@ export function serveOpenApi(app: App, routes: readonly Route[], version: string
       response: { 200: Type.Object({}, { description: 'An OpenAPI 3.1 document' }), ...problems },
     },
     handler: async (_request, reply) => {
-      // Loaded, and made, only for those who ask.
+      // Loaded on the first request: most sessions never need it.
       const { openApiDocument } = await import('../openapi/document.ts')
       return reply.type('application/json').send(openApiDocument(routes, version))
     },

@@ -1,4 +1,4 @@
-/** The front door for operators: whether guestd is well, and what its API is. */
+/** The front door for operators: health, readiness and the OpenAPI document. */
 
 import type { ApiCore, FrontDoor } from '../types.ts'
 import { serveHealth } from './health.ts'

@@ -3,7 +3,7 @@
 import * as Type from 'typebox'
 import { CommandSummary, Problem } from '../../protocol/schemas.ts'
 
-/** A route that has no query refuses one. */
+/** For routes without a query: any parameter is refused. */
 export const NoQuery = Type.Object({}, { additionalProperties: false })
 
 /** A reply without a body. */
@@ -21,7 +21,7 @@ export const problems = { '4xx': problem, '5xx': problem } as const
 export const framesReply = {
   description: 'The frames of the command',
   content: {
-    // The document alone has the schema: nothing loads it at the start.
+    // Only the OpenAPI document has the schema, so the start does not load it.
     'application/x-ndjson': { schema: { $ref: '#/components/schemas/Frame' } },
     'application/vnd.amazon.eventstream': {
       schema: Type.String({

@@ -1,4 +1,4 @@
-/** The native API: every route below /v1, a file each, named as its URL and method are. */
+/** The native API: all routes below /v1. Each route is a file named after its URL and verb. */
 
 import { createMemoryBudget } from '../memory-budget.ts'
 import type { ApiCore, FrontDoor } from '../types.ts'

@@ -129,7 +129,7 @@ t.test('a workspace is a path or the label of a volume', async t => {
   t.equal(read('/dev/vdb'), '/dev/vdb')
   t.equal(read('label=x'), '/home/me/label=x')
   const bad: readonly [text: string, says: RegExp][] = [
-    ['UUID=1234', /UUID= is not looked for/],
+    ['UUID=1234', /UUID= is not supported/],
     ['LABEL=', /there is no label/],
     ['LABEL=a-label-too-long-x', /the label has 18 bytes/],
   ]
@@ -170,11 +170,11 @@ t.test('a bad value names the key, where it came from and what is allowed', asyn
       'output.ringBytes',
       /more than output\.totalBytes/,
     ],
-    [{ env: { GUESTD_ON_EXPIRED: 'reset' } }, 'onExpired', /reset takes requireSession: true/],
+    [{ env: { GUESTD_ON_EXPIRED: 'reset' } }, 'onExpired', /reset needs requireSession: true/],
     [
       { env: { GUESTD_ON_VERSION_CHANGE: 'reset' } },
       'onVersionChange',
-      /reset takes requireSession: true/,
+      /reset needs requireSession: true/,
     ],
   ]
   for (const [given, key, message] of cases) {

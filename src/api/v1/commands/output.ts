@@ -13,12 +13,12 @@ export function serveOutput(app: App, options: ApiCore & ReplyOptions): void {
   app.route({
     method: 'GET',
     url: '/v1/commands/:id/output',
-    // The length of a stream that is still growing cannot be told in advance.
+    // A HEAD reply would need the length of a stream that still grows.
     exposeHeadRoute: false,
     schema: {
       summary: 'Read the output of a command from a cursor on',
       description:
-        'For `text/event-stream` the Last-Event-ID header goes over `cursor`, and after the `end` event the answer is 204, which stops an EventSource.',
+        'For `text/event-stream` the Last-Event-ID header takes precedence over `cursor`. After the `end` event the reply is 204, which stops an EventSource.',
       params: CommandParams,
       querystring: OutputQuery,
       response: { 200: framesReply, 204: Nothing, ...problems },
@@ -34,7 +34,7 @@ export function serveOutput(app: App, options: ApiCore & ReplyOptions): void {
       }
       const reader = command.attach({
         ...(lastEvent ?? { cursor }),
-        // Who takes the starter's role over stays for it.
+        // A reader that takes over the role of the starter has to follow.
         follow: follow || hold,
         hold,
       })
@@ -43,7 +43,7 @@ export function serveOutput(app: App, options: ApiCore & ReplyOptions): void {
   })
 }
 
-/** Where an EventSource was when it lost its connection; `null` for any other request. */
+/** The last event that a reconnecting EventSource received; `null` for any other request. */
 function lastEventId({ headers }: FastifyRequest, mediaType: MediaType): EventPlace | null {
   const text = headers['last-event-id']
   if (mediaType !== 'text/event-stream' || typeof text !== 'string' || text === '') return null
@@ -51,8 +51,8 @@ function lastEventId({ headers }: FastifyRequest, mediaType: MediaType): EventPl
 }
 
 /**
- * Whether there is nothing after `end`: no late output came since, and none can come or is waited for.
- * The log of a lost command ends at 0, whatever the client had of it.
+ * Whether the client has everything up to `end`, and no late output follows: none can come, or the client does not
+ * wait for it. The log of a lost command ends at 0, so a larger cursor is at its end too.
  */
 function isAtEnd(command: Command, cursor: number, follow: boolean): boolean {
   return (command.isComplete || !follow) && cursor >= command.info().cursor

@@ -15,13 +15,13 @@ export function serveRun(app: App, options: ApiCore & ReplyOptions): void {
     schema: {
       summary: 'Run a command',
       description:
-        'Answers with the frames of the command until its end, or with `detach` as soon as it runs. A request that names an `id` can be repeated: it attaches to the command that it started before.',
+        'Replies with the frames of the command until its end, or with `detach` as soon as it runs. A request with an `id` can be repeated: it attaches to the command that the first request started.',
       querystring: RunQuery,
       body: RunRequest,
       response: { 200: framesReply, 202: RunAccepted, ...problems },
     },
     handler: async (request, reply) => {
-      // All that may be refused is looked at before anything is started.
+      // Check everything before the command is started.
       const mediaType = negotiate(request.headers.accept)
       const { outputLimitBytes } = request.query
       checkOutputLimit(outputLimitBytes, request.body.detach === true ? null : mediaType)

@@ -13,7 +13,7 @@ import { problems } from '../reply-schemas.ts'
 
 const NO_BYTES = new Uint8Array(0)
 
-/** In a scope of its own, where a body of any type stays the stream that it is. */
+/** Uses a scope of its own, in which no parser reads the body: the handler gets the stream. */
 export function serveStdin(app: App, { commands }: ApiCore): void {
   void app.register(async scope => {
     scope.removeAllContentTypeParsers()
@@ -35,7 +35,7 @@ export function serveStdin(app: App, { commands }: ApiCore): void {
         const { offset, eof = false } = request.query
         const signal = untilCut(reply.raw)
         await stdin.exclusive({ offset: offset ?? null, signal }, async turn => {
-          // It may have gone while it waited, with more in the socket than Node reads ahead.
+          // The client may have closed the connection while it waited, with more bytes in the socket than Node reads ahead.
           if (isPeerGone(request.raw.socket)) await cutOff(request.raw.socket, signal)
           await copyBody(request.raw, stdin, turn, offset ?? stdin.acceptedBytes)
           signal.throwIfAborted()
@@ -48,18 +48,18 @@ export function serveStdin(app: App, { commands }: ApiCore): void {
   })
 }
 
-/** Closes the connection of a client that is gone. @throws the reason of the signal, which is aborted by that */
+/** Closes the connection of a client that has closed its end. @throws the reason of the signal, which that aborts */
 async function cutOff(socket: Socket, signal: AbortSignal): Promise<void> {
   socket.destroy()
   if (!signal.aborted) await once(signal, 'abort')
   signal.throwIfAborted()
 }
 
-/** Aborted once the client is gone before it has its reply. */
+/** Aborted when the client disconnects before it has its reply. */
 function untilCut(response: ServerResponse): AbortSignal {
   const cut = new AbortController()
   const abort = () => {
-    if (!response.writableFinished) cut.abort(new Error('the client went away'))
+    if (!response.writableFinished) cut.abort(new Error('the client disconnected'))
   }
   if (response.destroyed) abort()
   response.once('close', abort)
@@ -67,7 +67,7 @@ function untilCut(response: ServerResponse): AbortSignal {
 }
 
 /**
- * @throws GuestdError `stdin_closed`, `stdin_taken`, `offset_out_of_range`; Error when the client goes away
+ * @throws GuestdError `stdin_closed`, `stdin_taken`, `offset_out_of_range`; Error when the client disconnects
  */
 async function copyBody(
   body: IncomingMessage,
@@ -76,9 +76,9 @@ async function copyBody(
   start: number,
 ): Promise<void> {
   let offset = start
-  // Also a body without bytes is refused where one with bytes would be.
+  // Makes an empty body fail wherever one with bytes would.
   await stdin.write(offset, NO_BYTES)
-  // The connection outlives a failure: the reply has to go over it.
+  // A failure must not close the connection: the reply still has to be sent.
   const pieces: AsyncIterator<Uint8Array> = body.iterator({ destroyOnReturn: false })
   for (let isLast = false; !isLast; ) {
     const { done, value } = await turn.next(pieces.next())

@@ -26,7 +26,7 @@ export function serveEvents(app: App, { events, config, log }: ApiCore): void {
     schema: {
       summary: 'Read what happens to the session',
       description:
-        'Begins after `cursor`. What is not held any more, or was told by a guestd before this one, is a `gap`. A stream that follows ends after `stopped`. For `text/event-stream` the Last-Event-ID header goes over `cursor`, and at the end the answer is 204, which tells an EventSource to stop.',
+        'Begins after `cursor`. Events that are no longer held, or are from before a restart of guestd, are a `gap`. A stream with `follow` ends after `stopped`. For `text/event-stream` the Last-Event-ID header takes precedence over `cursor`, and at the end the reply is 204, which stops an EventSource.',
       querystring: EventsQuery,
       response: { 200: reply, 204: Nothing, ...problems },
     },
@@ -49,7 +49,7 @@ export function serveEvents(app: App, { events, config, log }: ApiCore): void {
   })
 }
 
-/** Where an EventSource was when it lost its connection. */
+/** The last event that a reconnecting EventSource received. */
 function lastEventId({ headers }: FastifyRequest): string | null {
   const text = headers['last-event-id']
   return typeof text !== 'string' || text === '' ? null : text
