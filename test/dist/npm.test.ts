@@ -26,7 +26,6 @@ t.test('a host that installs the npm package has a library and guestctl', async 
     t.same(files.sort(), [
       'LICENSE',
       'README.md',
-      'THIRD-PARTY-LICENSES.txt',
       'client.cjs',
       'client.d.cts',
       'client.d.ts',
