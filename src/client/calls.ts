@@ -11,12 +11,12 @@ import type {
   SessionStart,
   WorkspaceLargest,
 } from '../protocol/schemas.ts'
-import type { GuestdClient } from './client.ts'
 import { commandPath } from './command-requests.ts'
 import { ConnectError } from './connect-error.ts'
 import { CLIENT_API_VERSION } from './http-reply.ts'
 import { stopSession } from './stop.ts'
 import type { Transport } from './transport.ts'
+import type { GuestdClient } from './types.ts'
 import { waitUntilReady } from './wait-ready.ts'
 
 export type Calls = Pick<

@@ -4,7 +4,6 @@ import { randomUUID } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import type { RunAccepted } from '../protocol/schemas.ts'
 import type { Calls } from './calls.ts'
-import type { ClientOptions, GuestdClient } from './client.ts'
 import { type CommandRequests, createCommandRequests, encodeRequest } from './command-requests.ts'
 import { openCommandStream } from './command-stream.ts'
 import { followFrames } from './follow-frames.ts'
@@ -13,7 +12,14 @@ import { followEvents } from './read-events.ts'
 import { createReconnectPolicy, type ReconnectPolicy } from './reconnect-policy.ts'
 import { createRunningCommand } from './run.ts'
 import type { Transport } from './transport.ts'
-import type { RunningCommand, RunRequest, StartRequest, StdinWriter } from './types.ts'
+import type {
+  ClientOptions,
+  GuestdClient,
+  RunningCommand,
+  RunRequest,
+  StartRequest,
+  StdinWriter,
+} from './types.ts'
 import { createClosedStdin, createStdinWriter } from './write-stdin.ts'
 
 export type Commands = Pick<

@@ -32,23 +32,21 @@ export type {
   WorkspaceLargest,
 } from '../protocol/schemas.ts'
 export { type Address, formatAddress, parseAddress } from './address.ts'
-export {
-  type AttachOptions,
-  type CallOptions,
-  type ClientOptions,
-  createClient,
-  type EventsOptions,
-  type GuestdClient,
-  type Health,
-  type OutputOptions,
-  type ReadyOptions,
-} from './client.ts'
+export { createClient } from './client.ts'
 export { ADDRESS_FORMS, ConnectError, type ConnectErrorCode } from './connect-error.ts'
 export type {
+  AttachOptions,
+  CallOptions,
+  ClientOptions,
   CollectedResult,
   CommandResult,
+  EventsOptions,
+  GuestdClient,
+  Health,
   Input,
+  OutputOptions,
   Program,
+  ReadyOptions,
   RunningCommand,
   RunRequest,
   SessionStop,

@@ -1,11 +1,11 @@
 /** The events of the session: reconnects after a loss and delivers each event once. */
 
 import type { SessionEvent } from '../protocol/schemas.ts'
-import type { EventsOptions } from './client.ts'
 import { streamIdleTimeoutMs, withIdleTimeout } from './idle-timeout.ts'
 import { linesOf } from './lines.ts'
 import type { ReconnectPolicy } from './reconnect-policy.ts'
 import type { Transport } from './transport.ts'
+import type { EventsOptions } from './types.ts'
 
 /** @throws ConnectError, GuestdError, or the reason of the signal */
 export async function* followEvents(

@@ -3,8 +3,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { GuestdError } from '../errors.ts'
 import type { SessionInfo } from '../protocol/schemas.ts'
-import type { Health, ReadyOptions } from './client.ts'
 import { ConnectError } from './connect-error.ts'
+import type { Health, ReadyOptions } from './types.ts'
 
 /** Waits between attempts, in milliseconds: doubling from FIRST to LONGEST. */
 const FIRST_WAIT_MS = 25

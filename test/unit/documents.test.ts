@@ -104,7 +104,7 @@ t.test('every code block in the documents names its language', async t => {
 
 /** The members of an interface of the client library, as its source has them. */
 function membersOf(name: string): readonly string[] {
-  const source = readFileSync(join(root, 'src/client/client.ts'), 'utf8')
+  const source = readFileSync(join(root, 'src/client/types.ts'), 'utf8')
   const [, body = ''] = new RegExp(`export interface ${name} {\\n(.*?)\\n}`, 's').exec(source) ?? []
   return [...body.matchAll(/^ {2}(?:readonly )?(\w+)\??[(:]/gm)].map(([, member = '']) => member)
 }

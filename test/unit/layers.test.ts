@@ -18,8 +18,6 @@ const SHARED_NAMES = [
   ...['get.ts', 'set.ts', 'flush.ts', 'stop.ts', 'start.ts', 'largest.ts', 'clear-temporary.ts'],
 ]
 
-const ROOMS_WITH_CIRCLES = ['client', 'workspace']
-
 type Rooms = ReadonlyMap<string, readonly string[]>
 
 /** What each part of src/ may import, by the sections and the table of docs/architecture.md. */
@@ -152,8 +150,7 @@ t.test('no circle of files, not even of types', async t => {
         .map(({ specifier }) => join(dirname(path), specifier)),
     ]),
   )
-  const found = circles(graph).filter(([file = '']) => !ROOMS_WITH_CIRCLES.includes(partOf(file)))
-  t.same(found, [])
+  t.same(circles(graph), [])
   t.same(
     circles(
       new Map([
