@@ -12,11 +12,12 @@ export interface Holder {
   readonly name: string
   /** How: `cwd`, `root`, `exe`, `fd 3 /path`, `mount namespace`, `device fd 3`. */
   readonly how: string
+  /** It only has a copy of the mount, in another mount namespace. */
+  readonly isMountNamespace: boolean
 }
 
 /** Names in a message. */
 const MAX_HOLDERS = 8
-const IN_NAMESPACE = 'mount namespace'
 
 /** 10,000 descriptors take about a second. */
 const LIMIT_MS = 5_000
@@ -43,10 +44,12 @@ export async function findHolders(
   // The newest first: commands are newer than the services of the machine and the threads of the kernel.
   for await (const pid of otherProcesses({ deadline, onUnseen, newestFirst: true })) {
     const used = await usedFile(pid, number, mountIds, deadline)
-    const how = used ?? (await otherNamespace(pid, number, own, mountIds))
-    if (how === null) continue
-    const list = how === IN_NAMESPACE ? inNamespaces : found
-    if (list.length < MAX_HOLDERS) list.push({ pid: Number(pid), name: await commOf(pid), how })
+    const isMountNamespace = used === null && (await hasCopyOfMount(pid, number, own, mountIds))
+    if (used === null && !isMountNamespace) continue
+    const list = isMountNamespace ? inNamespaces : found
+    const how = used ?? 'mount namespace'
+    const name = await commOf(pid)
+    if (list.length < MAX_HOLDERS) list.push({ pid: Number(pid), name, how, isMountNamespace })
     if (found.length === MAX_HOLDERS) break
   }
   return [...found, ...inNamespaces].slice(0, MAX_HOLDERS)
@@ -60,14 +63,14 @@ export function holderWords(holders: readonly Holder[], devices: readonly string
 }
 
 /** Whether the process has a mount of the device in another namespace that stays mounted after ours is unmounted. */
-async function otherNamespace(
+async function hasCopyOfMount(
   pid: string,
   number: string,
   own: string,
   mountIds: MountIds,
-): Promise<string | null> {
+): Promise<boolean> {
   const namespace = await readlink(`/proc/${pid}/ns/mnt`).catch(() => own)
-  if (namespace === own) return null
+  if (namespace === own) return false
   const ours = await mountIds.mountsOf('self')
   const theirs = await mountIds.mountsOf(pid)
   const groups = ours
@@ -75,7 +78,7 @@ async function otherNamespace(
     .map(mount => parentOf(mount, ours)?.sharedIn ?? null)
   const holds = (mount: Mount) =>
     mount.device === number && !goesWithOurs(parentOf(mount, theirs), groups)
-  return theirs.some(holds) ? IN_NAMESPACE : null
+  return theirs.some(holds)
 }
 
 function parentOf({ parent }: Mount, mounts: readonly Mount[]): Mount | null {

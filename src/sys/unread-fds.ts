@@ -22,7 +22,8 @@ export async function findUnreadFds(): Promise<readonly Holder[]> {
   for await (const pid of otherProcesses({ deadline })) {
     const how = await unreadOf(pid, deadline)
     if (how === null) continue
-    found.push({ pid: Number(pid), name: await commOf(pid), how })
+    const name = await commOf(pid)
+    found.push({ pid: Number(pid), name, how, isMountNamespace: false })
     if (found.length === MAX_SOCKETS) break
   }
   return found

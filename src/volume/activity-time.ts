@@ -1,24 +1,24 @@
-/** When the workspace was last used, and which clock says so. Pure. */
+/** When the workspace was last used, and by which clock. Pure. */
 import { lastActivityOf, type Mark } from './mark.ts'
 
 export interface ActivityTime {
   /** ISO 8601, UTC. */
   readonly at: string
-  /** By the time that the host sent. Otherwise by the clock of the machine, which may be wrong by any amount. */
+  /** By the host's time. Otherwise by the clock of the machine, which may be wrong by any amount. */
   readonly byHost: boolean
 }
 
-/** Of a mark; `null`: the volume was never used. */
+/** The last activity in a mark; `null`: the volume was never used. */
 export function activityOf(mark: Mark | null): ActivityTime | null {
   if (mark === null || mark.generation === 0) return null
   return { at: lastActivityOf(mark), byHost: mark.lastActivityBy === 'host' }
 }
 
 /**
- * The time that the mark gets. The host's time replaces that of a machine. Otherwise the later time counts, so a clock
- * that is behind makes no volume older.
+ * The time for the mark. The host's time replaces the time of a machine. Otherwise the later time counts, so a clock that
+ * is behind makes no volume older.
  *
- * @param known what the mark had before; `null`: nothing
+ * @param known the time in the mark so far; `null`: none
  */
 export function laterActivity(known: ActivityTime | null, now: ActivityTime): ActivityTime {
   if (known === null || (now.byHost && !known.byHost)) return now
@@ -26,7 +26,7 @@ export function laterActivity(known: ActivityTime | null, now: ActivityTime): Ac
   return { at, byHost: now.byHost }
 }
 
-/** The members of a mark for it. */
+/** The same as fields of a mark. */
 export function activityMembers({ at, byHost }: ActivityTime): {
   readonly lastActivityAt: string
   readonly lastActivityBy: 'host' | undefined

@@ -9,19 +9,19 @@ import { type Ran, runHostTool } from './tools.ts'
 import { VolumeError } from './volume-error.ts'
 
 export interface Checked extends LookedAt {
-  /** The file system is whole; after a repair, now it is. */
+  /** The file system is intact, after a repair if there was one. */
   readonly sound: boolean
-  /** What e2fsck said. */
+  /** The output of e2fsck. */
   readonly text: string
-  /** Of a full repair: each problem that it has changed something for, in the words of e2fsck; `null`: of no other. */
+  /** Each problem that a full repair has changed something for, in the words of e2fsck; `null`: it was no full repair. */
   readonly changes: readonly string[] | null
   /** A safe repair left errors that a full one repairs. */
   readonly needsFull: boolean
 }
 
 /**
- * `none` writes nothing. `safe` repairs what loses nothing (e2fsck -p). `full` repairs all of it (e2fsck -y): what cannot
- * be kept is removed, and files that have lost their name go to `lost+found`.
+ * `none` writes nothing. `safe` makes only repairs that lose nothing (e2fsck -p). `full` repairs everything (e2fsck -y): it
+ * removes what it cannot keep, and moves files that have lost their name to `lost+found`.
  */
 export type Repair = 'none' | 'safe' | 'full'
 
@@ -29,32 +29,33 @@ export type Repair = 'none' | 'safe' | 'full'
 const REPAIRED = 1
 /** e2fsck(8): errors are left. */
 const NOT_REPAIRED = 4
-/** A repair can uncover more: e2fsck asks to be run again then. */
+/** A repair can reveal more errors: e2fsck then asks to be run again. */
 const MAX_FULL_RUNS = 4
 
 /**
- * All of the file system. Both kinds of repair make a superblock that is gone again from its backup.
+ * Checks all of the file system. Both kinds of repair restore a lost superblock from its backup.
  *
- * @throws InUseError, VolumeError where it cannot be read, or is no volume
+ * @throws InUseError; VolumeError if it cannot be read, or is no volume
  */
 export async function checkVolume(path: string, repair: Repair): Promise<Checked> {
-  checkThatItIsOne(path)
+  checkIsVolume(path)
   return await withVolume(path, async () => {
     const { status, text, needsFull = false } = await runCheck(path, repair)
     const sound = status === 0 || (repair !== 'none' && status === REPAIRED)
-    // e2fsck makes it again, and takes the space from the users.
+    // e2fsck makes it again, which takes space from the users.
     if (sound && repair !== 'none') await removeLostAndFound(path)
     const changes = repair === 'full' ? changesOf(text) : null
     return { ...lookAtVolume(path), sound, text, changes, needsFull }
   })
 }
 
-/** What is anything else stays what it is, whatever an older file system has left in it. */
-function checkThatItIsOne(path: string): void {
+/** Anything else is not changed, even if an older file system has left a backup in it. */
+function checkIsVolume(path: string): void {
   const { content } = lookAtVolume(path)
   if (content.kind === 'ext4' || content.kind === 'damaged') return
-  const lostItsHead = content.kind !== 'other' && findBackup(path) !== null
-  if (!lostItsHead) throw new VolumeError(`${path} is no volume: it is ${contentWords(content)}`)
+  const hasLostSuperblock = content.kind !== 'other' && findBackup(path) !== null
+  if (!hasLostSuperblock)
+    throw new VolumeError(`${path} is no volume: it is ${contentWords(content)}`)
 }
 
 interface CheckRun extends Ran {
@@ -82,12 +83,12 @@ async function runCheck(path: string, repair: Repair): Promise<CheckRun> {
   if (repair === 'full') return await repairFully(from)
   const careful = await runHostTool('e2fsck', ['-f', '-p', ...from])
   if (careful.status <= REPAIRED) return careful
-  // A backup does not say that the journal has something to replay: e2fsck asks, and -p does not answer.
+  // A backup does not say whether the journal has to be replayed: e2fsck asks, and -p does not answer.
   const { status, text } = await runHostTool('e2fsck', ['-f', '-y', ...from])
   return { status, text: `${careful.text}\n${text}` }
 }
 
-/** Until a run finds nothing more. The first one makes the superblock from its backup, where that is named. */
+/** Repeats until a run finds nothing more. The first run restores the superblock from the backup in `from`. */
 async function repairFully(from: readonly string[]): Promise<Ran> {
   const texts: string[] = []
   for (let run = 1; run <= MAX_FULL_RUNS; run++) {
@@ -104,7 +105,7 @@ async function repairFully(from: readonly string[]): Promise<Ran> {
   throw new Error('e2fsck was never run')
 }
 
-/** What e2fsck -y has answered with yes. A problem may take several lines. */
+/** The problems that e2fsck -y has answered with yes. A problem may take several lines. */
 function changesOf(text: string): readonly string[] {
   const changes: string[] = []
   let lines: string[] = []
@@ -121,6 +122,6 @@ function changesOf(text: string): readonly string[] {
   return changes
 }
 
-/** Neither is part of a problem. */
+/** Lines that are not part of a problem. */
 const HEADINGS = /^(e2fsck \d|Pass \d)/
 const ANSWERED = /\? yes$/

@@ -1,32 +1,32 @@
-/** What is on a device, by its first 68 KiB and its last 1 MiB. Pure. */
+/** Identifies what is on a device, from its first 68 KiB and its last 1 MiB. Pure. */
 import { MARK_AREA_BYTES, MARK_PREFIX, type Mark, readSlots, SLOT_BYTES, SLOTS } from './mark.ts'
 import { findAtBegin, findAtEnd } from './signatures.ts'
 import { type Ext4, readExt4 } from './superblock.ts'
 
-/** What is looked at of the beginning: up to the signature of btrfs. */
+/** Size of the beginning that is read: up to the signature of btrfs. */
 export const HEAD_BYTES = 68 * 1024
-/** What is looked at of the end, at least: the mark's area, which lies there. */
+/** Size of the end that is read, at least: the area of the mark. */
 export const TAIL_BYTES = MARK_AREA_BYTES
 
 export type Content =
   | Ext4
   | Damaged
-  /** Anything else that has a signature: nothing of ours to write to. */
+  /** Anything else with a signature. guestd never writes to it. */
   | { readonly kind: 'other'; readonly name: string }
-  /** Nothing but zeros. */
+  /** Only zeros. */
   | { readonly kind: 'blank' }
   | { readonly kind: 'unknown' }
 
-/** It was a volume: its superblock is broken, or its mark is all that is known of it. */
+/** It was a volume: its superblock is broken, or only its mark is left. */
 export interface Damaged {
   readonly kind: 'damaged'
   readonly hasSuperblock: boolean
   readonly mark: Mark | null
-  /** Where the mark is: there the file system ended. */
+  /** Where the mark is, which is where the file system ended, in bytes. */
   readonly markOffset: number | null
 }
 
-/** The last bytes of a device, and where they begin. */
+/** The last bytes of a device, and the offset of the first of them. */
 export interface Tail {
   readonly bytes: Buffer
   readonly offset: number
@@ -34,7 +34,7 @@ export interface Tail {
 
 /**
  * @param head at least the first 68 KiB, or all of a smaller device
- * @param tail `null`: not looked at. It only matters where {@link needsTail} says so
+ * @param tail `null`: not read. Needed only if {@link needsTail} returns true
  */
 export function identify(head: Buffer, tail: Tail | null = null): Content {
   const ext4 = readExt4(head)
@@ -53,12 +53,12 @@ export function identify(head: Buffer, tail: Tail | null = null): Content {
     : { kind: 'unknown' }
 }
 
-/** The beginning alone does not tell: the end may. */
+/** The beginning does not identify the content; the end may. */
 export function needsTail({ kind }: Content): boolean {
   return kind === 'blank' || kind === 'unknown' || kind === 'damaged'
 }
 
-/** For people, so that "/dev/vdb is …" and "… is on it" are phrases. */
+/** For people. It completes the sentences "/dev/vdb is …" and "… is on it". */
 export function contentWords(content: Content): string {
   if (content.kind === 'blank') return 'blank (its first 68 KiB and its last 1 MiB are zeros)'
   if (content.kind === 'unknown') return 'nothing that guestd knows'
@@ -75,11 +75,11 @@ function damagedWords({ mark, hasSuperblock }: Damaged): string {
       : hasSuperblock
         ? 'with a broken superblock'
         : 'without a superblock, with a guestd mark at its end'
-  const help = mark?.pending === undefined ? "; 'guestctl volume check --repair' may mend it" : ''
+  const help = mark?.pending === undefined ? "; 'guestctl volume check --repair' may repair it" : ''
   return `${of} ${why}${help}`
 }
 
-/** The mark follows a file system, whose blocks have at least this size. */
+/** The mark follows a file system, and the smallest block has this size. */
 const STEP_BYTES = 1024
 
 function findMark({ bytes, offset }: Tail): Pick<Damaged, 'mark' | 'markOffset'> | null {

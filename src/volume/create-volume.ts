@@ -1,4 +1,4 @@
-/** Making a volume of an exact size. */
+/** Makes a volume of an exact size. */
 import { closeSync, existsSync, linkSync, openSync, rmSync, statSync, truncateSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { RESERVED_INODES } from './ext4-usage.ts'
@@ -12,38 +12,38 @@ import { runHostTool } from './tools.ts'
 import { asVolumeError, VolumeError } from './volume-error.ts'
 
 export interface CreateOptions {
-  /** What users may write there, to the byte; a multiple of 4 KiB. */
+  /** What users can write, in bytes; a multiple of 4 KiB. */
   readonly bytes: number
   readonly label: string
-  /** How many files there may be, folders included; default: one for every block of 4 KiB. */
+  /** Largest number of files and folders. Default: one for every block of 4 KiB. */
   readonly files?: number | null
-  /** ext4's multiple mount protection: for a device that several hosts see. */
+  /** ext4's multiple mount protection, for a device that several hosts see. */
   readonly mmp?: boolean
-  /** Whose it is; `null`: the first session's. */
+  /** Its owner; `null`: the first session that uses it. */
   readonly sessionId: string | null
 }
 
 export { BLOCK_BYTES, MIN_BYTES }
-/** What a sparse file on ext4 can hold with its tables: 16 TiB are the end (Documentation/filesystems/ext4). */
+/** A sparse file on ext4 holds at most 16 TiB, and the tables need some of it (Documentation/filesystems/ext4). */
 export const MAX_BYTES = 8 * 1024 ** 4
-/** 256 for each inode, and one inode a block: blocks run out before inodes do. */
+/** Size of an inode. There is one inode for each block, so blocks run out first. */
 const INODE_BYTES = 256
-/** A first guess at journal, bitmaps and what the kernel keeps back. */
+/** A first estimate of the journal, the bitmaps and the blocks that the kernel reserves. */
 const GUESSED_OVERHEAD_BLOCKS = 12_800
 /** The reserved ones, and the folder lost+found that e2fsck may make. */
 const OWN_INODES = RESERVED_INODES + 1
-/** Of 4 KiB, by their 256 bytes. */
+/** A block of 4 KiB holds so many inodes. */
 const INODES_PER_BLOCK = 16
-/** mke2fs makes lost+found as large; it is removed at the end. */
+/** The size that mke2fs gives to lost+found, which is removed at the end. */
 const LOST_AND_FOUND_BYTES = 16 * 1024
-/** A gap is as wide as the tables of a group: 2,048 blocks and some. */
+/** Step across a gap, which is as wide as the tables of a group: a little over 2,048 blocks. */
 const GAP_STEP_BLOCKS = 512
-/** Each comes closer; the sizes of the tables move in steps, so two or three are usual, and twelve at a gap. */
+/** Each attempt comes closer. Two or three are usual, and twelve at a gap, as the tables grow in steps. */
 const MAX_ATTEMPTS = 40
 
 /**
- * An image file with an ext4 on which users, and root, get exactly so many bytes, and the place for
- * the mark after it. What exists is never touched, and what fails leaves nothing.
+ * Makes an image file with an ext4 in which users and root can write exactly the given number of bytes, and with the
+ * place for the mark after it. It never changes an existing file, and removes its own file if it fails.
  *
  * @throws VolumeError
  */
@@ -69,8 +69,8 @@ export async function createVolume(path: string, options: CreateOptions): Promis
 }
 
 /**
- * What users get grows with the blocks, but for one gap before each group: mke2fs leaves out a last group
- * that is hardly larger than its tables. What is too much behind such a gap goes into more inodes.
+ * The usable size grows with the number of blocks, except for a gap before each group: mke2fs leaves out a last group
+ * that is hardly larger than its tables. A surplus after such a gap is used for more inodes.
  */
 async function formatExactly(
   path: string,
@@ -79,7 +79,7 @@ async function formatExactly(
   const wanted = bytes / BLOCK_BYTES
   let inodes = files === null ? wanted : files + OWN_INODES
   let blocks = wanted + Math.ceil((inodes * INODE_BYTES) / BLOCK_BYTES) + GUESSED_OVERHEAD_BLOCKS
-  /** The one that gave the least too much, since the inodes are so many. */
+  /** The smallest surplus so far with this number of inodes. */
   let over: { readonly blocks: number; readonly surplus: number } | null = null
   for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
     const { available, isCut } = await format(path, { blocks, inodes, label, mmp })
@@ -94,7 +94,7 @@ async function formatExactly(
       over = null
     }
   }
-  throw new VolumeError(`no file system gives exactly ${bytes} bytes: try a size a little off`)
+  throw new VolumeError(`no file system has exactly ${bytes} bytes: try a slightly different size`)
 }
 
 interface Geometry {
@@ -105,9 +105,9 @@ interface Geometry {
 }
 
 interface Made {
-  /** What users get, in blocks. */
+  /** What users can write, in blocks. */
   readonly available: number
-  /** The last group was left out. */
+  /** mke2fs has left out the last group. */
   readonly isCut: boolean
 }
 

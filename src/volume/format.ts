@@ -1,4 +1,4 @@
-/** Making the file system of a volume, on a device that nobody uses. */
+/** Makes the file system of a volume, on a device that is not in use. */
 
 import type { GuestdError } from '../errors.ts'
 import type { BlockDevice } from '../sys/block-devices.ts'
@@ -15,16 +15,16 @@ import { unavailable } from './unavailable.ts'
 const LABEL = 'guestd-workspace'
 /** s_inodes_count has 32 bits. */
 const MAX_INODES = 2 ** 32 - 1
-/** Its bitmaps, its journal; the tables of inodes are left to the kernel, which fills them later. */
+/** To write bitmaps and the journal, in milliseconds. The kernel writes the inode tables later. */
 const FORMAT_LIMIT_MS = 600_000
-/** A few reads at the ends of the device. */
+/** A few reads at both ends of the device, in milliseconds. */
 const LOOK_LIMIT_MS = 30_000
 
 /**
- * The file system for a blank device: nothing reserved, an inode for every block, and the place for the
- * mark left after it.
+ * Plans the file system for a blank device: nothing reserved, one inode for each block, and the place for the mark after
+ * it.
  *
- * @throws GuestdError `workspace_unavailable` where it is too small, or not as blank as it seems
+ * @throws GuestdError `workspace_unavailable` if the device is too small, or not blank
  */
 export async function planBlank({ path, bytes }: BlockDevice): Promise<PendingFormat> {
   const blocks = Math.floor((bytes - MARK_AREA_BYTES) / BLOCK_BYTES)
@@ -40,9 +40,9 @@ export async function planBlank({ path, bytes }: BlockDevice): Promise<PendingFo
     LOOK_LIMIT_MS,
   )
   if (await hasBackup(path, bytes))
-    throw unavailable(`${path} is not formatted: it has the backup of a superblock of ext4`)
+    throw unavailable(`${path} is not formatted: it has a backup of an ext4 superblock`)
   if (seen !== null && (seen.status !== 0 || seen.text !== ''))
-    throw unavailable(`${path} is not formatted, as wipefs finds on it: ${seen.text}`)
+    throw unavailable(`${path} is not formatted, because wipefs finds on it: ${seen.text}`)
   return {
     why: 'blank',
     blocks,
@@ -54,13 +54,13 @@ export async function planBlank({ path, bytes }: BlockDevice): Promise<PendingFo
   }
 }
 
-/** The same file system again, empty. */
+/** Plans the same file system again, empty. */
 export function planAgain(ext4: Ext4, why: Reset): PendingFormat {
   const { bytes, blockBytes, inodes, reservedBlocks, label, mmp } = ext4
   return { why, blocks: bytes / blockBytes, blockBytes, inodes, reservedBlocks, label, mmp }
 }
 
-/** @throws GuestdError `workspace_unavailable` where there is nothing to make a file system with */
+/** @throws GuestdError `workspace_unavailable` if mke2fs is not installed */
 export async function checkFormatter({ path }: BlockDevice): Promise<void> {
   const ran = await runGuestTool('mke2fs', ['-V'], LOOK_LIMIT_MS)
   if (ran === null) throw notInstalled(path)
@@ -71,7 +71,7 @@ function notInstalled(path: string): GuestdError {
 }
 
 /**
- * Makes it, durably, whatever is there now.
+ * Makes the file system over whatever is there. Durable when it resolves.
  *
  * @throws GuestdError `workspace_unavailable`
  */
@@ -85,5 +85,5 @@ export async function format({ path, bytes }: BlockDevice, plan: PendingFormat):
     )
   const content = await lookAt(path, bytes)
   if (content.kind === 'ext4' && content.bytes === plan.blocks * plan.blockBytes) return content
-  throw unavailable(`${path} was formatted, and is ${contentWords(content)}`)
+  throw unavailable(`${path} is ${contentWords(content)} after it was formatted`)
 }

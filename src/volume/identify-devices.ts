@@ -1,11 +1,14 @@
-/** Looking at what is on devices, without a hang of one holding anybody. */
+/**
+ * Reads what is on devices, in the guest. The reads run in guestd-helper with a limit, as a device may hang.
+ * `look-at-volume.ts` reads files and devices on the host.
+ */
 
 import { type BlockDevice, listBlockDevices } from '../sys/block-devices.ts'
 import { HelperError, runHelper } from '../sys/helper.ts'
 import { type Content, contentWords, identify, needsTail } from './content.ts'
 import { sizeText } from './size-text.ts'
 
-/** A read of 68 KiB from a device that is well takes milliseconds; one that sleeps, a few seconds. */
+/** A read of 68 KiB takes milliseconds, or a few seconds from a disk that has to spin up. In milliseconds. */
 const READ_LIMIT_MS = 10_000
 
 /**
@@ -22,13 +25,13 @@ export async function lookAt(path: string, bytes: number): Promise<Content> {
 
 export interface Seen {
   readonly device: BlockDevice
-  /** `null` where it cannot be read. */
+  /** `null`: it cannot be read. */
   readonly content: Content | null
   /** "/dev/vdb (1 GiB) is blank" */
   readonly words: string
 }
 
-/** Every device with what is on it. One that cannot be read is told as such. */
+/** Every device with its content. Never fails. */
 export function lookAtAll(): Promise<readonly Seen[]> {
   return Promise.all(
     listBlockDevices().map(async device => {

@@ -1,4 +1,4 @@
-/** Who uses a volume: machines, loop devices, mounts, and whoever has it open for writing. */
+/** Lists who uses a volume: machines, loop devices, mounts, and processes that have it open for writing. */
 import { closeSync, openSync, type Stats, statSync } from 'node:fs'
 import { type BlockDevice, findBlockDevice, listBlockDevices } from '../sys/block-devices.ts'
 import { commandOf, findFileUsers } from '../sys/file-users.ts'
@@ -9,7 +9,7 @@ import { listMounts } from '../sys/mounts.ts'
 import { asVolumeError, VolumeError } from './volume-error.ts'
 
 export interface VolumeHolder {
-  /** `null`: no process, but a device or a mount; or one that this user cannot see. */
+  /** `null`: it is a device or a mount, or a process that this user cannot see. */
   readonly pid: number | null
   /** Its command line, or the device. */
   readonly command: string
@@ -17,7 +17,7 @@ export interface VolumeHolder {
   readonly how: string
 }
 
-/** Another uses the volume. */
+/** The volume is in use. */
 export class InUseError extends VolumeError {
   override readonly name = 'InUseError'
   readonly holders: readonly VolumeHolder[]
@@ -36,10 +36,11 @@ export function holderWords(holders: readonly VolumeHolder[]): string {
 }
 
 /**
- * Those that this user can see: processes of others only root sees. Readers are not among them.
+ * Lists the holders that this user can see; only root sees processes of other users. Processes that only read are not
+ * listed.
  *
- * @param except a process of ours
- * @throws VolumeError where there is no such file, or where processes could not be inspected in time
+ * @param except a pid that does not count
+ * @throws VolumeError if there is no such file, or processes could not be inspected in time
  */
 export async function findVolumeHolders(
   path: string,
@@ -57,10 +58,10 @@ export async function findVolumeHolders(
 
 type OnUnseen = (pid: number) => void
 
-/** More numbers help no reader. */
+/** A reader needs no more. */
 const MAX_UNSEEN = 8
 
-/** What was not looked at may use it. */
+/** A process that was not inspected may use it. */
 export function unseenWords(path: string, unseen: ReadonlySet<number>): string {
   const pids = [...unseen].slice(0, MAX_UNSEEN).join(', ')
   const more = unseen.size > MAX_UNSEEN ? ` and ${unseen.size - MAX_UNSEEN} more` : ''
@@ -85,7 +86,7 @@ async function ofFile(
   const processes = users.map(({ pid, command, locks }) => ({
     pid,
     command,
-    how: locks ? 'has its lock' : 'has it open for writing',
+    how: accessText(locks),
   }))
   const loops = await loopsOf(path, stats)
   const shown = loops.map(({ path: command, number }) => ({
@@ -97,9 +98,11 @@ async function ofFile(
   return [...processes, ...shown, ...working.flat()]
 }
 
-/** Who has files there, as guestd itself has; not everybody who could. */
+/** Processes with open files on the file system of the device. */
 async function workingOn(number: string, onUnseen: OnUnseen): Promise<readonly VolumeHolder[]> {
-  const users = (await findHolders(number, onUnseen)).filter(({ how }) => how !== 'mount namespace')
+  const users = (await findHolders(number, onUnseen)).filter(
+    ({ isMountNamespace }) => !isMountNamespace,
+  )
   return await Promise.all(
     users.map(async ({ pid, how }) => ({
       pid,
@@ -109,7 +112,7 @@ async function workingOn(number: string, onUnseen: OnUnseen): Promise<readonly V
   )
 }
 
-/** Loop devices of the file. What is on another file system is not asked: it may never answer. */
+/** Loop devices of the file. Files on other file systems are not inspected: these may never answer. */
 async function loopsOf(path: string, stats: Stats): Promise<readonly BlockDevice[]> {
   const loops = listBlockDevices().filter(({ backingFile }) => backingFile !== null)
   if (loops.length === 0) return []
@@ -132,6 +135,11 @@ async function fileSystemOf(path: string): Promise<string | null> {
   } finally {
     closeSync(fd)
   }
+}
+
+/** How a process has the file open. */
+export function accessText(locks: boolean): string {
+  return locks ? 'has its lock' : 'has it open for writing'
 }
 
 function isSame(path: string, { dev, ino }: Stats): boolean {

@@ -1,4 +1,7 @@
-/** What an image file or a device is, as a volume; read without mounting it. */
+/**
+ * Reads what an image file or a device is, as a volume, on the host and without mounting it. `identify-devices.ts` does so
+ * in the guest, where a device may hang.
+ */
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
 import { findBlockDevice } from '../sys/block-devices.ts'
 import { type Content, HEAD_BYTES, identify, needsTail, TAIL_BYTES } from './content.ts'
@@ -10,20 +13,20 @@ import { asVolumeError, VolumeError } from './volume-error.ts'
 
 export interface LookedAt {
   readonly path: string
-  /** Of the file or the device. */
+  /** Size of the file or the device. */
   readonly bytes: number
   readonly content: Content
   /**
-   * What is in the mark's place: nothing yet; a mark; that of a newer guestd; something else. `none`:
-   * there is no such place.
+   * What is in the place of the mark. `none`: there is no such place. `empty`: nothing yet. `newer`: the mark of a newer
+   * guestd. `foreign`: other data.
    */
   readonly markPlace: 'none' | 'empty' | 'mark' | 'newer' | 'foreign'
   readonly mark: Mark | null
-  /** How full the file system is; `null` where there is none that is whole. */
+  /** How full the file system is; `null`: there is no intact one. */
   readonly usage: VolumeUsage | null
-  /** When somebody last worked there, by the mark; ISO 8601. `null`: never, or nobody knows. */
+  /** Time of the last activity, from the mark; ISO 8601. `null`: it was never used, or that is not known. */
   readonly lastActivityAt: string | null
-  /** When the file was last written to; `null` for a device. */
+  /** When the file was last written; `null` for a device. */
   readonly changedAt: string | null
 }
 
@@ -35,7 +38,7 @@ export interface VolumeUsage extends Ext4Usage {
 /** @throws VolumeError if it cannot be read */
 export function lookAtVolume(path: string): LookedAt {
   try {
-    // A FIFO would wait for its writer.
+    // The open of a FIFO would wait for a writer.
     const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
     try {
       return look(path, fd)
@@ -47,13 +50,13 @@ export function lookAtVolume(path: string): LookedAt {
   }
 }
 
-/** It is a volume that guestd uses: others are none of its business. */
+/** guestd uses it, or has used it, as a volume. */
 export function isVolume({ content, markPlace }: LookedAt): boolean {
   if (content.kind === 'damaged') return content.mark !== null
   return content.kind === 'ext4' && markPlace !== 'none'
 }
 
-/** The mark follows a file system, and that mostly has blocks of this size. */
+/** The mark follows a file system, which usually has blocks of this size. */
 const ALIGNMENT = 4096
 
 function look(path: string, fd: number): LookedAt {

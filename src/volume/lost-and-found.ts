@@ -3,7 +3,7 @@ import { readSync } from 'node:fs'
 import type { Ext4 } from './superblock.ts'
 import { runHostTool } from './tools.ts'
 
-/** Where the superblock is, and what of it is needed (Documentation/filesystems/ext4/super.rst). */
+/** Offset and size of the superblock (Documentation/filesystems/ext4/super.rst). */
 const SUPERBLOCK = 1024
 const SUPERBLOCK_BYTES = 1024
 const INCOMPAT_64BIT = 0x80
@@ -14,10 +14,10 @@ const INODE = 11
 const FORMAT_MASK = 0xf000
 const FOLDER = 0x4000
 const SECTOR_BYTES = 512
-/** A folder of another kind that has its inode now counts as no more. */
+/** Another folder may have its inode now: its size counts up to this. */
 const MAX_BYTES = 64 * 1024
 
-/** What it takes, in bytes; 0: there is none. By the same signs as guestd-helper has: it is root's, without a generation. */
+/** Its size in bytes; 0: there is none. It belongs to root and has no generation: guestd-helper checks the same. */
 export function lostAndFoundBytes(fd: number, { blockBytes }: Ext4): number {
   const superblock = readAt(fd, SUPERBLOCK, SUPERBLOCK_BYTES)
   const isWide = (superblock.readUInt32LE(0x60) & INCOMPAT_64BIT) !== 0
@@ -36,24 +36,24 @@ export function lostAndFoundBytes(fd: number, { blockBytes }: Ext4): number {
 }
 
 /**
- * Removes it where it is empty and mke2fs or e2fsck made it, on a file system that is sound: users cannot read it, which
- * fails programs that read all of the workspace. e2fsck makes it again when it needs it, with any inode. A folder of a
- * user stays.
+ * Removes it if it is empty and mke2fs or e2fsck has made it, on an intact file system. Users cannot read it, so programs
+ * that read all of the workspace would fail. e2fsck makes it again when it needs it, with any inode. A folder of this name
+ * that belongs to a user stays.
  *
- * @throws VolumeError where debugfs is not installed
+ * @throws VolumeError if debugfs is not installed
  */
 export async function removeLostAndFound(path: string): Promise<void> {
   const { text } = await runHostTool('debugfs', ['-R', 'stat /lost+found', path])
   const [, type, generation, user] = STAT.exec(text) ?? []
   if (type !== 'directory' || generation !== '0' || user !== '0') return
-  // It refuses one that is not empty, and its exit code is 0 all the same.
+  // It does not remove a folder with entries, and exits with 0 in any case.
   await runHostTool('debugfs', ['-w', '-R', 'rmdir /lost+found', path])
 }
 
-/** The first lines of debugfs: extended attributes, which a user sets, come after them. */
+/** The first lines of debugfs. Extended attributes, which a user can set, follow them. */
 const STAT = /^Inode: \d+ +Type: (\S+) .*\nGeneration: (\d+) .*\nUser: +(\d+) /m
 
-/** Past the end it is zeros. */
+/** Reads zeros past the end. */
 function readAt(fd: number, offset: number, length: number): Buffer {
   const bytes = Buffer.alloc(length)
   readSync(fd, bytes, 0, length, offset)

@@ -1,32 +1,33 @@
-/** Whether a volume goes on as it was left, or is started empty. Pure. */
+/** Decides whether a volume keeps its content or is started empty. Pure. */
 
 import { type ActivityTime, activityOf } from './activity-time.ts'
 import type { Mark, Reset } from './mark.ts'
 import type { Owner } from './owner.ts'
 
 export interface RetentionSettings {
-  /** After so long without activity a volume has expired; 0: never. */
+  /** A volume expires after this time without activity, in milliseconds; 0: never. */
   readonly retentionMs: number
   readonly onExpired: 'keep' | 'reset'
-  /** When the host tells another runtime version than the mark does. */
+  /** If the host sends another runtime version than the mark has. */
   readonly onVersionChange: 'keep' | 'reset'
 }
 
 export interface Verdict {
   readonly expired: boolean
-  /** Why it is to be started empty; `null`: it goes on. */
+  /** Why it is started empty; `null`: it keeps its content. */
   readonly reset: Reset | null
-  /** Why it is kept although it has expired and `onExpired` is `reset`; `null` otherwise. */
+  /** Why it keeps its content although it has expired and `onExpired` is `reset`; `null` otherwise. */
   readonly keptBecause: string | null
 }
 
 const NONE: Verdict = { expired: false, reset: null, keptBecause: null }
 
 /**
- * @param mark of the volume as it was left; `null`: nobody knows anything of it, and it goes on
- * @param owner who is to use it
- * @param now never later than the host's time where that is known. A clock that is behind has nothing expire. Only the host's time starts a volume empty, and only where its
- *   last activity is known by the host's time too
+ * Only the host's time can start a volume empty, and only if its last activity is known by the host's time too.
+ *
+ * @param mark of the volume as it was left; `null`: there is none, and the volume keeps its content
+ * @param owner the session that will use it; `null`: not known
+ * @param now never later than the host's time, if that is known. With a clock that is behind, nothing expires
  */
 export function judge(
   mark: Mark | null,
@@ -48,15 +49,15 @@ export function judge(
   return { expired, reset, keptBecause: reset === null ? doubt : null }
 }
 
-/** Why it is not certain that it has expired, or whose it is; `null`: it is. */
+/** Why its expiry or its owner is not certain; `null`: both are. */
 function doubtOf(
   mark: Mark,
   last: ActivityTime,
   owner: Owner | null,
   now: ActivityTime,
 ): string | null {
-  if (owner === null) return 'it is not known whose it is to be'
-  // A machine that was lost may have worked on without a chance to write the time.
+  if (owner === null) return 'the session that will use it is not known'
+  // A machine that was lost may have been active after the last write of the time.
   if (mark.state !== 'clean') return 'it was not left clean, so its last activity is not known'
   if (!now.byHost) return 'the host has not sent its time (hostTime), and a clock may be wrong'
   if (!last.byHost)

@@ -1,15 +1,15 @@
-/** What others leave at the beginning and at the end of a device. Pure. */
+/** Signatures of other file systems and of partition tables, at the beginning and the end of a device. Pure. */
 
-/** A name for people, or `null`. As wipefs(8) and file(1) know them; partition tables come last. */
+/** A name for people, or `null`. The signatures are those of wipefs(8) and file(1); partition tables come last. */
 export function findAtBegin(head: Buffer): string | null {
   return find(head, atBegin)
 }
 
-/** Of what ends with the device: the other copy of a partition table, the superblock of a RAID. */
+/** Finds what is stored relative to the end: the second copy of a partition table, the superblock of a RAID. */
 export function findAtEnd(tail: Buffer): string | null {
   const fromEnd = atEnd.map(([name, back, bytes]) => [name, tail.length - back, bytes] as const)
   if (find(tail, fromEnd) !== null) return find(tail, fromEnd)
-  // Versions 0.90 and 1.0 lie at different places, each on a multiple of 4 KiB (md(4)).
+  // Versions 0.90 and 1.0 are at different offsets, each a multiple of 4 KiB (md(4)).
   for (let at = tail.length % RAID_ALIGNMENT; at < tail.length; at += RAID_ALIGNMENT)
     if (tail.subarray(at, at + RAID.length).equals(RAID)) return 'software RAID'
   return null
@@ -46,7 +46,7 @@ const atBegin: readonly Signature[] = [
   ['a partition table', 510, Buffer.from('55aa', 'hex')],
 ]
 
-/** How far from the end: the last sector, of 512 bytes or of 4 KiB (UEFI, 5.3.1). */
+/** Offsets from the end: the last sector, of 512 bytes or of 4 KiB (UEFI, 5.3.1). */
 const atEnd: readonly Signature[] = [
   ['a partition table', 512, Buffer.from('EFI PART')],
   ['a partition table', 4096, Buffer.from('EFI PART')],

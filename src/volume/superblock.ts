@@ -5,40 +5,37 @@ export interface Ext4 {
   readonly kind: 'ext4'
   readonly label: string
   readonly uuid: string
-  /** Of the file system: the device has at least as many. */
+  /** Size of the file system. The device is at least as large. */
   readonly bytes: number
   readonly blockBytes: number
-  /** As of the last unmount or flush of the superblock, as all that is free. */
+  /** As of the last unmount or write of the superblock. So are all free counts. */
   readonly freeBlocks: number
-  /** Kept for root. */
+  /** Only root may use them. */
   readonly reservedBlocks: number
-  /** Of the file system's own tables; 0: not known. */
+  /** Blocks of the file system's own tables; 0: not known. */
   readonly overheadBlocks: number
   readonly inodes: number
   readonly freeInodes: number
-  /** Multiple mount protection: hosts that share the device keep each other out. */
+  /** Multiple mount protection: hosts that share the device exclude each other. */
   readonly mmp: boolean
-  /** Unmounted as it should be: the journal has nothing to replay. */
+  /** It was unmounted, so the journal has nothing to replay. */
   readonly clean: boolean
-  /** It has been mounted: there may be files. */
+  /** It has been mounted before, so there may be files. */
   readonly used: boolean
-  /** The kernel has found it broken. */
+  /** The kernel has found errors in it. */
   readonly hasErrors: boolean
 }
 
-/**
- * @returns `null` where there is no superblock; `broken` where what it says cannot be, or is not what
- *   its checksum was made of
- */
+/** @returns `null`: there is no superblock; `broken`: its values are impossible, or do not match its checksum */
 export function readExt4(head: Buffer): Ext4 | 'broken' | 'no journal' | null {
   return readSuperblock(head.subarray(SUPERBLOCK, SUPERBLOCK + SUPERBLOCK_BYTES))
 }
 
-/** The same of its 1 KiB alone, as its backups have it. */
+/** The same for the 1 KiB of a superblock or a backup of it. */
 export function readSuperblock(block: Buffer): ReturnType<typeof readExt4> {
   if (block.length < SUPERBLOCK_BYTES || block.readUInt16LE(0x38) !== MAGIC) return null
   if (!isSane(block)) return 'broken'
-  // Without a journal a power cut may leave anything.
+  // Without a journal a power cut can leave any damage.
   if ((block.readUInt32LE(0x5c) & COMPAT_JOURNAL) === 0) return 'no journal'
   const incompatible = block.readUInt32LE(0x60)
   const wide = (incompatible & INCOMPAT_64BIT) !== 0
@@ -65,9 +62,8 @@ export function readSuperblock(block: Buffer): ReturnType<typeof readExt4> {
 }
 
 /**
- * What a user may write, in bytes: free blocks less those for root and those that the kernel keeps back
- * for itself (ext4_set_resv_clusters: 2 %, at most 4,096). On an unmounted one it is what statfs(2) gives
- * once it is mounted.
+ * What a user can write, in bytes: the free blocks, without those for root and those that the kernel reserves for itself
+ * (ext4_set_resv_clusters: 2 %, at most 4,096). statfs(2) returns the same once it is mounted.
  */
 export function availableBytes({ bytes, blockBytes, freeBlocks, reservedBlocks }: Ext4): number {
   const kept = Math.min(Math.floor(bytes / blockBytes / KEPT_DIVISOR), MAX_KEPT_BLOCKS)
@@ -77,7 +73,7 @@ export function availableBytes({ bytes, blockBytes, freeBlocks, reservedBlocks }
 const KEPT_DIVISOR = 50
 const MAX_KEPT_BLOCKS = 4096
 
-/** The superblock begins here, and has this size. */
+/** Offset and size of the superblock. */
 const SUPERBLOCK = 1024
 export const SUPERBLOCK_BYTES = 1024
 const MAGIC = 0xef53
@@ -107,7 +103,7 @@ function text(bytes: Buffer): string {
   return bytes.toString('utf8', 0, end < 0 ? bytes.length : end)
 }
 
-/** Where a backup of the superblock is. */
+/** The place of a backup of the superblock. */
 export interface Backup {
   /** In blocks. */
   readonly block: number

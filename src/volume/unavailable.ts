@@ -1,4 +1,4 @@
-/** Why there is no workspace, as one kind of error, and for which working directories that counts. */
+/** The error for a workspace that cannot be used, and the test for paths in it. */
 import { GuestdError } from '../errors.ts'
 
 export function unavailable(reason: string): GuestdError {

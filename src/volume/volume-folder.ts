@@ -13,8 +13,8 @@ export interface Unread {
 }
 
 /**
- * Every file in the folder that is a volume, by name, and those that this user cannot read; links and
- * folders are passed over.
+ * Lists every file in the folder that is a volume, by name, and the files that this user cannot read. Links and folders
+ * are ignored.
  *
  * @throws VolumeError
  */
@@ -37,23 +37,23 @@ export async function listVolumes(
 
 export interface Swept {
   readonly path: string
-  /** `expired`: with `dryRun` it would be deleted. */
+  /** `expired`: it would be deleted without `dryRun`. */
   readonly outcome: 'deleted' | 'expired' | 'kept' | 'failed'
   /** Why it is kept, or could not be deleted. */
   readonly reason: string | null
   readonly sessionId: string | null
   readonly lastActivityAt: string | null
-  /** Without activity for so long. */
+  /** Time without activity, in milliseconds. */
   readonly idleMs: number | null
-  /** What it takes on the host's disk. */
+  /** Its size on the host's disk. */
   readonly diskBytes: number
 }
 
 /**
- * Deletes the volumes that have expired. One that is in use, or has no mark of ours, stays; so does
- * all that is no volume, which is not told of. The lock is held until the file is gone.
+ * Deletes the volumes that have expired, and holds the lock of each until its file is gone. A volume that is in use or
+ * has no mark stays. Files that are no volumes stay, and are not in the result.
  *
- * @throws VolumeError where the folder cannot be read
+ * @throws VolumeError if the folder cannot be read
  */
 export async function sweepVolumes(
   folder: string,
@@ -72,7 +72,7 @@ export async function sweepVolumes(
   return swept
 }
 
-/** Of what could not be read. */
+/** For a file that could not be read. */
 const NOTHING = {
   outcome: 'failed',
   sessionId: null,
@@ -81,7 +81,7 @@ const NOTHING = {
   diskBytes: 0,
 } as const
 
-/** Another may remove it while it is looked at. */
+/** Another process may remove it at any time. */
 function isThere(path: string): boolean {
   return lstatSync(path, { throwIfNoEntry: false }) !== undefined
 }
@@ -91,7 +91,7 @@ async function sweepOne(path: string, idleMs: number, dryRun: boolean): Promise<
   if (!isVolume(volume)) return null
   const { mark, lastActivityAt, holders, markPlace } = volume
   const diskBytes = lstatSync(path).blocks * STAT_BLOCK_BYTES
-  const told = (outcome: Swept['outcome'], reason: string | null): Swept => ({
+  const sweptAs = (outcome: Swept['outcome'], reason: string | null): Swept => ({
     path,
     outcome,
     reason,
@@ -100,25 +100,26 @@ async function sweepOne(path: string, idleMs: number, dryRun: boolean): Promise<
     idleMs: lastActivityAt === null ? null : Math.max(0, Date.now() - Date.parse(lastActivityAt)),
     diskBytes,
   })
-  if (markPlace === 'newer') return told('kept', 'its mark is that of a newer guestd')
-  if (markPlace === 'foreign') return told('kept', 'what is in the place of its mark is no mark')
-  if (mark === null || mark.generation === 0) return told('kept', 'it has not been used yet')
-  if (holders.length > 0) return told('kept', `in use: ${holderWords(holders)}`)
-  if (!volume.expired) return told('kept', 'it is not idle for that long')
-  if (dryRun) return told('expired', null)
+  if (markPlace === 'newer') return sweptAs('kept', 'its mark was written by a newer guestd')
+  if (markPlace === 'foreign')
+    return sweptAs('kept', 'there is other data in the place of its mark')
+  if (mark === null || mark.generation === 0) return sweptAs('kept', 'it has not been used yet')
+  if (holders.length > 0) return sweptAs('kept', `in use: ${holderWords(holders)}`)
+  if (!volume.expired) return sweptAs('kept', 'it is not idle for that long')
+  if (dryRun) return sweptAs('expired', null)
   try {
     return await withVolume(path, async () => {
-      // It may have been used since it was looked at.
+      // It may have been used since the inspection.
       const now = lookAtVolume(path)
       if (now.mark === null || !expiryOf(now, idleMs).expired)
-        return told('kept', 'it has been used just now')
-      if (!lstatSync(path).isFile()) return told('kept', 'it is no file any more')
+        return sweptAs('kept', 'it has been used just now')
+      if (!lstatSync(path).isFile()) return sweptAs('kept', 'it is not a file any more')
       rmSync(path)
-      return told('deleted', null)
+      return sweptAs('deleted', null)
     })
   } catch (error) {
-    if (error instanceof InUseError) return told('kept', `in use: ${holderWords(error.holders)}`)
-    return told('failed', asVolumeError(error).message)
+    if (error instanceof InUseError) return sweptAs('kept', `in use: ${holderWords(error.holders)}`)
+    return sweptAs('failed', asVolumeError(error).message)
   }
 }
 

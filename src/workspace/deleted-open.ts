@@ -1,4 +1,4 @@
-/** Files that are deleted and still open: their space comes back only with the processes that hold them. */
+/** Finds files that are deleted and still open. Their space is freed only when the processes close them. */
 import { closeSync, openSync, realpathSync } from 'node:fs'
 import { readdir, readFile, readlink } from 'node:fs/promises'
 import type { WorkspaceLargest } from '../protocol/schemas.ts'
@@ -7,27 +7,27 @@ import { createMountIds, deviceOf } from '../sys/mount-ids.ts'
 import { isBelow } from '../volume/unavailable.ts'
 
 export interface DeletedOpen {
-  /** Every process could be looked at in time, and every file answered. */
+  /** Every process and every file could be inspected in time. */
   readonly complete: boolean
   readonly files: WorkspaceLargest['deletedOpen']
 }
 
 export interface DeletedOpenOptions {
-  /** Open on the root of a file system that all belongs to the workspace; `null`: the workspace is a folder. */
+  /** Open on the root of the volume; `null`: the workspace is a folder. */
   readonly fd: number | null
-  /** A search that takes longer is left, in milliseconds. */
+  /** A search that takes longer is given up, in milliseconds. */
   readonly limitMs: number
 }
 
 const STAT_BLOCK_BYTES = 512
 const DELETED = ' (deleted)'
-/** Of a machine with more of them the rest is not looked at. */
+/** The most candidates that are inspected. */
 const MAX_CANDIDATES = 10_000
 
 /**
- * Links of /proc/PID/fd to files without a name, on this file system, that were below the folder; each file once.
- * guestd itself asks only /proc. The files are asked by guestd-helper, as their file system may not answer: a file may be
- * named `f (deleted)`, on an overlay over a FUSE that hangs.
+ * Finds links in /proc/PID/fd to files without a name, on this file system, that were below the folder. Each file is listed
+ * once. guestd itself reads only /proc. guestd-helper calls stat(2) on the files, as their file system may not answer: a
+ * file may be named `f (deleted)`, on an overlay over a FUSE that hangs.
  */
 export async function findDeletedOpen(
   root: string,
@@ -35,7 +35,7 @@ export async function findDeletedOpen(
 ): Promise<DeletedOpen> {
   const deadline = performance.now() + options.limitMs
   const { complete, candidates } = await findCandidates(root, options.fd, deadline)
-  const answers = await askAll(candidates, Math.max(deadline - performance.now(), 1))
+  const answers = await statAll(candidates, Math.max(deadline - performance.now(), 1))
   const found = new Map<string, WorkspaceLargest['deletedOpen'][number]>()
   for (const [index, { pid, path }] of candidates.entries()) {
     const [, inode = '', links, blocks] = /^(\d+) (\d+) (\d+)$/.exec(answers[index] ?? '') ?? []
@@ -53,7 +53,7 @@ export async function findDeletedOpen(
 interface Candidate {
   readonly pid: string
   readonly link: string
-  /** Where the file was, or a file whose name ends as if it was deleted. */
+  /** Where the file was, or the path of a file whose name ends in " (deleted)". */
   readonly path: string
 }
 
@@ -88,8 +88,8 @@ async function deviceAt(folder: string, held: number | null): Promise<string | n
   }
 }
 
-/** A line for each; fewer where one does not answer in time. */
-async function askAll(candidates: readonly Candidate[], limitMs: number): Promise<string[]> {
+/** A line for each candidate; fewer if a file does not answer in time. */
+async function statAll(candidates: readonly Candidate[], limitMs: number): Promise<string[]> {
   if (candidates.length === 0) return []
   const input = Buffer.from(candidates.map(({ link }) => `${link}\0`).join(''))
   try {

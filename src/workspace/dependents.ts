@@ -1,5 +1,5 @@
 /**
- * What keeps a volume busy beside processes: mounts in its folders and over them, other mounts of the same file system,
+ * Finds what keeps a volume busy besides processes: mounts in its folders and over them, other mounts of the same file system,
  * loop devices and swap of files on it, and what is on those in turn. Pure.
  */
 import type { LoopDevice } from '../sys/loops.ts'
@@ -12,21 +12,21 @@ export interface Dependents {
   readonly swaps: readonly string[]
 }
 
-/** Root can make 100,000 mounts: those beyond are not looked at. */
+/** The most mounts that are inspected. Root can make 100,000. */
 const MAX_MOUNTS = 5_000
-/** What is on a loop device on a loop device, and so on. */
+/** Depth of loop devices on loop devices. */
 const MAX_PASSES = 16
 
 export interface Found {
   readonly mounts: readonly Mount[]
   readonly loops: readonly LoopDevice[]
-  /** Files and devices that are swapped to. */
+  /** Files and devices in use as swap. */
   readonly swaps: readonly string[]
 }
 
 /**
- * A file system counts as on the volume when every mount of it is in a folder of the volume. One that is mounted elsewhere too,
- * as with `mount --bind`, stays: only its mounts in the volume are dependents.
+ * A file system is on the volume if every mount of it is in a folder of the volume. If it is also mounted elsewhere, as by
+ * `mount --bind`, only its mounts in the volume are dependents.
  *
  * @param device `MAJOR:MINOR` of the volume
  * @param path where the volume is mounted
@@ -66,10 +66,7 @@ export function dependentsOf(device: string, path: string, found: Found): Depend
   }
 }
 
-/**
- * Mounts among these that propagate to a mount that is not among them, a peer or a slave: what is unmounted in them
- * would be unmounted there, too.
- */
+/** Those of the mounts that propagate to a peer or a slave elsewhere: an unmount in them would happen there too. */
 export function sharedOutside(inner: readonly Mount[], all: readonly Mount[]): readonly Mount[] {
   const ids = new Set(inner.map(({ id }) => id))
   const outside = new Set(
@@ -78,7 +75,7 @@ export function sharedOutside(inner: readonly Mount[], all: readonly Mount[]): r
   return inner.filter(({ sharedIn }) => sharedIn !== null && outside.has(sharedIn))
 }
 
-/** Mounts over the volume, which hide it, and what is in them. */
+/** The mounts over the volume, which hide it, and the mounts in them. */
 export function mountsOver(device: string, path: string, all: readonly Mount[]): readonly Mount[] {
   const own = all.find(mount => mount.device === device && mount.at === path)
   if (own === undefined) return []
@@ -90,7 +87,7 @@ export function mountsOver(device: string, path: string, all: readonly Mount[]):
   })
 }
 
-/** Devices of which all mounts are among these. */
+/** Devices with no mount outside of `on`. */
 function onlyIn(on: ReadonlySet<Mount>, mounts: readonly Mount[]): readonly string[] {
   const elsewhere = new Set(mounts.flatMap(mount => (on.has(mount) ? [] : [mount.device])))
   return [...on].map(({ device }) => device).filter(device => !elsewhere.has(device))
@@ -106,7 +103,7 @@ function layersOf({ superOptions }: Mount): readonly string[] {
   })
 }
 
-/** The mount that a path is in; of several at one place the last one. */
+/** The mount that a path is in. Of several at one path, the last one counts. */
 function mountAbove(mounts: readonly Mount[], path: string): Mount | null {
   let best: Mount | null = null
   for (const mount of mounts) {

@@ -1,7 +1,6 @@
-/** What is still to be written. */
 import { readFileSync } from 'node:fs'
 
-/** Of the machine, all file systems together, in bytes: /proc/meminfo, proc(5). */
+/** Dirty pages of all file systems of the machine, in bytes: /proc/meminfo, proc(5). */
 export function readDirtyBytes(): number {
   const text = readFileSync('/proc/meminfo', 'utf8')
   const kib = (name: string) => Number(new RegExp(`^${name}: +(\\d+)`, 'm').exec(text)?.[1] ?? 0)

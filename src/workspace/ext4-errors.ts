@@ -1,11 +1,11 @@
-/** Errors that the kernel has found in an ext4: /sys/fs/ext4 (Documentation/ABI/testing/sysfs-fs-ext4). */
+/** Errors that the kernel has found in an ext4, from /sys/fs/ext4 (Documentation/ABI/testing/sysfs-fs-ext4). */
 import { readFileSync } from 'node:fs'
 import { firstOf } from '../util/cut-text.ts'
 
 /**
- * How many errors the kernel has found in an ext4, since a check of it; 0 where that is not known.
+ * The number of errors since the last check of the file system; 0: none, or not known.
  *
- * @param name of the device, as sysfs has it
+ * @param name of the device in sysfs
  */
 export function errorsOf(name: string): number {
   return Number(read(name, 'errors_count')) || 0

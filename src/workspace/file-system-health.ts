@@ -1,4 +1,4 @@
-/** Whether the file system of a mounted volume still is as it was mounted, and takes writes. */
+/** Watches whether the file system of a mounted volume takes writes, and has the size that it was mounted with. */
 
 import type { Emit } from '../events/event-log.ts'
 import type { Log } from '../log.ts'
@@ -8,13 +8,13 @@ import type { Volume } from './types.ts'
 import { sizeOf } from './usage.ts'
 
 export interface Health {
-  /** What is wrong now; `null`: nothing. Never fails. */
+  /** Why the volume cannot be used; `null`: it can. Reports each new problem. Never fails. */
   look(): string | null
-  /** Why what was flushed may not be on the device; `null`: nothing is known against it. Never fails. */
+  /** Why flushed data may not be on the device; `null`: no failure is known. Never fails. */
   failure(): string | null
-  /** A flush found that the file system takes no writes. That stays until it is mounted anew. */
+  /** To be called when a flush finds that the file system takes no writes. This holds until the next mount. */
   refused(reason: string): void
-  /** Compares the size alone, which takes some microseconds. @throws Error of statfs(2) */
+  /** Checks only the size, which takes some microseconds. @throws Error of statfs(2) */
   lookAtSize(): void
 }
 
@@ -65,7 +65,7 @@ export function resizedText(before: number, now: number): string {
   return `its file system was resized while it was in use, from ${before} to ${now} bytes`
 }
 
-/** Names in the super options for what Linux 6.12 and later do in place of turning it read-only. */
+/** Super options that Linux 6.12 and later set, where earlier kernels make the mount read-only. */
 const FAILED_OPTIONS = ['emergency_ro', 'shutdown']
 
 /** It was shut down, or the kernel stopped writing after an error. */

@@ -1,25 +1,25 @@
-/** Who takes the space: the largest folders, and files that are deleted but still open. */
+/** Finds what takes the space: the largest entries, and files that are deleted but still open. */
 import { join } from 'node:path'
 import type { WorkspaceLargest } from '../protocol/schemas.ts'
 import { runHelper } from '../sys/helper.ts'
 import { findDeletedOpen } from './deleted-open.ts'
 
 export interface LargestOptions {
-  /** Open on the root of a file system that all belongs to the workspace; `null`: the workspace is a folder. */
+  /** Open on the root of the volume; `null`: the workspace is a folder. */
   readonly fd: number | null
-  /** How many of each are told. */
+  /** Number of entries of each list. */
   readonly count: number
-  /** A walk or a search that takes longer is left, and reported as incomplete, in milliseconds. */
+  /** A walk or a search that takes longer is given up, and its result is incomplete. In milliseconds. */
   readonly limitMs: number
 }
 
-/** A walk of 100,000 files takes a second or two. */
+/** In milliseconds. A walk of 100,000 files takes a second or two. */
 export const LARGEST_LIMIT_MS = 10_000
-/** The helper ends at its own limit; a call that does not come back ends with it. */
+/** The helper ends at its own limit; if a call blocks it, it is killed after this. In milliseconds. */
 const HELPER_MARGIN_MS = 2_000
 
 /**
- * Names in the workspace belong to its users: the walk follows none, and nothing that is mounted there is asked.
+ * Users choose the names in the workspace: the walk follows no link, and does not enter what is mounted there.
  *
  * @throws HelperError
  */
@@ -39,12 +39,12 @@ export async function findLargest(
 
 interface Walked {
   readonly complete: boolean
-  /** What is directly in the folder, each with all that is below it; the largest first. */
+  /** Entries of the folder itself, each with everything below it, the largest first. */
   readonly entries: WorkspaceLargest['entries']
 }
 
 async function walk(root: string, { fd, count, limitMs }: LargestOptions): Promise<Walked> {
-  // Not by its path: something may be mounted over it.
+  // Not by its path, as something may be mounted over it.
   const path = fd === null ? root : HELD_PATH
   const printed = await runHelper('largest', [path, String(count), String(limitMs)], {
     limitMs: limitMs + HELPER_MARGIN_MS,
@@ -58,5 +58,5 @@ async function walk(root: string, { fd, count, limitMs }: LargestOptions): Promi
   return { complete: facts === '1 0', entries: entries.sort((a, b) => b.bytes - a.bytes) }
 }
 
-/** Where the helper has the descriptor that it is given. */
+/** The descriptor that the helper inherits. */
 const HELD_PATH = '/proc/self/fd/3'

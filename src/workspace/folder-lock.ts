@@ -1,10 +1,11 @@
-/** The lock of a folder: one guestd has it, the others are told which one. */
+/** The lock of a folder. One guestd has it; the others get its pid. */
 import { readFileSync, readlinkSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { lockFile } from '../sys/file-lock.ts'
 import { lockPlace } from '../sys/lock-place.ts'
 import { processStat } from '../sys/process-group.ts'
+import { errorCode } from '../util/error-code.ts'
+import { sleep } from '../util/sleep.ts'
 
 export interface FolderLock {
   /** Never fails. */
@@ -12,18 +13,18 @@ export interface FolderLock {
 }
 
 /**
- * A lock whose holder cannot be looked at, as in another pid namespace, is left once it was not touched for
- * this long. Its holder touches it every 5 s.
+ * A lock whose holder cannot be seen, as in another pid namespace, is free if it was not touched for this long, in
+ * milliseconds. Its holder touches it every 5 s.
  */
 const STALE_MS = 10_000
-/** Guards the taking itself, some milliseconds each. */
+/** A lock for the time of taking the lock, which is some milliseconds. */
 const GUARD = 'guard'
 const GUARD_ATTEMPTS = 50
 const GUARD_WAIT_MS = 20
-/** For the folder that holds the locks of all. */
+/** The folder may hold the locks of other users. */
 const MODE = 0o600
 
-/** Names one process for good, within its pid namespace. */
+/** Identifies one process within its pid namespace, even after its pid is used again. */
 interface Holder {
   readonly pid: number
   readonly startTime: number | null
@@ -31,12 +32,11 @@ interface Holder {
 }
 
 /**
- * Takes it at once after the end of its holder, however that ended; while the holder lives it keeps it,
- * even where it hangs.
+ * Takes the lock if its holder has ended, for any reason. A holder that hangs keeps it.
  *
- * @param key names the folder, whatever path leads to it
- * @param lost called when somebody took the lock away
- * @throws Error with the pid of who has it
+ * @param key identifies the folder, whatever path leads to it
+ * @param lost called when the lock is removed by another process
+ * @throws Error with the pid of the holder
  */
 export async function lockFolder(key: string, lost: (reason: Error) => void): Promise<FolderLock> {
   const { lock } = await import('./proper-lockfile.ts')
@@ -56,17 +56,17 @@ export async function lockFolder(key: string, lost: (reason: Error) => void): Pr
       stale: STALE_MS,
       onCompromised: lost,
     }).catch(error => {
-      throw codeOf(error) === 'ELOCKED' ? new Error(inUse(holder)) : error
+      throw errorCode(error) === 'ELOCKED' ? new Error(inUse(holder)) : error
     })
     const giveBack = async () => {
       removeFile(holderPath)
-      // One that was lost is not there any more.
+      // A lost lock does not exist any more.
       await release().catch(() => {})
     }
     try {
       writeFileSync(holderPath, JSON.stringify(ourselves()), { mode: MODE })
     } catch (error) {
-      // Else it would be kept, and touched, in nobody's name.
+      // Otherwise the lock would stay without the name of its holder.
       await giveBack()
       throw error
     }
@@ -76,7 +76,7 @@ export async function lockFolder(key: string, lost: (reason: Error) => void): Pr
   }
 }
 
-/** Two that find the same dead holder must not both clear it away. */
+/** Prevents that two processes remove the lock of the same dead holder. */
 async function takeGuard(path: string): Promise<{ release(): void }> {
   for (let attempt = 1; ; attempt++) {
     try {
@@ -93,7 +93,7 @@ function ourselves(): Holder {
   return { pid, startTime: processStat(pid)?.startTime ?? null, pidNamespace: pidNamespace() }
 }
 
-/** `null`: nobody, or nobody knows. */
+/** `null`: there is none, or it cannot be read. */
 function readHolder(path: string): Holder | null {
   try {
     return JSON.parse(readFileSync(path, 'utf8'))
@@ -106,7 +106,7 @@ function isHere(holder: Holder): boolean {
   return holder.pidNamespace === pidNamespace()
 }
 
-/** One of ours that was lost is taken again. */
+/** A lost lock of this process may be taken again. */
 function isAlive({ pid, startTime }: Holder): boolean {
   const stat = pid === process.pid ? null : processStat(pid)
   return stat !== null && stat.startTime === startTime && !['Z', 'X'].includes(stat.state)
@@ -124,17 +124,13 @@ function removeFolder(path: string): void {
   try {
     rmdirSync(path)
   } catch (error) {
-    if (codeOf(error) !== 'ENOENT') throw error
+    if (errorCode(error) !== 'ENOENT') throw error
   }
 }
 
-/** One that stays names a process that is no holder any more. */
+/** A file that stays is harmless: its process is not a holder any more. */
 function removeFile(path: string): void {
   try {
     rmSync(path, { force: true })
   } catch {}
-}
-
-function codeOf(error: unknown): string {
-  return error instanceof Error && 'code' in error ? String(error.code) : ''
 }

@@ -1,21 +1,21 @@
-/** Log lines and events when the workspace gets to 80, 90 and 100 %, and when it has room again. */
+/** Log lines and events when the workspace reaches 80, 90 and 100 %, and when it has room again. */
 
 import type { Emit } from '../events/event-log.ts'
 import type { Log } from '../log.ts'
 import type { Usage } from './usage.ts'
 
 export interface Levels {
-  /** Each figure as it comes. */
+  /** To be called with each new figure. */
   take(usage: Usage): void
 }
 
 const LEVELS = [80, 90, 100] as const
-/** A level is left below this much less than it, so that one at its edge is not told again and again. */
+/** How far below a level the usage has to fall to leave it, so that a usage near a level is not reported repeatedly. */
 const HYSTERESIS_PERCENT = 2
 
 export function createLevels(log: Log, emit: Emit): Levels {
   let level = 0
-  const told = (reached: (typeof LEVELS)[number] | 0, usage: Usage) => {
+  const report = (reached: (typeof LEVELS)[number] | 0, usage: Usage) => {
     emit({ type: 'workspace_level', percent: reached, rising: reached > level, ...usage })
     level = reached
   }
@@ -28,10 +28,10 @@ export function createLevels(log: Log, emit: Emit): Levels {
           { percent: reached, ...usage },
           'the workspace fills up',
         )
-        told(reached, usage)
+        report(reached, usage)
       } else if (reached < level && percent < level - HYSTERESIS_PERCENT) {
         log.info({ percent: reached, ...usage }, 'the workspace has room again')
-        told(reached, usage)
+        report(reached, usage)
       }
     },
   }
@@ -45,6 +45,6 @@ function percentOf({ full, usedBytes, capBytes, usedInodes, availableInodes }: U
     usedBytes / Math.max(capBytes, 1),
     inodes === null ? 0 : usedInodes / Math.max(inodes, 1),
   )
-  // 100 is for what is full.
+  // Only a full workspace has 100 %.
   return Math.min(Math.floor(share * 100), 99)
 }

@@ -1,4 +1,4 @@
-/** Watches how full the volume is: what was full when, and the levels that are told. */
+/** Watches how full a volume is, and reports its levels. */
 
 import type { Emit } from '../events/event-log.ts'
 import type { Log } from '../log.ts'
@@ -7,33 +7,36 @@ import { createLevels } from './fullness-levels.ts'
 import type { Full, Usage } from './usage.ts'
 
 export interface Fullness {
-  /** Now, or where that cannot be read, as it was last read; `null`: never. */
+  /** The usage now, or the last one if it cannot be read now; `null`: it could never be read. Never fails. */
   usage(): Usage | null
-  /** What was seen to have run out since then (of `performance.now()`); looks now, too. */
+  /**
+   * What has run out since then, or now; `null`: nothing was seen.
+   *
+   * @param time of `performance.now()`
+   */
   fullSince(time: number): Full | null
   stop(): void
 }
 
-/** A look costs some microseconds; who fills the workspace and makes room at once is still seen. */
+/** In milliseconds. One read takes some microseconds, and finds even a workspace that is full for a short time. */
 const LOOK_MS = 250
 
-/** @param read the usage now; may fail */
+/** @param read returns the usage now; may throw */
 export function watchFullness(read: () => Usage, log: Log, emit: Emit): Fullness {
   const seen: Record<Full, number> = { bytes: -1, inodes: -1 }
   const levels = createLevels(log, emit)
 
   let last: Usage | null = null
-  let complaint = ''
+  let problem = ''
 
-  /** Never fails, as each request for the status reads it. */
   const look = (): Usage | null => {
     try {
       last = read()
-      complaint = ''
+      problem = ''
     } catch (error) {
       const reason = messageOf(error)
-      if (reason !== complaint) log.warn({ reason }, 'the usage of the workspace cannot be read')
-      complaint = reason
+      if (reason !== problem) log.warn({ reason }, 'the usage of the workspace cannot be read')
+      problem = reason
       return last
     }
     if (last.full !== null) seen[last.full] = performance.now()

@@ -1,4 +1,4 @@
-/** Which folder or volume the workspace is, so that what is known of another one does not count for it. */
+/** Identifies the folder or volume of the workspace, so that state of another one is not used for it. */
 import { statSync } from 'node:fs'
 import type { Static } from 'typebox'
 import * as Type from 'typebox'
@@ -29,7 +29,7 @@ export type Identity = Readonly<Static<typeof Identity>>
 
 /**
  * @param setting `workspace`
- * @returns `null` where that cannot be known now, as of a device that is not there. Never fails
+ * @returns `null`: not known now, as for a device that is missing. Never fails
  */
 export async function identityOf(setting: string): Promise<Identity | null> {
   try {
@@ -55,9 +55,9 @@ export async function identityOf(setting: string): Promise<Identity | null> {
 }
 
 /**
- * A guestd that died between the start of a volume and the note of it finds a count that is one higher.
+ * The generation may be one higher, if guestd has crashed between the start of a volume and the write of its identity.
  *
- * @param kept as it was noted last
+ * @param kept the identity that was stored last
  */
 export function isSameWorkspace(kept: Identity, now: Identity): boolean {
   if (kept.kind === 'folder' && now.kind === 'folder') {
@@ -82,7 +82,7 @@ async function volumeIdentity(
   if (content.kind === 'blank') return { kind: 'volume', uuid: null, generation: null }
   if (content.kind !== 'ext4') return null
   const mark = await openMark(place, content.bytes)
-  // Without a place for a mark nothing counts; with an empty place it was never started.
+  // Without a place for a mark, starts are not counted. With an empty place, the volume was never started.
   const generation = mark === null ? null : (mark.mark?.generation ?? 0)
   return { kind: 'volume', uuid: content.uuid, generation }
 }

@@ -80,19 +80,17 @@ export function createMountDriver(options: DriverOptions): MountDriver {
     machine.dispatch({ type: 'unmounted' })
     ended.resolve(receipt)
   }
-  const retry = () => machine.dispatch({ type: 'retry' })
   const machine = createMachine({
     attempt: () => {
       attempt = attemptNow()
     },
-    retryLater: () => void setTimeout(retry, RETRY_MS).unref(),
+    retryLater: () => void setTimeout(machine.dispatch, RETRY_MS, { type: 'retry' }).unref(),
     cancel: () => cancelled.abort(),
     reportFailure: state => report(options, state, 'the workspace is not there'),
     reportRefusal: state => report(options, state, 'the workspace takes no commands'),
     unmount: () => void unmountNow(),
     endWithoutMount: () => ended.resolve(volumeReceipt(null, 'none', [])),
   })
-  const isMounted = () => machine.state.name === 'mounted' || machine.state.name === 'refused'
 
   machine.start(options.waits)
   return {
@@ -100,7 +98,7 @@ export function createMountDriver(options: DriverOptions): MountDriver {
       return machine.state
     },
     get mounted() {
-      return isMounted() ? mounted : null
+      return machine.isMounted ? mounted : null
     },
     get attempt() {
       return attempt
@@ -113,12 +111,12 @@ export function createMountDriver(options: DriverOptions): MountDriver {
       machine.dispatch({ type: 'bind' })
       await attempt
       try {
-        await assign(machine.state, isMounted() ? mounted : null, given, hooks)
+        await assign(machine.state, machine.isMounted ? mounted : null, given, hooks)
         machine.dispatch({ type: 'accepted' })
       } catch (error) {
         owner = before
         const failure = asGuestdError(error)
-        if (!isMounted() || failure.code !== 'session_mismatch') throw error
+        if (!machine.isMounted || failure.code !== 'session_mismatch') throw error
         machine.dispatch({ type: 'refused', failure })
         const detail = `${failure.message}; ${MOUNTED_ALREADY}`
         throw new GuestdError('session_mismatch', detail, { field: 'id' })
@@ -139,6 +137,7 @@ export function createMountDriver(options: DriverOptions): MountDriver {
 
 interface Machine {
   readonly state: MountState
+  readonly isMounted: boolean
   start(waits: boolean): void
   dispatch(event: MountEvent): void
 }
@@ -154,6 +153,9 @@ function createMachine(
   return {
     get state() {
       return state
+    },
+    get isMounted() {
+      return state.name === 'mounted' || state.name === 'refused'
     },
     start: waits => enter(firstStep(waits)),
     dispatch: event => enter(transition(state, event)),

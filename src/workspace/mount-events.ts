@@ -1,10 +1,10 @@
-/** What is told once the workspace is mounted, to the log and to who follows the events. */
+/** The log lines and events of a mount. */
 
 import type { Emit } from '../events/event-log.ts'
 import type { Log } from '../log.ts'
 import type { Volume } from './types.ts'
 
-/** That it is, and what was done to it before. */
+/** Reports that the volume is mounted, and what was done to it before. */
 export function emitMounted(volume: Volume, log: Log, emit: Emit): void {
   const { device, path, takenOver, fresh, history } = volume
   const { generation, recovery, expired, reset, keptBecause, formattedBytes } = history

@@ -1,4 +1,4 @@
-/** The setting `workspace`: what it says, and the device that it leads to. */
+/** The setting `workspace`, and the device that it means. */
 import { type Stats, statSync } from 'node:fs'
 import { type BlockDevice, findBlockDevice } from '../sys/block-devices.ts'
 import type { Content } from '../volume/content.ts'
@@ -16,15 +16,15 @@ export type Source =
 export interface Found {
   readonly device: BlockDevice
   readonly content: Content
-  /** Of an image file; `null`: it is no loop device of ours. */
+  /** Of an image file; `null`: it is not the loop device of an image. */
   readonly image: Image | null
 }
 
 const LABEL = 'LABEL='
 
 /**
- * A path that is not there is a folder to be made, unless it is below /dev; so is one that cannot be looked
- * at, and why is told by the state of the folder. Never fails.
+ * A path that does not exist is a folder to be created, unless it is below /dev. So is a path that cannot be read: the
+ * state of the folder then says why. Never fails.
  */
 export function sourceOf(setting: string): Source {
   if (setting.startsWith(LABEL)) return { kind: 'label', label: setting.slice(LABEL.length) }
@@ -44,10 +44,10 @@ function statsOf(path: string): Stats | undefined {
 }
 
 /**
- * The device, and what is on it now.
+ * Finds the device, and reads what is on it.
  *
- * @param formatBlank a blank image is meant, too
- * @throws GuestdError `workspace_unavailable`, with every device that was seen where none is meant
+ * @param formatBlank a blank image is accepted too
+ * @throws GuestdError `workspace_unavailable`, with a list of all devices if there is none with this path or label
  */
 export async function findDevice(
   source: Exclude<Source, { kind: 'folder' }>,
@@ -55,7 +55,7 @@ export async function findDevice(
 ): Promise<Found> {
   if (source.kind === 'label') return findByLabel(source.label)
   if (source.kind === 'image') {
-    const { device, content, image } = await openImage(source.path, isMeant(formatBlank))
+    const { device, content, image } = await openImage(source.path, isUsable(formatBlank))
     return { device, content, image }
   }
   const device = findBlockDevice(source.path)
@@ -64,8 +64,8 @@ export async function findDevice(
   return { device, content: await lookAt(device.path, device.bytes), image: null }
 }
 
-/** What an image may have in it to be attached. */
-function isMeant(formatBlank: boolean): (content: Content) => boolean {
+/** Whether an image with this content is attached. */
+function isUsable(formatBlank: boolean): (content: Content) => boolean {
   return content =>
     content.kind === 'ext4' ||
     pendingOf(content) !== null ||
@@ -86,7 +86,7 @@ async function findByLabel(label: string): Promise<Found> {
   return { device: first.device, content: first.content, image: null }
 }
 
-/** A file system that was being made there when the machine died. */
+/** A format that was interrupted, as by a power cut; `null`: none. */
 export function pendingOf(content: Content): PendingFormat | null {
   return content.kind === 'damaged' ? (content.mark?.pending ?? null) : null
 }

@@ -1,4 +1,4 @@
-/** The workspace of a session that was stopped before guestd was started: it is not touched. */
+/** The workspace of a session that was stopped before guestd started. guestd does not touch it. */
 
 import { GuestdError } from '../errors.ts'
 import type { Receipt } from '../protocol/schemas.ts'

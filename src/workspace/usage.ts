@@ -1,17 +1,17 @@
-/** How full the workspace is; on a device by one statfs(2), whatever is in it. */
+/** How full the workspace is. On a device one statfs(2) returns it, in constant time. */
 import { statfsSync } from 'node:fs'
 import { ext4Usage } from '../volume/ext4-usage.ts'
 
 export type Full = 'bytes' | 'inodes'
 
 export interface Usage {
-  /** What was put there; files that are deleted and still open count. */
+  /** What users have written. Files that are deleted and still open count. */
   readonly usedBytes: number
   /** What a user may still write. */
   readonly availableBytes: number
   readonly capBytes: number
   readonly usedInodes: number
-  /** `null`: nothing caps them. */
+  /** `null`: they have no cap. */
   readonly availableInodes: number | null
   /** What has run out. */
   readonly full: Full | null
@@ -20,18 +20,18 @@ export interface Usage {
 }
 
 /**
- * With no more left the space counts as run out, in bytes. On kernels with large folios a write of up to this
- * size fails whole, and leaves what it would have taken.
+ * The space counts as full if no more than this is left, in bytes. On kernels with large folios a write of up to this size
+ * fails as a whole, and leaves the rest unused.
  */
 const FULL_BYTES = 1024 * 1024
-/** But of a small file system no larger share. */
+/** But no more than this share of a small file system. */
 const FULL_SHARE = 1 / 16
 
 /**
- * Of the ext4 that the descriptor is open on. The file system's own tables are in neither number. It reads
- * nothing that a command may have put there, and never waits.
+ * Reads the usage of the ext4 that the descriptor is open on. Neither number contains the file system's own tables. It
+ * reads nothing that a command may have written, and never waits.
  *
- * @param ownBytes what lost+found takes; 0: there is none
+ * @param ownBytes size of lost+found; 0: there is none
  * @throws Error of statfs(2)
  */
 export function readUsage(fd: number, ownBytes: number): Usage {
@@ -53,13 +53,13 @@ export function readUsage(fd: number, ownBytes: number): Usage {
   }
 }
 
-/** Changes when the file system is resized: its size without its tables, in bytes. */
+/** The size without tables, in bytes. It changes only if the file system is resized. */
 export function sizeOf(fd: number): number {
   const { bsize, blocks } = statfsSync(pathOf(fd))
   return bsize * blocks
 }
 
-/** The folder itself that the descriptor is open on, also where another file system is mounted over it. */
+/** A path to the folder that the descriptor is open on, even if another file system is mounted over it. */
 export function pathOf(fd: number): string {
   return `/proc/self/fd/${fd}`
 }

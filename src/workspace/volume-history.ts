@@ -1,4 +1,4 @@
-/** A volume's life over its sessions, as its mark tells it. */
+/** The history of a volume over its sessions, as stored in its mark. */
 import type { Receipt } from '../protocol/schemas.ts'
 import type { BlockDevice } from '../sys/block-devices.ts'
 import { HelperError } from '../sys/helper.ts'
@@ -19,29 +19,29 @@ import type { Ext4 } from '../volume/superblock.ts'
 import { unavailable } from '../volume/unavailable.ts'
 
 export interface History {
-  /** Whose it is, by its mark; `null`: nobody's yet, or nobody knows. */
+  /** The session that owns it, by its mark; `null`: it has no owner yet, or no mark. */
   readonly sessionId: string | null
-  /** How many times the volume has been started, this time included; `null` without a mark. */
+  /** Number of starts of the volume, including this one; `null`: it has no mark. */
   readonly generation: number | null
-  /** It has been used before, and what was left there is there. */
+  /** It has been used before, and has kept its content. */
   readonly resumed: boolean
-  /** What was done as it had not been left clean; empty where it had. */
+  /** How it was repaired; empty if it had been left clean. */
   readonly recovery: readonly string[]
-  /** Nobody had worked there for longer than it is kept. */
+  /** It had no activity for longer than `retentionMs`. */
   readonly expired: boolean
   /** Why it was started empty; `null`: it was not. */
   readonly reset: Reset | null
-  /** Why it was kept although it had expired and was to be started empty then; `null` otherwise. */
+  /** Why it was kept although it has expired and `onExpired` is `reset`; `null` otherwise. */
   readonly keptBecause: string | null
-  /** It was blank, and got its file system now; in bytes. `null`: it was not. */
+  /** Size of the file system that was made on a blank device, in bytes; `null`: it was not blank. */
   readonly formattedBytes: number | null
-  /** How the session before this one left it. */
+  /** How the previous session left it; `null`: not known. */
   readonly lastStop: Receipt | null
   /**
-   * Whose it is from now on. A kernel may not let the device of a mounted file system be written
-   * (CONFIG_BLK_DEV_WRITE_MOUNTED=n, EBUSY): then the mark learns it at the end.
+   * Assigns it to a session. A kernel may forbid writes to the device of a mounted file system
+   * (CONFIG_BLK_DEV_WRITE_MOUNTED=n, EBUSY): then the mark gets the owner at the stop.
    *
-   * @returns why the mark could not be written; `null`: it could, or there is none
+   * @returns why the mark could not be written; `null`: it was written, or there is no mark
    * @throws GuestdError `session_mismatch`
    */
   bind(owner: Owner): Promise<string | null>
@@ -60,28 +60,28 @@ export interface History {
   undo(): Promise<void>
 }
 
-/** A volume as it was found. */
+/** A volume before it is mounted. */
 export interface Start {
   readonly device: BlockDevice
-  /** `null`: there is none, or none that is whole; then one is to be made, or was being made. */
+  /** `null`: there is no intact file system. One will be made, or its format was interrupted. */
   readonly ext4: Ext4 | null
-  /** Where the file system ends, or is to end: there is the mark. In bytes. */
+  /** Where the file system ends or will end, and the mark begins, in bytes. */
   readonly end: number
-  /** For a device that was blank. */
+  /** For a blank device; `null` otherwise. */
   readonly plan: PendingFormat | null
 }
 
 /**
- * Begins a generation, on a device that nobody uses: what was not left clean is mended first, and
- * that it is in use is durable before anybody can write.
+ * Begins a generation, on a device that is not in use. It first repairs a volume that was not left clean. The mark says
+ * `inUse`, durably, before any process can write to the volume.
  *
- * A volume that is to be started empty is formatted anew. That it is, is durable before its first byte
- * changes, and until its last one has: if the machine dies in between, the next start does it again.
+ * A volume that is started empty is formatted. The mark has the pending format, durably, from before the first changed byte
+ * until after the last one: if the machine is lost in between, the next start formats again.
  *
- * @param owner `null`: nobody has said whose it is to be
+ * @param owner `null`: the session is not known yet
  * @param times of this start: `now` for the mark; `earliest` decides whether the volume has expired
- * @param cancel aborted, a check that runs is cancelled
- * @throws GuestdError `session_mismatch` (nothing was written), `workspace_unavailable`, HelperError
+ * @param cancel cancels a running check when it is aborted
+ * @throws GuestdError `session_mismatch` (nothing was written), `workspace_unavailable`; HelperError
  */
 export async function beginGeneration(
   { device, ext4, end, plan }: Start,
@@ -99,7 +99,7 @@ export async function beginGeneration(
   const pending = before?.pending ?? again
   const { expired, keptBecause } = verdict
   const began = pending === null ? { expired, reset: null } : beganBy(pending, verdict)
-  // A format that was cut off is a start that did not come about.
+  // An interrupted format was not a complete start.
   const generation = (before?.generation ?? 0) + (before?.pending === undefined ? 1 : 0)
   const known = laterActivity(activityOf(before), now)
   const mark: Content = {
@@ -112,7 +112,7 @@ export async function beginGeneration(
     pending: undefined,
   }
   if (pending !== null && place !== null) {
-    // Multiple mount protection is no concern of mke2fs: e2fsck sees another host.
+    // mke2fs ignores multiple mount protection. e2fsck finds another host.
     if (ext4?.mmp) await recoverVolume(device.path, cancel)
     await checkFormatter(device)
     if (before?.pending === undefined) await place.write({ ...mark, pending })
@@ -129,7 +129,7 @@ export async function beginGeneration(
 }
 
 /**
- * Where only its own session may have a volume, it is refused while it is not known whose it is.
+ * With `requireSession`, a used volume without a known owner is refused.
  *
  * @throws GuestdError `workspace_unavailable`
  */
@@ -145,7 +145,7 @@ function beganBy({ why }: PendingFormat, { expired }: Verdict): NonNullable<Mark
   return why === 'blank' ? { expired: false, reset: null } : { expired, reset: why }
 }
 
-/** Goes on with a generation that a daemon before this one began. */
+/** Continues a generation that an earlier guestd has begun. */
 export async function continueGeneration(
   device: BlockDevice,
   ext4: Ext4,
@@ -165,7 +165,7 @@ type Content = Parameters<MarkPlace['write']>[0]
 const NEW = { sessionId: null, runtimeVersion: null, receipt: null } as const
 
 interface Facts extends Partial<Pick<History, 'recovery' | 'formattedBytes' | 'keptBecause'>> {
-  /** The last activity as the mark has it; `null`: it has none. */
+  /** The last activity in the mark; `null`: none. */
   readonly known: ActivityTime | null
 }
 
@@ -176,11 +176,11 @@ function historyOf(
   facts: Facts,
 ): History {
   const { recovery = [], formattedBytes = null, keptBecause = null } = facts
-  /** The last activity in the mark never goes back behind it. */
+  /** The last activity in the mark is never earlier. */
   let { known } = facts
-  /** As the mark has it at the end; `null` before. */
+  /** As in the mark after the stop; `null` before. */
   let left: ActivityTime | null = null
-  /** As it should be: what could not be written goes with the next write. */
+  /** The intended mark: a change that could not be written is part of the next write. */
   let mark = first
   /** Writes use the two slots in turn. */
   const queue = createSerialQueue()
@@ -226,7 +226,7 @@ function historyOf(
     lastActivity: now => left ?? laterActivity(known, now),
     async undo() {
       const unused = { ...NEW, generation: 0, state: 'clean' } as const
-      // What was made in the meantime is whole.
+      // A file system that was made in the meantime is complete.
       await place?.write({ ...(before ?? unused), pending: undefined })
     },
   }

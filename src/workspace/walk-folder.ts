@@ -1,20 +1,20 @@
-/** What a folder holds: a walk of all of it, in a process of its own. */
+/** Measures a folder by a walk through all of it, in a process of its own. */
 import { runHelper } from '../sys/helper.ts'
 
 export interface Walked {
-  /** Allocated on the disk: sparse files count with what they have, a file with several names once. */
+  /** Allocated on the disk. A sparse file counts what is allocated, and a file with several names counts once. */
   readonly bytes: number
-  /** Files and folders, itself not among them. */
+  /** Files and folders, without the folder itself. */
   readonly inodes: number
-  /** Files and folders that could not be read: they, and what is in them, are not counted. */
+  /** Files and folders that could not be read. They and what is in them are not counted. */
   readonly unread: number
   /** Processor time of the walk, in milliseconds. */
   readonly cpuMs: number
 }
 
 /**
- * It stays on the mount and follows no symbolic link. A process that can be given up, so that a slow
- * disk holds nobody, and a large tree costs the daemon neither memory nor its event loop.
+ * It stays on the mount and follows no symbolic link. It runs in a process that can be killed, so a slow disk blocks nothing,
+ * and a large tree costs the daemon no memory and no time of its event loop.
  *
  * @throws HelperError
  */

@@ -95,14 +95,14 @@ const used: readonly [what: string, make: (image: string) => void, says: RegExp,
       run('mke2fs', '-q', '-t', 'ext4', '-b', '4096', '-E', 'nodiscard', image)
       write(image, 0, Buffer.alloc(68 * 1024))
     },
-    /is not formatted: it has the backup of a superblock of ext4/,
+    /is not formatted: it has a backup of an ext4 superblock/,
     160,
   ],
   [
     // UFS2 has its superblock at 256 KiB.
     'a signature that only wipefs knows',
     image => write(image, 256 * 1024 + 1372, Buffer.from('19015419', 'hex')),
-    /is not formatted, as wipefs finds on it: ufs/,
+    /is not formatted, because wipefs finds on it: ufs/,
   ],
 ]
 

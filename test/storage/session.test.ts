@@ -103,7 +103,7 @@ t.test('the volume of another session is refused, and not one byte of it changes
   const guestd = await startGuestd(t, { config })
   const reply = await put(guestd, { id: 'two' })
   t.same([reply.status, reply.json().code], [409, 'session_mismatch'])
-  t.match(reply.json().detail, /that of the session one, not of two/)
+  t.match(reply.json().detail, /belongs to the session one, not to two/)
   t.equal(mountOptions(at), null)
   t.equal((await infoOf(guestd)).id, null)
   t.ok(readFileSync(workspace).equals(before))
@@ -123,14 +123,17 @@ t.test('a volume that is mounted already learns whose it is, or refuses', async 
   const other = await startGuestd(t, { config })
   t.match((await infoOf(other)).workspace, { ok: true, sessionId: 'one' })
   const refusal = (await put(other, { id: 'two' })).json()
-  t.match(refusal, { code: 'session_mismatch', detail: /that of the session one, not of two; .*/ })
+  t.match(refusal, {
+    code: 'session_mismatch',
+    detail: /belongs to the session one, not to two; .*/,
+  })
   t.match(refusal.detail, /takes no more commands; .* With requireSession/)
   for (const cwd of [config.workspaceMount, '/']) {
     const reply = await other.request('POST', '/v1/commands', { body: { command: 'true', cwd } })
     t.same([reply.status, reply.json().code], [409, 'session_mismatch'])
   }
   const status = await guestctl(['status'], { connect: other.connect })
-  t.match(status.out, /^State: +not ready\nBecause: .*that of the session one, not of two\n/)
+  t.match(status.out, /^State: +not ready\nBecause: .*belongs to the session one, not to two\n/)
   t.match(status.out, /^Owner: +the session one$/m)
   t.match((await put(other, { id: 'one' })).json(), { id: 'one', generation: 2, resumed: true })
   t.equal((await runCommand(other, { command: 'true' })).exit.exitCode, 0)

@@ -127,7 +127,7 @@ t.test('sweep leaves what is not expired, not used, not a volume, or behind a li
   const { code, out } = await sweep(folder)
   t.equal(code, 0)
   t.match(out, /kept \S+new\.img: it has not been used yet\n/)
-  t.match(out, /kept \S+newer\.img: its mark is that of a newer guestd\n/)
+  t.match(out, /kept \S+newer\.img: its mark was written by a newer guestd\n/)
   t.match(out, /\n1 deleted, 2 kept; /)
   t.same(readdirSync(folder).sort(), ['link.img', 'new.img', 'newer.img', 'other'])
   t.ok(existsSync(elsewhere))

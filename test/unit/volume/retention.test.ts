@@ -61,7 +61,7 @@ t.test(
   async t => {
     const kept = (keptBecause: string) => ({ expired: true, reset: null, keptBecause })
     const because = {
-      owner: kept('it is not known whose it is to be'),
+      owner: kept('the session that will use it is not known'),
       unclean: kept('it was not left clean, so its last activity is not known'),
     }
     t.same(judge(mark(14), null, reset, NOW), because.owner)
