@@ -1,6 +1,6 @@
 /**
  * The session, from top to bottom: each part gets the parts above it. A part that does work adds itself to `activity`
- * and to `stop`; one that follows events subscribes to `events`.
+ * and to `stop`. A part that follows events subscribes to `events`.
  */
 import { checkLimits } from '../commands/plan.ts'
 import type { Registry } from '../commands/registry.ts'

@@ -42,7 +42,7 @@ export interface StartOptions {
   readonly log: Log
   readonly version: string
   readonly notifier: Notifier
-  /** Aborted once a stop is asked for: guestd then listens on nothing. */
+  /** Aborted by the first stop signal: guestd then listens on nothing. */
   readonly asked: AbortSignal
 }
 

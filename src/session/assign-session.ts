@@ -1,4 +1,4 @@
-/** The session that the host has set for this boot; survives a restart of guestd. */
+/** The session that the host has set for this boot. It survives a restart of guestd. */
 import type { TSchema } from 'typebox'
 import * as Type from 'typebox'
 import type { SessionRequest } from '../protocol/schemas.ts'
@@ -7,27 +7,27 @@ import type { Owner } from '../volume/owner.ts'
 import { bootFile } from './boot-file.ts'
 import { type Renewal, renewalOf } from './renewal.ts'
 
-/** What a hand-over did; `null`: nothing, it is the same as before. */
+/** The result of a request; `null`: it changes nothing. */
 export type Assigned = { readonly kind: 'set' } | ({ readonly kind: 'renewed' } & Renewal) | null
 
 export interface SessionAssignment {
   /** `null` until the session is set. */
   readonly request: SessionRequest | null
   /**
-   * Sets the session, or renews it where it is set. A renewal replaces all but the id and the
-   * runtime version, and is durable before it is in force.
+   * Sets the session, or renews it if it is set. A renewal replaces everything except the id and the runtime version. It
+   * is stored before it is in force.
    *
-   * @param bind called for a new session: the workspace belongs to it from then on. What it throws leaves all as it was
+   * @param bind called for a new session, before it is set. If it throws, nothing changes
    * @throws GuestdError `session_set`
    */
   assignSession(request: SessionRequest, bind: (owner: Owner) => Promise<void>): Promise<Assigned>
-  /** Writes it once more, as after `runDir` was lost. @throws where it cannot be written */
+  /** Writes it again, after `runDir` was lost. @throws if it cannot be written */
   save(): void
 }
 
 const FILE = 'session.json'
 
-/** What guestd relies on. The API has checked the rest, and another version of guestd can have written more. */
+/** The fields that guestd reads. Another version of guestd may have written more. */
 const StoredSession = Type.Object({
   id: Type.String(),
   runtimeVersion: Type.Optional(Type.String()),
@@ -41,7 +41,7 @@ function mapOf(values: TSchema) {
   return Type.Object({}, { additionalProperties: values })
 }
 
-/** @param bootId what an earlier boot was told does not count in this one */
+/** @param bootId a session of an earlier boot does not count */
 export function openSessionAssignment(runDir: string, bootId: string): SessionAssignment {
   const file = bootFile<SessionRequest>(runDir, FILE, bootId, StoredSession)
   let request = file.read()

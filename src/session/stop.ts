@@ -17,7 +17,7 @@ export interface Stop {
    * @param end resolves once nothing of the part is left, or its time limit has passed
    */
   addStep(name: Step['name'], end: () => Promise<void>): void
-  /** Starts it, or joins one that has another reason. Never rejects. */
+  /** Starts the stop, or joins it if it has begun, whatever its reason is. Never rejects. */
   run(reason: StopReason): Promise<Receipt>
   /** Its steps from the first one on, and the receipt. */
   follow(): AsyncGenerator<StopFrame>
