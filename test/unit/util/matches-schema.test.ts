@@ -35,16 +35,14 @@ for (const [name, schema] of Object.entries(schemas)) {
     const json = arbitraryOf(schema).chain(value =>
       fc.tuple(fc.constant(value), changedOnce(value)),
     )
-    const seen = { true: 0, false: 0 }
     fc.assert(
       fc.property(json, ([value, changed]) => {
         const isMatch = matchesSchema(schema, changed)
-        seen[`${isMatch}`] += 1
         return matchesSchema(schema, value) && isMatch === Check(reference, changed)
       }),
       { numRuns: 300 },
     )
-    t.ok(seen.true > 0 && seen.false > 0, 'there are both')
+    t.notOk(matchesSchema(schema, null))
   })
 }
 
