@@ -35,13 +35,13 @@ static void *counted(void *block) {
   type __wrap_##name parameters;                   \
   type __wrap_##name parameters { return fails(#name) ? (failure) : __real_##name(__VA_ARGS__); }
 
-#define WRAP_ALLOCATION(name, parameters, ...)                      \
-  void *__real_##name parameters;                                   \
-  void *__wrap_##name parameters;                                   \
-  void *__wrap_##name parameters {                                  \
-    if (!fails(#name)) return counted(__real_##name(__VA_ARGS__));    \
-    errno = ENOMEM;                                                 \
-    return NULL;                                                    \
+#define WRAP_ALLOCATION(name, parameters, ...)                     \
+  void *__real_##name parameters;                                  \
+  void *__wrap_##name parameters;                                  \
+  void *__wrap_##name parameters {                                 \
+    if (!fails(#name)) return counted(__real_##name(__VA_ARGS__)); \
+    errno = ENOMEM;                                                \
+    return NULL;                                                   \
   }
 
 WRAP_ALLOCATION(malloc, (size_t size), size)
@@ -55,14 +55,14 @@ void __wrap_free(void *block) {
   __real_free(block);
 }
 
-WRAP(int, pthread_mutex_init, ENOMEM, (pthread_mutex_t *mutex, const pthread_mutexattr_t *as), mutex, as)
-WRAP(int, pthread_attr_init, ENOMEM, (pthread_attr_t *attributes), attributes)
-WRAP(int, pthread_attr_setdetachstate, EINVAL, (pthread_attr_t *attributes, int state), attributes, state)
-WRAP(int, pthread_attr_setstacksize, EINVAL, (pthread_attr_t *attributes, size_t size), attributes, size)
+WRAP(int, pthread_mutex_init, ENOMEM, (pthread_mutex_t * mutex, const pthread_mutexattr_t *as), mutex, as)
+WRAP(int, pthread_attr_init, ENOMEM, (pthread_attr_t * attributes), attributes)
+WRAP(int, pthread_attr_setdetachstate, EINVAL, (pthread_attr_t * attributes, int state), attributes, state)
+WRAP(int, pthread_attr_setstacksize, EINVAL, (pthread_attr_t * attributes, size_t size), attributes, size)
 WRAP(int, pthread_create, EAGAIN,
-     (pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *), void *argument), thread, attributes,
+     (pthread_t * thread, const pthread_attr_t *attributes, void *(*run)(void *), void *argument), thread, attributes,
      run, argument)
-WRAP(int, uv_poll_init, UV_ENOMEM, (uv_loop_t *loop, uv_poll_t *poll, int fd), loop, poll, fd)
+WRAP(int, uv_poll_init, UV_ENOMEM, (uv_loop_t * loop, uv_poll_t *poll, int fd), loop, poll, fd)
 WRAP(napi_status, napi_get_uv_event_loop, napi_generic_failure, (napi_env env, uv_loop_t **loop), env, loop)
 WRAP(napi_status, napi_get_named_property, napi_generic_failure,
      (napi_env env, napi_value object, const char *name, napi_value *value), env, object, name, value)

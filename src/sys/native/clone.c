@@ -67,17 +67,16 @@ static void fail(struct child_context *context, const char *stage, long result) 
   for (;;) raw(SYS_exit, 127, 0, 0, 0);
 }
 
-#define check(stage, call)                              \
-  do {                                                  \
-    long check_result = (call);                         \
+#define check(stage, call)                                    \
+  do {                                                        \
+    long check_result = (call);                               \
     if (check_result < 0) fail(context, stage, check_result); \
   } while (0)
 
 static void reset_signals(void) {
   struct gd_kernel_sigaction action = {0};
   /* SIGKILL and SIGSTOP fail with EINVAL; they cannot have a handler. */
-  for (int signal = 1; signal <= GD_LAST_SIGNAL; signal++)
-    raw(SYS_rt_sigaction, signal, &action, 0, GD_SIGSET_BYTES);
+  for (int signal = 1; signal <= GD_LAST_SIGNAL; signal++) raw(SYS_rt_sigaction, signal, &action, 0, GD_SIGSET_BYTES);
 }
 
 /* Best effort: without the permission to set the score the child runs with that of the daemon. */
@@ -144,8 +143,8 @@ int gd_clone_exec(const struct gd_child_plan *plan, struct gd_child_state *state
   _Alignas(16) unsigned char stack[CHILD_STACK_BYTES];
   struct child_context context = {.plan = plan, .state = state};
   struct clone_args args = {
-      .flags = CLONE_VM | CLONE_VFORK | CLONE_PIDFD | CLONE_PARENT_SETTID |
-               (plan->cgroup_fd >= 0 ? CLONE_INTO_CGROUP : 0),
+      .flags =
+          CLONE_VM | CLONE_VFORK | CLONE_PIDFD | CLONE_PARENT_SETTID | (plan->cgroup_fd >= 0 ? CLONE_INTO_CGROUP : 0),
       .pidfd = (uint64_t)(uintptr_t)&state->pidfd,
       .parent_tid = (uint64_t)(uintptr_t)&state->pid,
       .exit_signal = SIGCHLD,

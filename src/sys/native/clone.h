@@ -10,11 +10,11 @@
 struct gd_child_plan {
   char *const *argv;
   char *const *envp;
-  char *const *paths;   /* candidates for exec, NULL-terminated; tried in turn, as execvp(3) does */
+  char *const *paths; /* candidates for exec, NULL-terminated; tried in turn, as execvp(3) does */
   const char *cwd;
   const char *oom_score_adj; /* decimal text */
-  int stdio[3];         /* all above 2; stdio[0] is -1 for /dev/null; stdio[1] and stdio[2] may be the same */
-  int cgroup_fd;        /* directory of the cgroup to start in, or -1 */
+  int stdio[3];              /* all above 2; stdio[0] is -1 for /dev/null; stdio[1] and stdio[2] may be the same */
+  int cgroup_fd;             /* directory of the cgroup to start in, or -1 */
   bool switch_user;
   uid_t uid;
   gid_t gid;
@@ -26,7 +26,7 @@ struct gd_child_plan {
 
 /* Written by the kernel and the child; read by the thread of the launch and, while the thread is blocked, by the event loop. */
 struct gd_child_state {
-  _Atomic pid_t pid;   /* set by the kernel before the child runs */
+  _Atomic pid_t pid; /* set by the kernel before the child runs */
   _Atomic int pidfd;
   const char *_Atomic stage; /* the step that failed, or NULL */
   _Atomic int error;

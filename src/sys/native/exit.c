@@ -79,9 +79,7 @@ static void close_handles(struct exit_watch *watch) {
   if (watch->has_timer) uv_close((uv_handle_t *)&watch->timer, on_closed);
 }
 
-static double microseconds(struct timeval time) {
-  return (double)time.tv_sec * 1e6 + (double)time.tv_usec;
-}
+static double microseconds(struct timeval time) { return (double)time.tv_sec * 1e6 + (double)time.tv_usec; }
 
 /* Reports the end of the process; status < 0 when it is not known. */
 static void report(struct exit_watch *watch, int status, double cpu_microseconds, double max_rss_kib) {

@@ -13,6 +13,4 @@ static napi_value trim_memory(napi_env env, napi_callback_info info) {
   return gd_undefined(env);
 }
 
-void gd_init_memory(napi_env env, napi_value exports) {
-  gd_export(env, exports, "trimMemory", trim_memory);
-}
+void gd_init_memory(napi_env env, napi_value exports) { gd_export(env, exports, "trimMemory", trim_memory); }

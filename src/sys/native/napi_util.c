@@ -15,9 +15,7 @@ void gd_must(napi_status status, const char *call) {
   napi_fatal_error("guestd_native", NAPI_AUTO_LENGTH, text, NAPI_AUTO_LENGTH);
 }
 
-void gd_must_uv(int error, const char *call) {
-  gd_must(error == 0 ? napi_ok : napi_generic_failure, call);
-}
+void gd_must_uv(int error, const char *call) { gd_must(error == 0 ? napi_ok : napi_generic_failure, call); }
 
 bool gd_args(napi_env env, napi_callback_info info, size_t count, napi_value *argv) {
   size_t argc = count;
@@ -33,8 +31,7 @@ bool gd_is_pending(napi_env env) {
 }
 
 napi_value gd_throw_type(napi_env env, const char *message) {
-  if (!gd_is_pending(env))
-    gd_must(napi_throw_type_error(env, INVALID_ARGUMENT, message), "napi_throw_type_error");
+  if (!gd_is_pending(env)) gd_must(napi_throw_type_error(env, INVALID_ARGUMENT, message), "napi_throw_type_error");
   return NULL;
 }
 
@@ -48,8 +45,7 @@ bool gd_integer(napi_env env, napi_value value, const char *name, int64_t least,
     return true;
   }
   snprintf(text, sizeof text, "%s is not an integer from %lld to %lld", name, (long long)least, (long long)most);
-  if (!gd_is_pending(env))
-    gd_must(napi_throw_range_error(env, INVALID_ARGUMENT, text), "napi_throw_range_error");
+  if (!gd_is_pending(env)) gd_must(napi_throw_range_error(env, INVALID_ARGUMENT, text), "napi_throw_range_error");
   return false;
 }
 

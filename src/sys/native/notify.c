@@ -70,8 +70,7 @@ static napi_value notify_send(napi_env env, napi_callback_info info) {
   if (!gd_text(env, argv[2], message, sizeof message, &length)) return gd_errno_or_null(env, EMSGSIZE);
   if (!gd_fd(env, argv[0], &socket) || !to_fds(env, argv[3], fds, &count)) return NULL;
   struct iovec part = {.iov_base = message, .iov_len = length};
-  struct msghdr datagram = {
-      .msg_name = &address, .msg_namelen = address_size, .msg_iov = &part, .msg_iovlen = 1};
+  struct msghdr datagram = {.msg_name = &address, .msg_namelen = address_size, .msg_iov = &part, .msg_iovlen = 1};
   if (count > 0) {
     datagram.msg_control = control.bytes;
     datagram.msg_controllen = CMSG_SPACE((size_t)count * sizeof fds[0]);

@@ -29,7 +29,8 @@ char *gd_copy_string(napi_env env, napi_value value, const char *name) {
     gd_throw_errno(env, name, ENOMEM);
     return NULL;
   }
-  if (napi_get_value_string_utf8(env, value, text, length + 1, &length) == napi_ok && strlen(text) == length) return text;
+  if (napi_get_value_string_utf8(env, value, text, length + 1, &length) == napi_ok && strlen(text) == length)
+    return text;
   free(text);
   return throw_type(env, name, "a string without NUL");
 }

@@ -13,7 +13,8 @@
 #define LINE_BYTES 1536
 
 /* Numbers of the fields. Field 2 is the name, the last one that can contain a space. */
-enum { STATE = 3, PARENT = 4, GROUP = 5, SESSION = 6, UTIME = 14, CSTIME = 17, THREADS = 20, START = 22, EXIT_CODE = 52 };
+enum { STATE = 3, PARENT = 4, GROUP = 5, SESSION = 6, UTIME = 14, CSTIME = 17 };
+enum { THREADS = 20, START = 22, EXIT_CODE = 52 };
 
 static ssize_t read_line(pid_t pid, char *line, size_t size) {
   char path[32];

@@ -13,10 +13,10 @@ struct gd_proc_stat {
   pid_t parent;
   pid_t group;
   pid_t session;
-  int threads; /* the live ones, and the first one, which may end before the others */
+  int threads;             /* the live ones, and the first one, which may end before the others */
   double cpu_microseconds; /* of the process and of the children that it has waited for */
-  double start_ticks; /* after boot; with the pid it names one process */
-  int exit_status; /* of a zombie, as wait(2) gives it */
+  double start_ticks;      /* after boot; with the pid it names one process */
+  int exit_status;         /* of a zombie, as wait(2) gives it */
 };
 
 /* False when it cannot be read; errno is then ENOENT or ESRCH when there is no such process. */

@@ -96,6 +96,4 @@ static napi_value process_table(napi_env env, napi_callback_info info) {
   return error == 0 ? result : gd_throw_errno(env, "processTable", error);
 }
 
-void gd_init_process_table(napi_env env, napi_value exports) {
-  gd_export(env, exports, "processTable", process_table);
-}
+void gd_init_process_table(napi_env env, napi_value exports) { gd_export(env, exports, "processTable", process_table); }

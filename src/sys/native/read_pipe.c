@@ -72,8 +72,7 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *into) {
     /* Not a buffer, or one that is too large for libuv: the read fails with UV_ENOBUFS. */
     if (napi_get_typedarray_info(env, buffer, NULL, &length, &data, NULL, NULL) != napi_ok || length > INT_MAX)
       length = 0;
-  } else if (napi_get_and_clear_last_exception(env, &thrown) == napi_ok)
-    napi_fatal_exception(env, thrown);
+  } else if (napi_get_and_clear_last_exception(env, &thrown) == napi_ok) napi_fatal_exception(env, thrown);
   /* JavaScript keeps the buffer until read(), and the memory of an ArrayBuffer does not move. */
   *into = uv_buf_init(data, (unsigned int)length);
   gd_close_scope(env, scope);

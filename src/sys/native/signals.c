@@ -35,8 +35,7 @@ static napi_value ignore_signals(napi_env env, napi_callback_info info) {
   napi_value argv[1];
   if (!gd_args(env, info, 1, argv)) return NULL;
   uint32_t count = 0;
-  if (napi_get_array_length(env, argv[0], &count) != napi_ok)
-    return gd_throw_errno(env, "ignoreSignals", EINVAL);
+  if (napi_get_array_length(env, argv[0], &count) != napi_ok) return gd_throw_errno(env, "ignoreSignals", EINVAL);
   for (uint32_t i = 0; i < count; i++) {
     int number = 0;
     if (!gd_int(env, gd_element(env, argv[0], i), "signal", 1, GD_LAST_SIGNAL, &number)) return NULL;
@@ -46,6 +45,4 @@ static napi_value ignore_signals(napi_env env, napi_callback_info info) {
   return gd_undefined(env);
 }
 
-void gd_init_signals(napi_env env, napi_value exports) {
-  gd_export(env, exports, "ignoreSignals", ignore_signals);
-}
+void gd_init_signals(napi_env env, napi_value exports) { gd_export(env, exports, "ignoreSignals", ignore_signals); }

@@ -35,8 +35,7 @@ static napi_value vsock_listen(napi_env env, napi_callback_info info) {
   napi_value argv[1];
   int64_t port = 0;
   if (!gd_args(env, info, 1, argv) || !gd_integer(env, argv[0], "port", 0, UINT32_MAX, &port)) return NULL;
-  struct sockaddr_vm address = {
-      .svm_family = AF_VSOCK, .svm_cid = VMADDR_CID_ANY, .svm_port = (unsigned)port};
+  struct sockaddr_vm address = {.svm_family = AF_VSOCK, .svm_cid = VMADDR_CID_ANY, .svm_port = (unsigned)port};
   int fd = vsock_socket();
   if (fd < 0) return close_and_throw(env, fd, "socket");
   if (bind(fd, (struct sockaddr *)&address, sizeof address) != 0) return close_and_throw(env, fd, "bind");
@@ -49,8 +48,7 @@ static napi_value vsock_connect(napi_env env, napi_callback_info info) {
   int64_t cid = 0, port = 0;
   if (!gd_args(env, info, 2, argv) || !gd_integer(env, argv[0], "cid", 0, UINT32_MAX, &cid)) return NULL;
   if (!gd_integer(env, argv[1], "port", 0, UINT32_MAX, &port)) return NULL;
-  struct sockaddr_vm address = {
-      .svm_family = AF_VSOCK, .svm_cid = (unsigned)cid, .svm_port = (unsigned)port};
+  struct sockaddr_vm address = {.svm_family = AF_VSOCK, .svm_cid = (unsigned)cid, .svm_port = (unsigned)port};
   int fd = vsock_socket();
   if (fd < 0) return close_and_throw(env, fd, "socket");
   if (connect(fd, (struct sockaddr *)&address, sizeof address) != 0 && errno != EINPROGRESS)
@@ -113,8 +111,7 @@ static napi_value vsock_peer(napi_env env, napi_callback_info info) {
   if (!gd_args(env, info, 1, argv) || !gd_fd(env, argv[0], &fd)) return NULL;
   struct sockaddr_storage storage = {0};
   socklen_t size = sizeof storage;
-  if (getpeername(fd, (struct sockaddr *)&storage, &size) != 0)
-    return gd_throw_errno(env, "getpeername", errno);
+  if (getpeername(fd, (struct sockaddr *)&storage, &size) != 0) return gd_throw_errno(env, "getpeername", errno);
   if (storage.ss_family != AF_VSOCK) return gd_number(env, -1);
   struct sockaddr_vm address;
   memcpy(&address, &storage, sizeof address);
@@ -127,8 +124,7 @@ static napi_value socket_family(napi_env env, napi_callback_info info) {
   if (!gd_args(env, info, 1, argv) || !gd_fd(env, argv[0], &fd)) return NULL;
   struct sockaddr_storage storage = {0};
   socklen_t size = sizeof storage;
-  if (getsockname(fd, (struct sockaddr *)&storage, &size) != 0)
-    return gd_throw_errno(env, "getsockname", errno);
+  if (getsockname(fd, (struct sockaddr *)&storage, &size) != 0) return gd_throw_errno(env, "getsockname", errno);
   switch (storage.ss_family) {
     case AF_VSOCK: return gd_string(env, "vsock");
     case AF_UNIX: return gd_string(env, "unix");

@@ -111,7 +111,7 @@ static int empty_pit(struct clearing *state) {
 
 static int changed_since(const struct stat *facts, const struct timespec *began) {
   return facts->st_ctim.tv_sec > began->tv_sec ||
-    (facts->st_ctim.tv_sec == began->tv_sec && facts->st_ctim.tv_nsec >= began->tv_nsec);
+         (facts->st_ctim.tv_sec == began->tv_sec && facts->st_ctim.tv_nsec >= began->tv_nsec);
 }
 
 static int is_left(const struct clearing *state, const char *name, const struct stat *facts) {

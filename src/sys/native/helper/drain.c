@@ -27,9 +27,7 @@ struct failure {
 
 static const struct failure none = {NULL, 0};
 
-static struct failure failed(const char *call) {
-  return (struct failure){call, errno};
-}
+static struct failure failed(const char *call) { return (struct failure){call, errno}; }
 
 static bool is_mount(int fd, const char *id) {
   char path[32], line[64];
@@ -48,8 +46,7 @@ static bool is_mount(int fd, const char *id) {
 static struct failure drain_mount(int fd, const char *how, const char *id) {
   uint32_t flush = 0;
   if (!is_mount(fd, id)) return (struct failure){"open", ESTALE};
-  if (strcmp(how, "shutdown") == 0)
-    return ioctl(fd, IOC_SHUTDOWN, &flush) != 0 ? failed("ioctl") : none;
+  if (strcmp(how, "shutdown") == 0) return ioctl(fd, IOC_SHUTDOWN, &flush) != 0 ? failed("ioctl") : none;
   const char *call = sync_mount(fd);
   return call == NULL ? none : failed(call);
 }
@@ -63,8 +60,8 @@ static struct failure failed_device(int fd) {
 
 static int open_path(const char *path, int flags) {
   struct open_how as = {
-    .flags = (uint64_t)(O_RDONLY | O_CLOEXEC | O_NONBLOCK | flags),
-    .resolve = RESOLVE_NO_SYMLINKS,
+      .flags = (uint64_t)(O_RDONLY | O_CLOEXEC | O_NONBLOCK | flags),
+      .resolve = RESOLVE_NO_SYMLINKS,
   };
   return (int)syscall(SYS_openat2, AT_FDCWD, path, &as, sizeof as);
 }

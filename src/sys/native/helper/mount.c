@@ -61,8 +61,7 @@ static int assign_root(const char *target, long uid, long gid) {
   if (root == NULL) return fail("opendir", errno);
   remove_lost_and_found(dirfd(root));
   bool fresh = is_fresh(root);
-  if (fresh && uid != KEEP_OWNER && fchown(dirfd(root), (uid_t)uid, (gid_t)gid) != 0)
-    failed = fail("chown", errno);
+  if (fresh && uid != KEEP_OWNER && fchown(dirfd(root), (uid_t)uid, (gid_t)gid) != 0) failed = fail("chown", errno);
   printf("%s %ld\n", fresh ? "fresh" : "used", lost_and_found_bytes(dirfd(root)));
   closedir(root);
   return failed;
@@ -83,9 +82,7 @@ int cmd_mount(char **args) {
   return failed;
 }
 
-int cmd_remount(char **args) {
-  return mount(args[0], args[1], "ext4", FLAGS, NULL) != 0 ? fail("mount", errno) : 0;
-}
+int cmd_remount(char **args) { return mount(args[0], args[1], "ext4", FLAGS, NULL) != 0 ? fail("mount", errno) : 0; }
 
 /* Keeps noexec, if the mount has it. */
 static int add_flags(const char *target) {
@@ -104,6 +101,4 @@ int cmd_probe(char **args) {
   return add_flags(args[0]);
 }
 
-int cmd_unmount(char **args) {
-  return umount2(args[0], UMOUNT_NOFOLLOW) != 0 ? fail("umount", errno) : 0;
-}
+int cmd_unmount(char **args) { return umount2(args[0], UMOUNT_NOFOLLOW) != 0 ? fail("umount", errno) : 0; }

@@ -50,13 +50,9 @@ static int unmount(const char *at) {
   return error;
 }
 
-static int seclude(const char *place) {
-  return mount(NULL, place, NULL, MS_PRIVATE, NULL) != 0 ? errno : 0;
-}
+static int seclude(const char *place) { return mount(NULL, place, NULL, MS_PRIVATE, NULL) != 0 ? errno : 0; }
 
-static int end_swap(const char *place) {
-  return swapoff(place) != 0 ? errno : 0;
-}
+static int end_swap(const char *place) { return swapoff(place) != 0 ? errno : 0; }
 
 static int with_place(const char *path, int (*run)(const char *place)) {
   char place[PROC_PATH_BYTES];

@@ -15,8 +15,7 @@
 static int print_stats(const char *path) {
   struct statx facts;
   unsigned mask = STATX_INO | STATX_NLINK | STATX_BLOCKS;
-  if (statx(AT_FDCWD, path, AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC, mask, &facts) != 0)
-    return printf("-\n");
+  if (statx(AT_FDCWD, path, AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC, mask, &facts) != 0) return printf("-\n");
   return printf("%ju %u %ju\n", (uintmax_t)facts.stx_ino, facts.stx_nlink, (uintmax_t)facts.stx_blocks);
 }
 
@@ -25,8 +24,7 @@ int cmd_stats(char **args) {
   size_t capacity = 0;
   int failed = 0;
   (void)args;
-  while (!failed && getdelim(&path, &capacity, 0, stdin) > 0)
-    failed = print_stats(path) < 0 ? fail("write", errno) : 0;
+  while (!failed && getdelim(&path, &capacity, 0, stdin) > 0) failed = print_stats(path) < 0 ? fail("write", errno) : 0;
   free(path);
   return failed;
 }

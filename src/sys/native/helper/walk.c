@@ -45,9 +45,7 @@ static struct file_id id_of(const struct statx *facts) {
   return (struct file_id){facts->stx_ino, (uint64_t)facts->stx_dev_major << 32 | facts->stx_dev_minor};
 }
 
-static int is_same_file(struct file_id a, struct file_id b) {
-  return a.ino == b.ino && a.dev == b.dev;
-}
+static int is_same_file(struct file_id a, struct file_id b) { return a.ino == b.ino && a.dev == b.dev; }
 
 static struct file_id *slot_of(struct file_id *linked, size_t slots, struct file_id id) {
   size_t at = (id.ino * 0x9e3779b97f4a7c15u ^ id.dev) >> 20 & (slots - 1);
@@ -95,8 +93,7 @@ static int add_name(struct folder *folder, const char *name) {
 /* FUSE refuses statx to every user but its owner, root included. It still shows that it is another mount. */
 static int is_hidden_mount(const struct walk *walk, int fd, const char *name) {
   struct statx facts;
-  return statx(fd, name, LOOK, 0, &facts) == 0 &&
-         !is_same_mount(&facts, &walk->root);
+  return statx(fd, name, LOOK, 0, &facts) == 0 && !is_same_mount(&facts, &walk->root);
 }
 
 static int count_entry(struct walk *walk, struct folder *folder, const char *name) {
@@ -220,13 +217,9 @@ int walk_open(struct walk *walk, const char *path) {
   return push(walk, fd, &walk->root);
 }
 
-int walk_count(struct walk *walk, const char *name) {
-  return count_entry(walk, &walk->folders[walk->depth - 1], name);
-}
+int walk_count(struct walk *walk, const char *name) { return count_entry(walk, &walk->folders[walk->depth - 1], name); }
 
-int walk_read(struct walk *walk) {
-  return read_folder(walk, &walk->folders[walk->depth - 1]);
-}
+int walk_read(struct walk *walk) { return read_folder(walk, &walk->folders[walk->depth - 1]); }
 
 int walk_down_to(struct walk *walk, size_t depth) {
   int failed = 0;
