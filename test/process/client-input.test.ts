@@ -1,15 +1,15 @@
-import { createHash, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { Readable } from 'node:stream'
 import t from 'tap'
 import { createClient, type Frame, type Input } from '../../src/client/index.ts'
 import { createReadAhead } from '../../src/client/read-ahead.ts'
 import { startGuestd, until } from '../helpers/guestd.ts'
+import { sha256 } from '../helpers/sha256.ts'
 
 const guestd = await startGuestd(t)
 const client = createClient({ connect: guestd.connect })
 t.teardown(() => client.close())
 
-const hashOf = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex')
 const LARGE = randomBytes(20_000_000)
 
 t.test('input of every kind reaches the command, to the byte and to its end', async t => {
@@ -25,7 +25,7 @@ t.test('input of every kind reaches the command, to the byte and to its end', as
   }
   for (const [name, input] of Object.entries(kinds)) {
     const { stdout } = await client.run({ command: 'sha256sum', input }).collect()
-    t.equal(stdout.toString().slice(0, 64), hashOf(LARGE), name)
+    t.equal(stdout.toString().slice(0, 64), sha256(LARGE), name)
   }
   for (const text of ['', 'äö\n']) {
     const { stdout } = await client.run({ argv: ['cat'], input: text }).collect()

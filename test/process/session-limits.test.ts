@@ -5,12 +5,9 @@ import type { SessionInfo } from '../../src/protocol/schemas.ts'
 import { guestctl } from '../helpers/guestctl.ts'
 import { type Guestd, run, startGuestd, until } from '../helpers/guestd.ts'
 import { matchExactly } from '../helpers/match-exactly.ts'
+import { infoOf, putSession } from '../helpers/session.ts'
 
 const HOUR_MS = 3_600_000
-
-const put = (on: Guestd, body: object) => on.request('PUT', '/v1/session', { body })
-const infoOf = async (on: Guestd): Promise<SessionInfo> =>
-  JSON.parse((await on.request('GET', '/v1/session')).text)
 
 async function ended(on: Guestd): Promise<SessionInfo> {
   await until(async () => (await infoOf(on)).state === 'stopped', 60_000)
@@ -25,7 +22,7 @@ async function eventTypes(on: Guestd): Promise<string[]> {
 t.test('a session without work is stopped, and says why; looking at it is no work', async t => {
   const guestd = await startGuestd(t)
   await run(guestd, { id: 'a', command: 'echo hi' })
-  await put(guestd, { id: 's', idleMs: 400 })
+  await putSession(guestd, { id: 's', idleMs: 400 })
   let looking = true
   const looks = (async () => {
     while (looking) {
@@ -53,7 +50,7 @@ t.test('a command that runs keeps the session, however long it takes', async t =
   const guestd = await startGuestd(t)
   const running = run(guestd, { command: 'sleep 2' })
   await until(async () => (await infoOf(guestd)).commands.running === 1)
-  await put(guestd, { id: 's', idleMs: 200 })
+  await putSession(guestd, { id: 's', idleMs: 200 })
   t.match((await running).exit, { cause: 'exit', exitCode: 0 })
   t.equal((await ended(guestd)).reason, 'idle')
 })
@@ -61,12 +58,12 @@ t.test('a command that runs keeps the session, however long it takes', async t =
 t.test('what a command leaves running is no work, unless the settings say so', async t => {
   const loose = await startGuestd(t)
   await run(loose, { command: '(sleep 600; touch done) >/dev/null 2>&1 &' })
-  await put(loose, { id: 's', idleMs: 200 })
+  await putSession(loose, { id: 's', idleMs: 200 })
   t.equal((await ended(loose)).reason, 'idle')
 
   const guestd = await startGuestd(t, { config: { busyDescendants: true } })
   await run(guestd, { command: '(sleep 2; touch done) >/dev/null 2>&1 &' })
-  await put(guestd, { id: 's', idleMs: 200 })
+  await putSession(guestd, { id: 's', idleMs: 200 })
   t.equal((await ended(guestd)).reason, 'idle')
   t.ok(existsSync(join(guestd.workspace, 'done')))
 })
@@ -75,7 +72,7 @@ t.test('the lifetime ends a session at work, and its commands as any stop does',
   const guestd = await startGuestd(t)
   const running = run(guestd, { command: 'sleep 600' })
   await until(async () => (await infoOf(guestd)).commands.running === 1)
-  await put(guestd, { id: 's', lifetimeMs: 1 })
+  await putSession(guestd, { id: 's', lifetimeMs: 1 })
   t.equal((await running).exit.cause, 'stopped')
   t.match(await ended(guestd), { reason: 'lifetime', lastStop: { reason: 'lifetime' } })
   t.ok((await eventTypes(guestd)).includes('lifetime_limit'))
@@ -107,17 +104,17 @@ t.test('a restart of guestd does not begin the lifetime anew', async t => {
 t.test('the host sets both limits, over the settings, and they outlive a restart', async t => {
   const guestd = await startGuestd(t, { config: { idleMs: 2 * HOUR_MS, lifetimeMs: 2 * HOUR_MS } })
   const limits = { idleMs: HOUR_MS, lifetimeMs: 0 }
-  t.equal((await put(guestd, { id: 's', ...limits })).status, 200)
+  t.equal((await putSession(guestd, { id: 's', ...limits })).status, 200)
   t.match(await infoOf(guestd), limits)
   await guestd.kill()
   await guestd.start()
   matchExactly(t, await infoOf(guestd), { ...limits, state: 'ready' })
-  t.match((await put(guestd, { id: 't', idleMs: 300 })).json(), { code: 'session_set' })
-  t.match((await put(guestd, { id: 's', idleMs: -1 })).json(), { field: 'idleMs' })
+  t.match((await putSession(guestd, { id: 't', idleMs: 300 })).json(), { code: 'session_set' })
+  t.match((await putSession(guestd, { id: 's', idleMs: -1 })).json(), { field: 'idleMs' })
 
   const other = await startGuestd(t)
   matchExactly(t, await infoOf(other), { idleMs: 0, lifetimeMs: 0, endsAt: null })
-  await put(other, { id: 's', idleMs: 200 })
+  await putSession(other, { id: 's', idleMs: 200 })
   t.equal((await ended(other)).reason, 'idle')
 })
 
@@ -148,7 +145,7 @@ t.test("the session's limits are those of commands that ask for none", async t =
   const nofile = async (body: object = {}) =>
     (await run(guestd, { command: 'ulimit -n', ...body })).stdout.trim()
   t.equal(await nofile(), '300')
-  t.equal((await put(guestd, { id: 's', limits: { nofile: 200 } })).status, 200)
+  t.equal((await putSession(guestd, { id: 's', limits: { nofile: 200 } })).status, 200)
   t.equal((await infoOf(guestd)).limits.nofile, 200)
   t.equal(await nofile(), '200')
   t.equal(await nofile({ limits: { nofile: 100 } }), '100')
@@ -167,15 +164,18 @@ t.test('a hand-over that cannot be kept is refused, and another may follow', asy
     [{ lifetimeMs: 2 ** 31 }, 'lifetimeMs'],
   ] as const
   for (const [fields, field] of bad) {
-    const reply = await put(guestd, { id: 's', ...fields })
+    const reply = await putSession(guestd, { id: 's', ...fields })
     t.match(reply.json(), { code: 'invalid_request', field }, field)
   }
   const { cgroup } = await infoOf(guestd)
   const limits = { memoryBytes: 2 ** 30 }
-  const reply = await put(guestd, { id: 's', limits })
+  const reply = await putSession(guestd, { id: 's', limits })
   if (cgroup.limits.includes('memory')) t.equal(reply.status, 200)
   else t.match(reply.json(), { code: 'limit_unavailable', field: 'limits.memoryBytes' })
-  t.equal((await put(guestd, { id: 's', ...(reply.status === 200 && { limits }) })).status, 200)
+  t.equal(
+    (await putSession(guestd, { id: 's', ...(reply.status === 200 && { limits }) })).status,
+    200,
+  )
 })
 
 t.test('guestctl session set hands a session over', async t => {

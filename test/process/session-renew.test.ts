@@ -1,14 +1,11 @@
 import t from 'tap'
-import type { SessionInfo } from '../../src/client/index.ts'
 import { eventsOf } from '../helpers/events.ts'
 import { guestctl } from '../helpers/guestctl.ts'
 import { type Guestd, run, startGuestd, until } from '../helpers/guestd.ts'
+import { infoOf, putSession } from '../helpers/session.ts'
 
 const HOUR_MS = 3_600_000
 
-const put = (guestd: Guestd, body: object) => guestd.request('PUT', '/v1/session', { body })
-const infoOf = async (guestd: Guestd): Promise<SessionInfo> =>
-  JSON.parse((await guestd.request('GET', '/v1/session')).text)
 const envOf = async (guestd: Guestd) =>
   (await run(guestd, { command: 'echo "$TOKEN $OTHER"' })).stdout.trim()
 
@@ -23,10 +20,17 @@ t.test('a second request renews all but the id and the runtime version', async t
   const guestd = await startGuestd(t, { config: { limits: { nofile: 300 }, idleMs: 2 * HOUR_MS } })
   const fixed = { id: 's', runtimeVersion: '7' }
   const first = { ...fixed, env: { TOKEN: 'old-secret', OTHER: 'x' }, limits: { nofile: 200 } }
-  t.equal((await put(guestd, { ...first, idleMs: HOUR_MS, lifetimeMs: HOUR_MS })).status, 200)
+  t.equal(
+    (await putSession(guestd, { ...first, idleMs: HOUR_MS, lifetimeMs: HOUR_MS })).status,
+    200,
+  )
   t.equal(await envOf(guestd), 'old-secret x')
 
-  const renewed = await put(guestd, { ...fixed, env: { TOKEN: 'new-secret' }, lifetimeMs: 0 })
+  const renewed = await putSession(guestd, {
+    ...fixed,
+    env: { TOKEN: 'new-secret' },
+    lifetimeMs: 0,
+  })
   t.equal(renewed.status, 200)
   t.match(renewed.json(), { id: 's', idleMs: 2 * HOUR_MS, lifetimeMs: 0, endsAt: String })
   t.equal(await envOf(guestd), 'new-secret', 'what is left out is gone')
@@ -43,16 +47,16 @@ t.test('a second request renews all but the id and the runtime version', async t
 t.test('the same request again changes nothing, and is no event', async t => {
   const guestd = await startGuestd(t)
   const body = { id: 's', env: { A: '1', B: '2' }, limits: { nofile: 200 }, idleMs: HOUR_MS }
-  t.equal((await put(guestd, body)).status, 200)
+  t.equal((await putSession(guestd, body)).status, 200)
   const { env, ...rest } = body
-  t.equal((await put(guestd, { ...rest, env: { B: env.B, A: env.A } })).status, 200)
+  t.equal((await putSession(guestd, { ...rest, env: { B: env.B, A: env.A } })).status, 200)
   t.same(await renewalsOf(guestd), [])
 })
 
 t.test('a renewal outlives a restart of guestd', async t => {
   const guestd = await startGuestd(t)
-  await put(guestd, { id: 's', env: { TOKEN: 'old' } })
-  await put(guestd, { id: 's', env: { TOKEN: 'new' }, idleMs: HOUR_MS })
+  await putSession(guestd, { id: 's', env: { TOKEN: 'old' } })
+  await putSession(guestd, { id: 's', env: { TOKEN: 'new' }, idleMs: HOUR_MS })
   await guestd.kill()
   await guestd.start()
   t.equal(await envOf(guestd), 'new')
@@ -61,10 +65,10 @@ t.test('a renewal outlives a restart of guestd', async t => {
 
 t.test('a running command keeps its environment, a later one has the new', async t => {
   const guestd = await startGuestd(t)
-  await put(guestd, { id: 's', env: { TOKEN: 'old' } })
+  await putSession(guestd, { id: 's', env: { TOKEN: 'old' } })
   const body = { id: 'a', command: 'read; echo $TOKEN', stdin: 'open', detach: true }
   await guestd.request('POST', '/v1/commands', { body })
-  await put(guestd, { id: 's', env: { TOKEN: 'new' } })
+  await putSession(guestd, { id: 's', env: { TOKEN: 'new' } })
   await guestd.request('POST', '/v1/commands/a/stdin?eof=true', { body: 'go\n' })
   const output = await guestd.request('GET', '/v1/commands/a/output?follow=true')
   t.equal(output.frames().find(frame => frame.type === 'output')?.text, 'old\n')
@@ -73,17 +77,17 @@ t.test('a running command keeps its environment, a later one has the new', async
 
 t.test('what is fixed is refused with its field, and leaves all as it was', async t => {
   const guestd = await startGuestd(t)
-  await put(guestd, { id: 's', runtimeVersion: '7', env: { TOKEN: 'old' } })
+  await putSession(guestd, { id: 's', runtimeVersion: '7', env: { TOKEN: 'old' } })
   const env = { TOKEN: 'new' }
   for (const [body, field] of [
     [{ id: 't', runtimeVersion: '7', env }, 'id'],
     [{ id: 's', runtimeVersion: '8', env }, 'runtimeVersion'],
     [{ id: 's', env }, 'runtimeVersion'],
   ] as const) {
-    const { status, json } = await put(guestd, body)
+    const { status, json } = await putSession(guestd, body)
     t.same([status, json().code, json().field], [409, 'session_set', field])
   }
-  const bad = await put(guestd, { id: 's', runtimeVersion: '7', env: { 'A=B': 'x' } })
+  const bad = await putSession(guestd, { id: 's', runtimeVersion: '7', env: { 'A=B': 'x' } })
   t.equal(bad.json().code, 'invalid_request')
   t.equal(await envOf(guestd), 'old')
   t.same(await renewalsOf(guestd), [])
@@ -91,19 +95,19 @@ t.test('what is fixed is refused with its field, and leaves all as it was', asyn
 
 t.test('a shorter limit is in force at once', async t => {
   const guestd = await startGuestd(t)
-  await put(guestd, { id: 's', idleMs: HOUR_MS })
-  await put(guestd, { id: 's', idleMs: 100 })
+  await putSession(guestd, { id: 's', idleMs: HOUR_MS })
+  await putSession(guestd, { id: 's', idleMs: 100 })
   await until(async () => (await infoOf(guestd)).state === 'stopped')
   t.equal((await infoOf(guestd)).reason, 'idle')
 })
 
 t.test('many and long names are bounded, in the event and in the line', async t => {
   const guestd = await startGuestd(t)
-  await put(guestd, { id: 's' })
+  await putSession(guestd, { id: 's' })
   const env = Object.fromEntries(
     Array.from({ length: 100 }, (_, index) => [`${index}_${'x'.repeat(200)}`, 'v']),
   )
-  t.equal((await put(guestd, { id: 's', env })).status, 200)
+  t.equal((await putSession(guestd, { id: 's', env })).status, 200)
   const [event] = await renewalsOf(guestd)
   const { changed, more } = event as { changed: string[]; more: number }
   t.equal(changed.length, 64)
@@ -113,7 +117,7 @@ t.test('many and long names are bounded, in the event and in the line', async t 
 
 t.test('a variable with the name of a member of every object is renewed', async t => {
   const guestd = await startGuestd(t)
-  await put(guestd, { id: 's' })
+  await putSession(guestd, { id: 's' })
   const headers = { 'content-type': 'application/json' }
   const body = '{"id":"s","env":{"__proto__":"p","constructor":"c"}}'
   t.equal((await guestd.request('PUT', '/v1/session', { headers, body })).status, 200)

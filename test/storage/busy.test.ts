@@ -12,8 +12,9 @@ import {
   type Teardown,
   until,
 } from '../helpers/guestd.ts'
+import { infoOf } from '../helpers/session.ts'
 import { attach, fsck, makeImage, makeMountPoint, mountOptions, run } from '../helpers/volume.ts'
-import { session, unavailable } from './support.ts'
+import { unavailable } from './support.ts'
 
 /** A process of the test that ends with it. */
 async function hold(t: Teardown, program: string, ...args: string[]): Promise<ChildProcess> {
@@ -114,7 +115,7 @@ t.test('a volume that was shut down is had again once its last holder is gone', 
   await guestd.start()
   t.match(await unavailable(guestd), `cannot be written, in use by sleep (pid ${holder.pid}, cwd)`)
   holder.kill('SIGKILL')
-  await until(async () => (await session(guestd)).workspace.ok, 60_000)
+  await until(async () => (await infoOf(guestd)).workspace.ok, 60_000)
   t.equal((await runCommand(guestd, { command: 'echo more > file' })).exit.exitCode, 0)
 })
 

@@ -5,8 +5,8 @@ import t from 'tap'
 import { createVolume } from '../../src/volume/create-volume.ts'
 import { type Guestd, run as runCommand, startGuestd } from '../helpers/guestd.ts'
 import { makeScratch } from '../helpers/scratch.ts'
+import { knownUsageOf } from '../helpers/session.ts'
 import { attach, makeMountPoint } from '../helpers/volume.ts'
-import { session } from './support.ts'
 
 const MIB = 1024 * 1024
 const GIB = 1024 * MIB
@@ -29,12 +29,6 @@ async function onVolume(bytes: number): Promise<Guestd> {
     timeoutMs: LONG_MS,
   }
   return startGuestd(t, { config })
-}
-
-async function usageOf(guestd: Guestd) {
-  const { usage } = (await session(guestd)).workspace
-  if (usage === null) throw new Error('there is no usage')
-  return usage
 }
 
 /** The first error that a system call gives, by its name. `gone`: the space is free again at the exit. */
@@ -92,7 +86,7 @@ except OSError as error:
 
 t.test('by no kind of file', async t => {
   const guestd = await onVolume(32 * MIB)
-  const { capBytes } = await usageOf(guestd)
+  const { capBytes } = await knownUsageOf(guestd)
   t.equal(capBytes, 32 * MIB)
   for (const user of [USER, 'root']) {
     for (const [name, { script, error, gone = false }] of Object.entries(attempts)) {
@@ -101,7 +95,7 @@ t.test('by no kind of file', async t => {
       const { stdout, stderr, exit } = await runCommand(guestd, body)
       t.match({ stdout, stderr }, { stdout: `${error}\n`, stderr: '' }, `${name}, as ${user}`)
       if (!gone) t.ok(exit.workspaceFull !== null, `${name}: the exit says that it was full`)
-      const { usedBytes } = await usageOf(guestd)
+      const { usedBytes } = await knownUsageOf(guestd)
       t.ok(usedBytes <= capBytes, `${name}: ${usedBytes}`)
       await runCommand(guestd, {
         command: 'find . -mindepth 1 -not -name lost+found -delete; sync -f .',
@@ -122,7 +116,7 @@ m = mmap.mmap(f.fileno(), 1 << 30)
 for at in range(0, 1 << 30, 4096): m[at] = 1`
   const { exit } = await runCommand(guestd, { argv: ['python3', '-c', script] })
   t.match(exit, { signal: 'SIGBUS', workspaceFull: 'bytes' })
-  t.ok((await usageOf(guestd)).usedBytes <= 32 * MIB)
+  t.ok((await knownUsageOf(guestd)).usedBytes <= 32 * MIB)
 })
 
 t.test('by no attribute: chattr changes nothing about it', async t => {

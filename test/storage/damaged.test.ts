@@ -4,7 +4,7 @@ import t from 'tap'
 import { guestctl } from '../helpers/guestctl.ts'
 import { run as runCommand, startGuestd } from '../helpers/guestd.ts'
 import { makeScratch } from '../helpers/scratch.ts'
-import { makeImage, makeMountPoint, run } from '../helpers/volume.ts'
+import { cutPower, makeImage, makeMountPoint, run } from '../helpers/volume.ts'
 import { unavailable } from './support.ts'
 
 const SUPERBLOCK = 1024
@@ -68,16 +68,12 @@ t.test('a repair makes the superblock again from its backup', async t => {
   t.equal((await runCommand(guestd, { command: 'cat file' })).stdout, 'kept\n')
 })
 
-/** As a power cut: FS_IOC_SHUTDOWN with EXT4_GOING_FLAGS_LOGFLUSH, the journal is there to replay. */
-const CUT = `import fcntl, os, struct, sys
-fcntl.ioctl(os.open(sys.argv[1], os.O_RDONLY), 0x8004587d, struct.pack("I", 1))`
-
 t.test('a repair replays a journal of which the backup knows nothing', async t => {
   const { workspace, guestd } = await makeUsed(t, '200MiB')
   const at = makeMountPoint(t)
   run('mount', '-o', 'loop', workspace, at)
   run('sh', '-c', `mkdir ${at}/folder; echo more > ${at}/folder/file; sync ${at}/folder/file`)
-  run('python3', '-c', CUT, at)
+  cutPower(at, 'journal')
   run('umount', at)
   write(workspace, SUPERBLOCK, Buffer.alloc(1024))
   const repair = await guestctl(['volume', 'check', workspace, '--repair'])

@@ -1,14 +1,22 @@
 /** Disks that fail altogether, and disks that hang: the stop comes to its end, and says so. */
-import { execFileSync, spawnSync } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import type { Receipt, SessionInfo } from '../../src/protocol/schemas.ts'
+import type { Receipt } from '../../src/protocol/schemas.ts'
 import { guestctl } from '../helpers/guestctl.ts'
-import { type Guestd, run as runCommand, startGuestd, until } from '../helpers/guestd.ts'
+import { run as runCommand, startGuestd, until } from '../helpers/guestd.ts'
 import { matchExactly } from '../helpers/match-exactly.ts'
 import type { makeScratch } from '../helpers/scratch.ts'
-import { attach, makeImage, makeMountPoint, mountOptions, run } from '../helpers/volume.ts'
+import { infoOf } from '../helpers/session.ts'
+import {
+  attach,
+  cutPower,
+  makeImage,
+  makeMountPoint,
+  mountOptions,
+  run,
+} from '../helpers/volume.ts'
 
 type Test = Parameters<typeof makeScratch>[0]
 
@@ -29,13 +37,6 @@ async function volumeOn(t: Test) {
   return { below, device: attach(t, image) }
 }
 
-/** FS_IOC_SHUTDOWN with EXT4_GOING_FLAGS_NOLOGFLUSH: from now on each read and write below fails. */
-const DIE = `import fcntl, os, struct, sys
-fcntl.ioctl(os.open(sys.argv[1], os.O_RDONLY), 0x8004587d, struct.pack("I", 2))`
-
-const infoOf = async (guestd: Guestd): Promise<SessionInfo> =>
-  JSON.parse((await guestd.request('GET', '/v1/session')).text)
-
 function receiptOf(out: string): Receipt {
   return JSON.parse(out.trimEnd().split('\n').at(-1) ?? '')
 }
@@ -46,7 +47,7 @@ t.test('a disk that is gone: no receipt is clean, and the stop ends and fails', 
   const guestd = await startGuestd(t, { config })
   await runCommand(guestd, { command: 'echo kept > file' })
   t.match((await guestd.request('POST', '/v1/session/flush')).json(), { clean: true })
-  execFileSync('python3', ['-c', DIE, below])
+  cutPower(below, 'nothing')
 
   await runCommand(guestd, { command: 'head -c 4M /dev/zero > lost' })
   const flush = await guestctl(['flush', '--json'], { connect: guestd.connect })

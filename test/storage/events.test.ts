@@ -1,5 +1,5 @@
 import t from 'tap'
-import type { SessionEvent } from '../../src/protocol/schemas.ts'
+import { eventsOf } from '../helpers/events.ts'
 import { type Guestd, run as runCommand, startGuestd, until } from '../helpers/guestd.ts'
 import { matchExactly } from '../helpers/match-exactly.ts'
 import { attach, makeImage, makeMountPoint, run } from '../helpers/volume.ts'
@@ -9,14 +9,6 @@ import { attach, makeImage, makeMountPoint, run } from '../helpers/volume.ts'
  * do, is given up after 10 s in each round.
  */
 const LIMIT_MS = 120_000
-
-async function eventsOf(on: Guestd): Promise<SessionEvent[]> {
-  const { text } = await on.request('GET', '/v1/events')
-  return text
-    .trimEnd()
-    .split('\n')
-    .map(line => JSON.parse(line))
-}
 
 const levelsOf = async (on: Guestd) =>
   (await eventsOf(on)).flatMap(event =>

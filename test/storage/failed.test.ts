@@ -7,8 +7,8 @@ import type { Receipt, SessionInfo } from '../../src/protocol/schemas.ts'
 import { eventsOf } from '../helpers/events.ts'
 import { guestctl } from '../helpers/guestctl.ts'
 import { type Guestd, run as runCommand, startGuestd, until } from '../helpers/guestd.ts'
+import { infoOf } from '../helpers/session.ts'
 import { attach, makeImage, makeMountPoint, run } from '../helpers/volume.ts'
-import { session } from './support.ts'
 
 type Test = Parameters<typeof makeImage>[0] & Parameters<typeof startGuestd>[0]
 
@@ -47,8 +47,8 @@ t.test('an error of the file system is in status, readiness, events and receipts
   t.equal((await flush(guestd)).clean, true)
   await runCommand(guestd, { command: 'echo lost > late' })
   fail(workspace)
-  await until(async () => (await session(guestd)).workspace.reason === ONE_ERROR)
-  t.equal((await session(guestd)).workspace.ok, false)
+  await until(async () => (await infoOf(guestd)).workspace.reason === ONE_ERROR)
+  t.equal((await infoOf(guestd)).workspace.ok, false)
   t.same(await reasonsOf(guestd), {
     status: 503,
     reasons: [{ code: 'workspace_failed', message: `workspace: ${ONE_ERROR}` }],
@@ -83,7 +83,7 @@ t.test('after a restart a file system that failed is unmounted, checked and moun
   await guestd.kill()
   fail(workspace)
   await guestd.start()
-  await until(async () => (await session(guestd)).workspace.ok, 60_000)
+  await until(async () => (await infoOf(guestd)).workspace.ok, 60_000)
   const info: SessionInfo = JSON.parse((await guestd.request('GET', '/v1/session')).text)
   t.equal(info.recovered, true)
   t.match(info.recovery.join(), /^e2fsck -p: /)
@@ -98,7 +98,7 @@ t.test('a guestd that takes the mount over reports errors from before it', async
   await guestd.kill()
   fail(workspace)
   await guestd.start()
-  await until(async () => (await session(guestd)).workspace.reason === ONE_ERROR)
+  await until(async () => (await infoOf(guestd)).workspace.reason === ONE_ERROR)
   t.equal((await flush(guestd)).clean, false)
 })
 
@@ -121,11 +121,11 @@ t.test('one that is remounted read-only is not ok, as long as it is, and is clea
   const { guestd, at } = await onVolume(t)
   await runCommand(guestd, { command: 'echo kept > file' })
   run('mount', '-o', 'remount,ro', at)
-  const { workspace } = await session(guestd)
+  const { workspace } = await infoOf(guestd)
   t.same([workspace.ok, workspace.reason], [false, 'its file system is mounted read-only'])
   t.equal((await flush(guestd)).clean, true)
   run('mount', '-o', 'remount,rw', at)
-  t.equal((await session(guestd)).workspace.ok, true)
+  t.equal((await infoOf(guestd)).workspace.ok, true)
   t.equal((await reasonsOf(guestd)).status, 200)
   t.equal((await stop(guestd)).clean, true)
 })

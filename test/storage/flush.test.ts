@@ -1,4 +1,4 @@
-import { execFileSync, spawnSync } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
@@ -6,18 +6,7 @@ import { guestctl } from '../helpers/guestctl.ts'
 import { run as runCommand, startGuestd, until } from '../helpers/guestd.ts'
 import { matchExactly } from '../helpers/match-exactly.ts'
 import { makeScratch } from '../helpers/scratch.ts'
-import { attach, makeImage, makeMountPoint, run } from '../helpers/volume.ts'
-
-/**
- * As a power cut: what is not durable is dropped, the journal with it. FS_IOC_SHUTDOWN with
- * EXT4_GOING_FLAGS_NOLOGFLUSH.
- */
-const CUT = `import fcntl, os, struct, sys
-fcntl.ioctl(os.open(sys.argv[1], os.O_RDONLY), 0x8004587d, struct.pack("I", 2))`
-
-function powerCut(at: string): void {
-  execFileSync('python3', ['-c', CUT, at])
-}
+import { attach, cutPower, makeImage, makeMountPoint, run } from '../helpers/volume.ts'
 
 t.test(
   'after a flush what was written is there after a power cut, what came later is not',
@@ -37,7 +26,7 @@ t.test(
       errorsSince: 'mount',
     })
     await runCommand(guestd, { command: 'echo lost > after' })
-    powerCut(at)
+    cutPower(at, 'nothing')
     await guestd.kill()
     run('umount', at)
     run('mount', workspace, at)
@@ -54,7 +43,7 @@ t.test('in the background what was written becomes durable without being asked f
   await runCommand(guestd, { command: 'echo kept > file' })
   const written = guestd.log().split('"msg":"flushed"').length
   await until(() => guestd.log().split('"msg":"flushed"').length > written + 1)
-  powerCut(at)
+  cutPower(at, 'nothing')
   await guestd.kill()
   // A flush that was under way has the file system open for a moment longer.
   await until(() => spawnSync('umount', [at]).status === 0)

@@ -15,14 +15,15 @@ import { lockPlace } from '../../src/sys/lock-place.ts'
 import { type Guestd, run, startGuestd, until } from '../helpers/guestd.ts'
 import { matchExactly } from '../helpers/match-exactly.ts'
 import { makeScratch } from '../helpers/scratch.ts'
-import { session, unavailable } from './support.ts'
+import { infoOf } from '../helpers/session.ts'
+import { unavailable } from './support.ts'
 
 /** It has been looked at again by then. */
 const RETRIED_MS = 2_500
 /** Above all that a lock takes to be found stale, or taken away, and to be tried again. */
 const LIMIT_MS = 60_000
 
-const isThere = async (guestd: Guestd) => (await session(guestd)).workspace.ok
+const isThere = async (guestd: Guestd) => (await infoOf(guestd)).workspace.ok
 
 /** Where the lock of a folder is. */
 function lockOf(folder: string): string {
@@ -89,7 +90,7 @@ t.test('a folder that was moved stays with its guestd until that has another', a
   const first = await startGuestd(t)
   const moved = join(first.dir, 'moved')
   renameSync(first.workspace, moved)
-  t.match((await session(first)).workspace, { ok: false, reason: /ENOENT/ })
+  t.match((await infoOf(first)).workspace, { ok: false, reason: /ENOENT/ })
   const second = await startGuestd(t, { config: { workspace: moved } })
   t.match(await unavailable(second), `pid ${first.pid}`)
   mkdirSync(first.workspace)
@@ -106,12 +107,12 @@ t.test('links in a circle at its place end nobody, and a folder there is taken',
   const { workspace, dir, pid } = guestd
   renameSync(workspace, join(dir, 'moved'))
   symlinkSync('workspace', workspace)
-  t.match((await session(guestd)).workspace, { ok: false, reason: /ELOOP/ })
+  t.match((await infoOf(guestd)).workspace, { ok: false, reason: /ELOOP/ })
   await sleep(RETRIED_MS)
   t.equal(guestd.pid, pid)
   await guestd.stop()
   await guestd.start()
-  t.match((await session(guestd)).workspace, { ok: false, reason: /ELOOP/ })
+  t.match((await infoOf(guestd)).workspace, { ok: false, reason: /ELOOP/ })
   await sleep(RETRIED_MS)
   rmSync(workspace)
   mkdirSync(workspace)

@@ -1,16 +1,13 @@
 import { closeSync, openSync, readFileSync, statSync, writeSync } from 'node:fs'
 import t from 'tap'
-import type { SessionInfo } from '../../src/protocol/schemas.ts'
 import { MARK_AREA_BYTES } from '../../src/volume/mark.ts'
-import { type Guestd, run as runCommand, startGuestd } from '../helpers/guestd.ts'
+import { run as runCommand, startGuestd } from '../helpers/guestd.ts'
 import { matchExactly } from '../helpers/match-exactly.ts'
+import { infoOf } from '../helpers/session.ts'
 import { attach, fsck, makeBlank, makeMountPoint, run } from '../helpers/volume.ts'
 import { unavailable } from './support.ts'
 
 const MIB = 1024 * 1024
-
-const infoOf = async (on: Guestd): Promise<SessionInfo> =>
-  JSON.parse((await on.request('GET', '/v1/session')).text)
 
 function write(path: string, offset: number, bytes: Buffer): void {
   const fd = openSync(path, 'r+')

@@ -3,8 +3,9 @@ import { join } from 'node:path'
 import t from 'tap'
 import { run as runCommand, startGuestd } from '../helpers/guestd.ts'
 import { matchExactly } from '../helpers/match-exactly.ts'
+import { infoOf } from '../helpers/session.ts'
 import { attach, makeImage, makeMountPoint, run } from '../helpers/volume.ts'
-import { session, unavailable } from './support.ts'
+import { unavailable } from './support.ts'
 
 /** A device that can be made to hang: its file lies on a file system that is frozen meanwhile. */
 function hanging(t: Parameters<typeof makeImage>[0]) {
@@ -32,7 +33,7 @@ t.test('a disk that hangs holds no more than the flush, which is given up and to
   freeze()
   const flush = guestd.request('POST', '/v1/session/flush')
   t.equal((await guestd.request('GET', '/healthz')).status, 200)
-  t.equal((await session(guestd)).workspace.ok, true)
+  t.equal((await infoOf(guestd)).workspace.ok, true)
   t.equal((await runCommand(guestd, { command: 'echo here', cwd: '/' })).stdout, 'here\n')
   const receipt = (await flush).json()
   t.equal(receipt.clean, false)

@@ -8,8 +8,8 @@ import { mountDeafFuse } from '../helpers/fuse.ts'
 import { type Guestd, run as runCommand, startGuestd, until } from '../helpers/guestd.ts'
 import { openNotifySocket } from '../helpers/notify-socket.ts'
 import { makeScratch } from '../helpers/scratch.ts'
+import { infoOf, usageOf } from '../helpers/session.ts'
 import { attach, makeImage, makeMountPoint } from '../helpers/volume.ts'
-import { session, usageOf } from './support.ts'
 
 const UNPRIVILEGED = 'nobody'
 
@@ -140,6 +140,6 @@ t.test(
       return paths.length > 0
     })
     t.same(paths, [join(guestd.workspace, 'within')])
-    t.equal((await session(guestd)).workspace.ok, true)
+    t.equal((await infoOf(guestd)).workspace.ok, true)
   },
 )

@@ -4,8 +4,9 @@ import { once } from 'node:events'
 import { closeSync, linkSync, openSync, readFileSync } from 'node:fs'
 import t from 'tap'
 import { run as runCommand, startGuestd, type Teardown, until } from '../helpers/guestd.ts'
+import { infoOf } from '../helpers/session.ts'
 import { fsck, makeImage, makeMountPoint, run } from '../helpers/volume.ts'
-import { session, unavailable } from './support.ts'
+import { unavailable } from './support.ts'
 
 t.setTimeout(240_000)
 
@@ -59,7 +60,7 @@ t.test('another guestd has it: by a hard link, in another mount namespace, too',
   await runCommand(first, { command: 'echo kept > file' })
   t.equal(await first.stop(), 0)
   t.equal(fsck(image).status, 0)
-  await until(async () => (await session(second)).workspace.ok, 60_000)
+  await until(async () => (await infoOf(second)).workspace.ok, 60_000)
   t.equal((await runCommand(second, { command: 'cat file' })).stdout, 'kept\n')
   t.equal(await second.stop(), 0)
   t.same(loopsOf(image), [])
@@ -76,7 +77,7 @@ t.test('a machine that has its lock is named, and the image is not touched', asy
   t.same(loopsOf(image), [])
   t.ok(readFileSync(image).equals(before))
   child.kill('SIGKILL')
-  await until(async () => (await session(guestd)).workspace.ok, 60_000)
+  await until(async () => (await infoOf(guestd)).workspace.ok, 60_000)
 })
 
 t.test('a machine that has it open for writing, without a lock, is named', async t => {
@@ -96,7 +97,7 @@ t.test('no machine gets its lock before the stop, also not after a crash of gues
   await guestd.kill()
   t.equal((await hold(t, LOCK, image)).said, EAGAIN, 'the loop device has it')
   await guestd.start()
-  t.equal((await session(guestd)).workspace.ok, true, 'its own loop device is taken over')
+  t.equal((await infoOf(guestd)).workspace.ok, true, 'its own loop device is taken over')
   t.equal(loopsOf(image).length, 1)
   await guestd.request('POST', '/v1/session/stop')
   t.equal((await hold(t, LOCK, image)).said, 'held', 'after the stop it is free')
@@ -120,13 +121,13 @@ t.test(
     const image = makeImage(t)
     const config = { workspace: image, workspaceMount: makeMountPoint(t) }
     const guestd = await startGuestd(t, { config })
-    const { device } = (await session(guestd)).workspace
+    const { device } = (await infoOf(guestd)).workspace
     const fd = openSync(device ?? '', 'r')
     await guestd.stop()
     t.same(loopsOf(image), [device], 'it is still there')
     setTimeout(() => closeSync(fd), 1_000)
     await guestd.start()
-    t.equal((await session(guestd)).workspace.ok, true)
+    t.equal((await infoOf(guestd)).workspace.ok, true)
     t.equal((await runCommand(guestd, { command: 'echo x > file; sync -f .' })).exit.exitCode, 0)
   },
 )
@@ -138,7 +139,7 @@ t.test('of guestds that start at once one has it, and no loop device is left', a
       startGuestd(t, { config: { workspace: image, workspaceMount: makeMountPoint(t) } }),
     )
     const guestds = await Promise.all(starts)
-    const states = await Promise.all(guestds.map(async one => (await session(one)).workspace.ok))
+    const states = await Promise.all(guestds.map(async one => (await infoOf(one)).workspace.ok))
     t.equal(states.filter(ok => ok).length, 1)
     t.equal(loopsOf(image).length, 1)
     const waiting = guestds.filter((_, index) => states[index] === false)

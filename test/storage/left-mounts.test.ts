@@ -9,8 +9,9 @@ import { HelperError, runHelper } from '../../src/sys/helper.ts'
 import { listMounts } from '../../src/sys/mounts.ts'
 import { type Guestd, run as runCommand, startGuestd, until } from '../helpers/guestd.ts'
 import { makeScratch } from '../helpers/scratch.ts'
+import { infoOf } from '../helpers/session.ts'
 import { attach, fsck, makeImage, makeMountPoint, mountOptions, run } from '../helpers/volume.ts'
-import { session, unavailable } from './support.ts'
+import { unavailable } from './support.ts'
 
 type Test = Parameters<typeof makeImage>[0] & Parameters<typeof startGuestd>[0]
 
@@ -103,7 +104,7 @@ t.test('a mount that is busy is named, with who holds it, and a start cleans up'
   const by = `mount ${at}/t (tmpfs), sleep (pid ${holder.pid}, cwd)`
   t.match(await unavailable(guestd), `cannot be written, in use by ${by}`)
   holder.kill('SIGKILL')
-  await until(async () => (await session(guestd)).workspace.ok, 60_000)
+  await until(async () => (await infoOf(guestd)).workspace.ok, 60_000)
   t.same(mountsIn(at), [at])
   t.equal((await runCommand(guestd, { command: 'cat file' })).stdout, 'kept\n')
 })
@@ -117,7 +118,7 @@ t.test('a guestd that takes the mount over uncovers it, and leaves what is below
   )
   await guestd.kill()
   await guestd.start()
-  t.equal((await session(guestd)).workspace.ok, true)
+  t.equal((await infoOf(guestd)).workspace.ok, true)
   t.same(mountsIn(at), [at, join(at, 't')])
   t.equal((await runCommand(guestd, { command: 'cat file' })).stdout, 'kept\n')
   t.equal((await stop(guestd)).outcome, 'unmount')
@@ -132,7 +133,7 @@ t.test('what hides the workspace and is busy is named at the start', async t => 
   const by = `mount ${at} (tmpfs), sleep (pid ${holder.pid}, cwd)`
   t.match(await unavailable(guestd), `is mounted at ${at}, and hidden by ${by}`)
   holder.kill('SIGKILL')
-  await until(async () => (await session(guestd)).workspace.ok, 60_000)
+  await until(async () => (await infoOf(guestd)).workspace.ok, 60_000)
 })
 
 /** A tmpfs of the machine with a mount in it, which every mount that is bound from it shares. */

@@ -5,8 +5,8 @@ import t from 'tap'
 import { guestctl } from '../helpers/guestctl.ts'
 import { type Guestd, run as runCommand, startGuestd } from '../helpers/guestd.ts'
 import { makeScratch } from '../helpers/scratch.ts'
+import { usageOf } from '../helpers/session.ts'
 import { fsck, makeImage, makeMountPoint, run } from '../helpers/volume.ts'
-import { usageOf } from './support.ts'
 
 const MIB = 1024 * 1024
 const SIZE = 32 * MIB

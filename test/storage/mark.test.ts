@@ -1,19 +1,23 @@
 import { closeSync, copyFileSync, openSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs'
 import t from 'tap'
-import type { SessionInfo } from '../../src/protocol/schemas.ts'
 import { SLOT_BYTES } from '../../src/volume/mark.ts'
-import { type Guestd, run as runCommand, startGuestd } from '../helpers/guestd.ts'
+import { run as runCommand, startGuestd } from '../helpers/guestd.ts'
 import { slotsOf, writeAfter } from '../helpers/mark.ts'
 import { matchExactly } from '../helpers/match-exactly.ts'
-import { attach, fsck, makeBlank, makeImage, makeMountPoint, run } from '../helpers/volume.ts'
+import { infoOf } from '../helpers/session.ts'
+import {
+  attach,
+  cutPower,
+  fsck,
+  makeBlank,
+  makeImage,
+  makeMountPoint,
+  run,
+} from '../helpers/volume.ts'
 import { unavailable } from './support.ts'
 
 /** With 80 bytes for each, more than e2fsck is listened to. */
 const DELETED = 1_500
-
-async function infoOf(guestd: Guestd): Promise<SessionInfo> {
-  return JSON.parse((await guestd.request('GET', '/v1/session')).text)
-}
 
 t.test('each start is a generation; the one after knows how the one before ended', async t => {
   const workspace = makeImage(t, { mark: true })
@@ -46,10 +50,6 @@ t.test('a restart of the daemon goes on with the generation', async t => {
   t.match(slotsOf(workspace).mark, { generation: 1, state: 'clean' })
 })
 
-/** As a power cut: FS_IOC_SHUTDOWN with EXT4_GOING_FLAGS_LOGFLUSH, the journal is there to replay. */
-const CUT = `import fcntl, os, struct, sys
-fcntl.ioctl(os.open(sys.argv[1], os.O_RDONLY), 0x8004587d, struct.pack("I", 1))`
-
 t.test('after a machine that died the volume is mended, and that is told', async t => {
   const image = makeImage(t, { mark: true })
   const workspace = attach(t, image)
@@ -58,7 +58,7 @@ t.test('after a machine that died the volume is mended, and that is told', async
   await runCommand(guestd, { command: 'echo kept > file' })
   await guestd.request('POST', '/v1/session/flush')
   await runCommand(guestd, { command: 'mkdir more' })
-  run('python3', '-c', CUT, at)
+  cutPower(at, 'journal')
   await guestd.kill()
   run('umount', at)
 

@@ -4,15 +4,11 @@ import { guestctl } from '../helpers/guestctl.ts'
 import { run as runCommand, startGuestd, until } from '../helpers/guestd.ts'
 import { changeMark } from '../helpers/mark.ts'
 import { makeScratch } from '../helpers/scratch.ts'
-import { attach, makeMountPoint, run } from '../helpers/volume.ts'
-import { session } from './support.ts'
+import { infoOf } from '../helpers/session.ts'
+import { attach, cutPower, makeMountPoint, run } from '../helpers/volume.ts'
 
 /** The kernel and e2fsck each watch for some seconds whether somebody else writes. */
 const WATCH_LIMIT_MS = 300_000
-
-/** As a power cut: FS_IOC_SHUTDOWN with EXT4_GOING_FLAGS_LOGFLUSH. */
-const CUT = `import fcntl, os, struct, sys
-fcntl.ioctl(os.open(sys.argv[1], os.O_RDONLY), 0x8004587d, struct.pack("I", 1))`
 
 t.test('a volume with multiple mount protection is used, and used again after a crash', async t => {
   const image = join(makeScratch(t), 'v.img')
@@ -22,7 +18,7 @@ t.test('a volume with multiple mount protection is used, and used again after a 
   const at = makeMountPoint(t)
   const config = { workspace, workspaceMount: at }
   const guestd = await startGuestd(t, { config, waitForMount: false })
-  const isThere = async () => (await session(guestd)).workspace.ok
+  const isThere = async () => (await infoOf(guestd)).workspace.ok
   await until(isThere, WATCH_LIMIT_MS)
   await runCommand(guestd, { command: 'echo kept > file' })
   await guestd.request('POST', '/v1/session/flush')
@@ -33,13 +29,13 @@ t.test('a volume with multiple mount protection is used, and used again after a 
     config: { workspace: other, workspaceMount: makeMountPoint(t) },
     waitForMount: false,
   })
-  const reasonOf = async () => (await session(refused)).workspace.reason ?? ''
+  const reasonOf = async () => (await infoOf(refused)).workspace.reason ?? ''
   await until(async () => (await reasonOf()) !== 'it is being mounted', WATCH_LIMIT_MS)
   t.match(await reasonOf(), /e2fsck -p cannot repair .*MMP/)
-  t.equal((await session(guestd)).workspace.ok, true)
+  t.equal((await infoOf(guestd)).workspace.ok, true)
   await refused.stop()
 
-  run('python3', '-c', CUT, at)
+  cutPower(at, 'journal')
   await guestd.kill()
   run('umount', at)
   await guestd.start()
@@ -52,7 +48,7 @@ t.test('a volume with multiple mount protection is used, and used again after a 
   const next = await startGuestd(t, { config: expired, waitForMount: false })
   const hostTime = new Date().toISOString()
   await next.request('PUT', '/v1/session', { body: { id: 'one', hostTime } })
-  await until(async () => (await session(next)).workspace.ok, WATCH_LIMIT_MS)
+  await until(async () => (await infoOf(next)).workspace.ok, WATCH_LIMIT_MS)
   t.equal((await runCommand(next, { command: 'ls' })).stdout, '')
   await next.stop()
   t.match(run('dumpe2fs', '-h', image), /^Filesystem features: .*mmp/m, 'it still has it')

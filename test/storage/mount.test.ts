@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { run as runCommand, startGuestd, until } from '../helpers/guestd.ts'
 import { matchExactly } from '../helpers/match-exactly.ts'
+import { infoOf } from '../helpers/session.ts'
 import {
   attach,
   fsck,
@@ -12,7 +13,7 @@ import {
   mountOptions,
   run,
 } from '../helpers/volume.ts'
-import { session, stopSteps, unavailable } from './support.ts'
+import { stopSteps, unavailable } from './support.ts'
 
 t.test('a block device is mounted, worked in, and clean after the stop', async t => {
   const image = makeImage(t)
@@ -21,7 +22,7 @@ t.test('a block device is mounted, worked in, and clean after the stop', async t
   const guestd = await startGuestd(t, {
     config: { workspace: device, workspaceMount: at, user: 'nobody' },
   })
-  const { workspace } = await session(guestd)
+  const { workspace } = await infoOf(guestd)
   matchExactly(t, workspace, { path: at, ok: true, reason: null, device })
   t.equal((await guestd.request('GET', '/readyz')).status, 200)
   const options = mountOptions(at)?.split(',') ?? []
@@ -85,7 +86,7 @@ t.test('a label is found on whatever device carries it', async t => {
   const at = makeMountPoint(t)
   const config = { workspace: `LABEL=${label}`, workspaceMount: at }
   const guestd = await startGuestd(t, { config })
-  t.equal((await session(guestd)).workspace.device, device)
+  t.equal((await infoOf(guestd)).workspace.device, device)
 })
 
 t.test('two devices with the label are told, and neither is mounted', async t => {
@@ -104,7 +105,7 @@ t.test('an image file gets a loop device, which is gone after the stop', async t
   const image = makeImage(t)
   const at = makeMountPoint(t)
   const guestd = await startGuestd(t, { config: { workspace: image, workspaceMount: at } })
-  const { device } = (await session(guestd)).workspace
+  const { device } = (await infoOf(guestd)).workspace
   t.match(device ?? '', /^\/dev\/loop\d+$/)
   t.equal((await runCommand(guestd, { command: 'echo kept > file' })).exit.exitCode, 0)
   t.equal(await guestd.stop(), 0)
@@ -121,12 +122,12 @@ for (const setting of ['device', 'image'] as const) {
     const workspace = setting === 'image' ? image : attach(t, image)
     const at = makeMountPoint(t)
     const guestd = await startGuestd(t, { config: { workspace, workspaceMount: at } })
-    const before = (await session(guestd)).workspace
+    const before = (await infoOf(guestd)).workspace
     await runCommand(guestd, { command: 'echo kept > file' })
     await guestd.kill()
     t.ok(existsSync(join(at, 'file')), 'the mount is still there')
     await guestd.start()
-    t.match((await session(guestd)).workspace, { ok: true, device: before.device })
+    t.match((await infoOf(guestd)).workspace, { ok: true, device: before.device })
     t.equal((await runCommand(guestd, { command: 'cat file' })).stdout, 'kept\n')
     t.match(guestd.log(), '"takenOver":true')
     t.equal(await guestd.stop(), 0)
@@ -142,7 +143,7 @@ t.test('a device that comes late is mounted as soon as it is there', async t => 
   const guestd = await startGuestd(t, { config })
   t.match(await unavailable(guestd), `no device has an ext4 labelled ${label}`)
   attach(t, makeImage(t, { label }))
-  await until(async () => (await session(guestd)).workspace.ok, 60_000)
+  await until(async () => (await infoOf(guestd)).workspace.ok, 60_000)
   t.equal((await guestd.request('GET', '/readyz')).status, 200)
   t.equal((await runCommand(guestd, { command: 'pwd' })).stdout, `${at}\n`)
   await guestd.stop()

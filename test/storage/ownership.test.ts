@@ -15,8 +15,8 @@ import { guestctl } from '../helpers/guestctl.ts'
 import { type Guestd, run as runCommand, startGuestd, until } from '../helpers/guestd.ts'
 import { markOffset, readMark } from '../helpers/mark.ts'
 import { makeScratch } from '../helpers/scratch.ts'
+import { infoOf } from '../helpers/session.ts'
 import { attach, fsck, makeImage, makeMountPoint, mountOptions } from '../helpers/volume.ts'
-import { session } from './support.ts'
 
 const SUPERBLOCK = 1024
 
@@ -80,7 +80,7 @@ for (const [what, lose] of Object.entries(losses)) {
     const before = readFileSync(image)
     const guestd = await onSession(t, image)
     await put(guestd, 's-2')
-    const { ok, reason } = (await session(guestd)).workspace
+    const { ok, reason } = (await infoOf(guestd)).workspace
     t.equal(ok, false)
     t.match(reason, /so it is not known whose it is; 'guestctl volume adopt FILE --session ID'/)
     t.equal((await guestd.request('POST', '/v1/commands', { body: { command: 'ls' } })).status, 503)
@@ -123,8 +123,8 @@ t.test(
     const guestd = await startGuestd(t, { config })
     resize(device, end + MARK_AREA_BYTES)
     const words = `its file system was resized while it was in use, from ${end} to`
-    await until(async () => (await session(guestd)).workspace.ok === false)
-    t.match((await session(guestd)).workspace.reason, words.replace(/ from .*/, ''))
+    await until(async () => (await infoOf(guestd)).workspace.ok === false)
+    t.match((await infoOf(guestd)).workspace.reason, words.replace(/ from .*/, ''))
     t.equal((await guestd.request('GET', '/readyz')).status, 503)
     overwrite(image, end, Buffer.from('mine\n'.repeat(20_000)))
     const area = () => readFileSync(image).subarray(end)

@@ -18,6 +18,7 @@ import { type Guestd, run as runCommand, startGuestd } from '../helpers/guestd.t
 import { changeMark, readMark } from '../helpers/mark.ts'
 import { matchExactly } from '../helpers/match-exactly.ts'
 import { makeScratch } from '../helpers/scratch.ts'
+import { infoOf, putSession } from '../helpers/session.ts'
 import { attach, fsck, makeMountPoint, run } from '../helpers/volume.ts'
 
 const DAY_MS = 24 * 3_600_000
@@ -36,9 +37,6 @@ function withFile<T>(path: string, work: (fd: number) => T): T {
 
 const daysAgo = (days: number) => new Date(Date.now() - days * DAY_MS).toISOString()
 const hostTime = () => new Date().toISOString()
-const infoOf = async (on: Guestd): Promise<SessionInfo> =>
-  JSON.parse((await on.request('GET', '/v1/session')).text)
-const put = (on: Guestd, body: object) => on.request('PUT', '/v1/session', { body })
 const listing = async (on: Guestd) =>
   (await runCommand(on, { command: 'ls -A; cat file 2>/dev/null' })).stdout
 const inspect = async (path: string) =>
@@ -54,7 +52,7 @@ async function makeUsed(t: Test, config: object = {}, create: readonly string[] 
   const at = makeMountPoint(t)
   const settings = { workspace, workspaceMount: at, ...config }
   const guestd = await startGuestd(t, { config: settings })
-  await put(guestd, { id: 'one', runtimeVersion: '1', hostTime: hostTime() })
+  await putSession(guestd, { id: 'one', runtimeVersion: '1', hostTime: hostTime() })
   await runCommand(guestd, { command: 'echo kept > file; mkdir -p a/b' })
   await guestd.stop()
   return { workspace, guestd, at, settings }
@@ -136,7 +134,7 @@ t.test('a clock of a machine that is ahead has nothing started empty', async t =
   // To a clock that is 15 days ahead the last activity was 15 days ago.
   changeMark(workspace, { lastActivityAt: daysAgo(15) })
   const ahead = await startGuestd(t, { config: settings })
-  t.equal((await put(ahead, { id: 'one', runtimeVersion: '1' })).status, 200)
+  t.equal((await putSession(ahead, { id: 'one', runtimeVersion: '1' })).status, 200)
   matchExactly(t, await infoOf(ahead), { expired: true, reset: null, resumed: true, generation: 2 })
   t.match(await listing(ahead), 'kept\n')
   t.match(ahead.log(), '"keptBecause":"the host has not sent its time (hostTime)')
@@ -146,7 +144,7 @@ t.test('a clock of a machine that is ahead has nothing started empty', async t =
   // By now the mark has the time of a machine: it may have been behind.
   changeMark(workspace, { lastActivityAt: daysAgo(15) })
   const next = await startGuestd(t, { config: settings })
-  await put(next, { id: 'one', runtimeVersion: '1', hostTime: hostTime() })
+  await putSession(next, { id: 'one', runtimeVersion: '1', hostTime: hostTime() })
   matchExactly(t, await infoOf(next), { expired: true, reset: null, resumed: true, generation: 3 })
   t.match(await listing(next), 'kept\n')
   t.match(next.log(), "its last activity is known by a machine's clock alone")
@@ -177,7 +175,7 @@ t.test("a volume expires by the host's time, and that is written to the mark", a
   const { workspace, settings } = await makeUsed(t, { requireSession: true })
   const next = await startGuestd(t, { config: settings })
   const later = daysAgo(-20)
-  const reply = await put(next, { id: 'one', runtimeVersion: '1', hostTime: later })
+  const reply = await putSession(next, { id: 'one', runtimeVersion: '1', hostTime: later })
   const info: SessionInfo = JSON.parse(reply.text)
   matchExactly(t, info, { expired: true, reset: null, resumed: true })
   t.ok(Date.parse(String(info.expiresAt)) >= Date.parse(later) + 14 * DAY_MS, `${info.expiresAt}`)
@@ -190,7 +188,7 @@ t.test("a volume expires by the host's time, and that is written to the mark", a
 t.test('a time that is none is refused', async t => {
   const guestd = await startGuestd(t)
   for (const wrong of ['2026-13-01T00:00:00Z', 'now', '1700000000', '2026-01-01T00:00:00+02:00']) {
-    const reply = await put(guestd, { id: 'one', hostTime: wrong })
+    const reply = await putSession(guestd, { id: 'one', hostTime: wrong })
     t.equal(reply.status, 400, wrong)
     t.match(reply.json(), { code: 'invalid_request', field: 'hostTime' })
   }
@@ -221,7 +219,7 @@ t.test('a clock that is behind makes no volume older', async t => {
 t.test('another runtime version keeps the data by default', async t => {
   const { settings } = await makeUsed(t, { requireSession: true })
   const next = await startGuestd(t, { config: settings })
-  await put(next, { id: 'one', runtimeVersion: '2' })
+  await putSession(next, { id: 'one', runtimeVersion: '2' })
   matchExactly(t, await infoOf(next), { reset: null, resumed: true, generation: 2 })
   t.match(await listing(next), 'kept\n')
 })
@@ -233,7 +231,7 @@ t.test('another runtime version has it started empty where that is configured', 
   })
   const nextWith = async (body: object) => {
     const next = await startGuestd(t, { config: settings })
-    const reply = await put(next, body)
+    const reply = await putSession(next, body)
     const files = await listing(next)
     await next.stop()
     return { info: reply.json(), files }
@@ -329,7 +327,7 @@ t.test('an empty start of which any part was written is done again', async t => 
     writeFileSync(workspace, cut)
     await guestd.start()
     // What runDir holds is of another volume: the host sets the session again.
-    await put(guestd, { id: 'one', runtimeVersion: '1' })
+    await putSession(guestd, { id: 'one', runtimeVersion: '1' })
     t.match(await infoOf(guestd), { reset: 'expired', resumed: false, workspace: { ok: true } })
     t.equal(await listing(guestd), '')
     t.equal(await guestd.stop(), 0)

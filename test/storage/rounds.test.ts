@@ -3,11 +3,11 @@ import { execFileSync } from 'node:child_process'
 import { readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import type { SessionInfo } from '../../src/protocol/schemas.ts'
 import { guestctl } from '../helpers/guestctl.ts'
 import { type Guestd, run as runCommand, startGuestd } from '../helpers/guestd.ts'
 import { matchExactly } from '../helpers/match-exactly.ts'
 import { makeScratch } from '../helpers/scratch.ts'
+import { infoOf } from '../helpers/session.ts'
 import { fsck, makeMountPoint } from '../helpers/volume.ts'
 
 const MODULES = join(import.meta.dirname, '../../node_modules')
@@ -63,9 +63,6 @@ console.log(n, db.prepare("PRAGMA integrity_check").get().integrity_check)`
 const folder = makeScratch(t)
 const workspace = join(folder, 'volume.img')
 const at = makeMountPoint(t)
-
-const infoOf = async (guestd: Guestd): Promise<SessionInfo> =>
-  JSON.parse((await guestd.request('GET', '/v1/session')).text)
 
 async function work(guestd: Guestd, command: string, env: Readonly<Record<string, string>>) {
   const all = { NODE: process.execPath, MODULES, PACKAGES: 'fastify pino', ...env }

@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import t from 'tap'
-import type { SessionInfo } from '../../src/protocol/schemas.ts'
 import { guestctl } from '../helpers/guestctl.ts'
-import { type Guestd, run as runCommand, startGuestd } from '../helpers/guestd.ts'
+import { run as runCommand, startGuestd } from '../helpers/guestd.ts'
 import { matchExactly } from '../helpers/match-exactly.ts'
 import { makeScratch } from '../helpers/scratch.ts'
+import { infoOf, putSession } from '../helpers/session.ts'
 import { attach, makeMountPoint, mountOptions, run } from '../helpers/volume.ts'
 
 async function makeVolume(t: Parameters<typeof makeScratch>[0], ...more: string[]) {
@@ -20,48 +20,44 @@ async function ownerOf(path: string): Promise<string | null> {
   return JSON.parse(out).volumes[0].mark?.sessionId ?? null
 }
 
-const put = (on: Guestd, body: object) => on.request('PUT', '/v1/session', { body })
-const infoOf = async (on: Guestd): Promise<SessionInfo> =>
-  JSON.parse((await on.request('GET', '/v1/session')).text)
-
 t.test(
   'the id and the runtime version of a session are fixed, the same request may be repeated',
   async t => {
     const guestd = await startGuestd(t)
     t.equal((await infoOf(guestd)).id, null)
-    const first = await put(guestd, { id: 'one', env: { A: '1' } })
+    const first = await putSession(guestd, { id: 'one', env: { A: '1' } })
     t.equal(first.status, 200)
     matchExactly(t, first.json(), { id: 'one', state: 'ready' })
-    t.equal((await put(guestd, { env: { A: '1' }, id: 'one' })).status, 200)
+    t.equal((await putSession(guestd, { env: { A: '1' }, id: 'one' })).status, 200)
     const fixed = [
       [{ id: 'two', env: { A: '1' } }, 'id'],
       [{ id: 'one', runtimeVersion: '7', env: { A: '1' } }, 'runtimeVersion'],
     ] as const
     for (const [other, field] of fixed) {
-      const { status, json } = await put(guestd, other)
+      const { status, json } = await putSession(guestd, other)
       t.same([status, json().code, json().field], [409, 'session_set', field])
     }
-    t.equal((await put(guestd, { id: 'no/path' })).status, 400)
-    t.equal((await put(guestd, { id: 'one', other: 1 })).json().code, 'invalid_request')
+    t.equal((await putSession(guestd, { id: 'no/path' })).status, 400)
+    t.equal((await putSession(guestd, { id: 'one', other: 1 })).json().code, 'invalid_request')
   },
 )
 
 t.test("its environment is that of all commands, under a request's own", async t => {
   const guestd = await startGuestd(t, { config: { env: { A: 'image', B: 'image', C: 'image' } } })
-  await put(guestd, { id: 'one', env: { B: 'session', C: 'session' } })
+  await putSession(guestd, { id: 'one', env: { B: 'session', C: 'session' } })
   const { stdout } = await runCommand(guestd, { command: 'echo $A $B $C', env: { C: 'own' } })
   t.equal(stdout, 'image session own\n')
 })
 
 t.test('of hosts that say it at once one wins', async t => {
   const guestd = await startGuestd(t)
-  const replies = await Promise.all(['a', 'b', 'c', 'd'].map(id => put(guestd, { id })))
+  const replies = await Promise.all(['a', 'b', 'c', 'd'].map(id => putSession(guestd, { id })))
   t.same(replies.map(reply => reply.status).sort(), [200, 409, 409, 409])
 })
 
 t.test('a restart of guestd keeps it', async t => {
   const guestd = await startGuestd(t, { config: { requireSession: true } })
-  await put(guestd, { id: 'one', env: { A: '1' } })
+  await putSession(guestd, { id: 'one', env: { A: '1' } })
   await guestd.kill()
   await guestd.start()
   t.equal((await infoOf(guestd)).id, 'one')
@@ -88,7 +84,7 @@ t.test('where it is required nothing is touched and nothing runs before', async 
   t.equal(mountOptions(at), null)
   t.ok(readFileSync(workspace).equals(before))
 
-  const reply = await put(guestd, { id: 'one', runtimeVersion: '7' })
+  const reply = await putSession(guestd, { id: 'one', runtimeVersion: '7' })
   t.match(reply.json(), { id: 'one', generation: 1, workspace: { ok: true } })
   t.equal((await guestd.request('GET', '/readyz')).status, 200)
   t.equal(await ownerOf(workspace), 'one')
@@ -101,13 +97,13 @@ t.test('the volume of another session is refused, and not one byte of it changes
   const at = makeMountPoint(t)
   const config = { workspace, workspaceMount: at, requireSession: true }
   const guestd = await startGuestd(t, { config })
-  const reply = await put(guestd, { id: 'two' })
+  const reply = await putSession(guestd, { id: 'two' })
   t.same([reply.status, reply.json().code], [409, 'session_mismatch'])
   t.match(reply.json().detail, /belongs to the session one, not to two/)
   t.equal(mountOptions(at), null)
   t.equal((await infoOf(guestd)).id, null)
   t.ok(readFileSync(workspace).equals(before))
-  t.equal((await put(guestd, { id: 'one' })).status, 200, 'the right one may still come')
+  t.equal((await putSession(guestd, { id: 'one' })).status, 200, 'the right one may still come')
   t.not(mountOptions(at), null)
 })
 
@@ -115,14 +111,14 @@ t.test('a volume that is mounted already learns whose it is, or refuses', async 
   const workspace = await makeVolume(t)
   const config = { workspace, workspaceMount: makeMountPoint(t) }
   const guestd = await startGuestd(t, { config })
-  t.equal((await put(guestd, { id: 'one' })).status, 200)
+  t.equal((await putSession(guestd, { id: 'one' })).status, 200)
   t.equal(await ownerOf(workspace), 'one')
   await guestd.stop()
   t.equal(await ownerOf(workspace), 'one')
 
   const other = await startGuestd(t, { config })
   t.match((await infoOf(other)).workspace, { ok: true, sessionId: 'one' })
-  const refusal = (await put(other, { id: 'two' })).json()
+  const refusal = (await putSession(other, { id: 'two' })).json()
   t.match(refusal, {
     code: 'session_mismatch',
     detail: /belongs to the session one, not to two; .*/,
@@ -135,7 +131,11 @@ t.test('a volume that is mounted already learns whose it is, or refuses', async 
   const status = await guestctl(['status'], { connect: other.connect })
   t.match(status.out, /^State: +not ready\nBecause: .*belongs to the session one, not to two\n/)
   t.match(status.out, /^Owner: +the session one$/m)
-  t.match((await put(other, { id: 'one' })).json(), { id: 'one', generation: 2, resumed: true })
+  t.match((await putSession(other, { id: 'one' })).json(), {
+    id: 'one',
+    generation: 2,
+    resumed: true,
+  })
   t.equal((await runCommand(other, { command: 'true' })).exit.exitCode, 0)
   t.notMatch((await guestctl(['status'], { connect: other.connect })).out, 'Owner:')
 })
@@ -149,7 +149,7 @@ t.test(
       config: { workspace, workspaceMount: makeMountPoint(t) },
     })
     run('blockdev', '--setro', workspace)
-    t.equal((await put(guestd, { id: 'one' })).status, 200)
+    t.equal((await putSession(guestd, { id: 'one' })).status, 200)
     t.equal(await ownerOf(image), null)
     t.match(guestd.log(), '"msg":"the mark gets its owner at the stop"')
     run('blockdev', '--setrw', workspace)
@@ -161,6 +161,6 @@ t.test(
 t.test('a session that was stopped takes no other', async t => {
   const guestd = await startGuestd(t)
   await guestd.request('POST', '/v1/session/stop')
-  const reply = await put(guestd, { id: 'one' })
+  const reply = await putSession(guestd, { id: 'one' })
   t.same([reply.status, reply.json().code], [503, 'stopped'])
 })

@@ -10,8 +10,8 @@ import {
   until,
 } from '../helpers/guestd.ts'
 import { matchExactly } from '../helpers/match-exactly.ts'
+import { infoOf } from '../helpers/session.ts'
 import { attach, fsck, makeImage, makeMountPoint, mountOptions } from '../helpers/volume.ts'
-import { session } from './support.ts'
 
 /** What the calls of a stopped session answer. */
 async function answers(guestd: Guestd) {
@@ -64,7 +64,7 @@ t.test('a stop by the API tells its steps, unmounts, and leaves guestd as stoppe
   t.equal(mountOptions(at), null)
   t.equal(fsck(image).status, 0)
 
-  const info = await session(guestd)
+  const info = await infoOf(guestd)
   t.match(info, { state: 'stopped', lastStop: { outcome: 'unmount', clean: true } })
   t.equal((await guestd.request('GET', '/healthz')).status, 200)
   const { reasons } = (await guestd.request('GET', '/readyz')).json()
@@ -91,7 +91,7 @@ t.test('all who ask for the stop while it goes get all of it', async t => {
   await guestd.request('POST', '/v1/commands', { body: { command, detach: true } })
   await until(() => existsSync(join(at, 'begun')))
   const first = stop(guestd)
-  await until(async () => (await session(guestd)).state === 'stopping')
+  await until(async () => (await infoOf(guestd)).state === 'stopping')
   const refused = await guestd.request('POST', '/v1/commands', { body: { command: 'true' } })
   t.same([refused.status, refused.json().code], [503, 'stopping'])
   const flush = await guestd.request('POST', '/v1/session/flush')
@@ -108,7 +108,7 @@ t.test('a follower that goes away does not end the stop', async t => {
   await until(() => existsSync(join(at, 'begun')))
   const reply = await guestd.open('POST', '/v1/session/stop')
   reply.destroy()
-  await until(async () => (await session(guestd)).state === 'stopped')
+  await until(async () => (await infoOf(guestd)).state === 'stopped')
   t.equal(mountOptions(at), null)
 })
 
@@ -118,7 +118,7 @@ t.test('a SIGTERM during a stop by the API joins it, and then guestd ends', asyn
   await guestd.request('POST', '/v1/commands', { body: { command, detach: true } })
   await until(() => existsSync(join(at, 'begun')))
   const lines = stop(guestd)
-  await until(async () => (await session(guestd)).state === 'stopping')
+  await until(async () => (await infoOf(guestd)).state === 'stopping')
   t.equal(await guestd.stop(), 0)
   t.equal((await lines).at(-1)?.type, 'receipt', 'who follows gets the receipt')
   t.equal(mountOptions(at), null)
@@ -179,7 +179,7 @@ t.test('a stop counts over a crash and a restart of guestd, until it is started'
   await until(() => !existsSync(`/proc/${pid}`) || guestd.log().includes('"msg":"stopped"'))
   await guestd.stop()
   await guestd.start()
-  t.equal((await session(guestd)).state, 'ready')
+  t.equal((await infoOf(guestd)).state, 'ready')
   t.equal((await runCommand(guestd, { command: 'cat file' })).stdout, 'kept\n')
   const again = (await guestd.request('POST', '/v1/session/start')).json()
   t.same(again, { restarting: false })
@@ -189,7 +189,7 @@ t.test('a stop by a signal ends guestd alone, of a folder too', async t => {
   const guestd = await startGuestd(t)
   await guestd.stop()
   await guestd.start()
-  t.equal((await session(guestd)).state, 'ready')
+  t.equal((await infoOf(guestd)).state, 'ready')
   await stop(guestd)
   await guestd.kill()
   await guestd.start()

@@ -1,20 +1,14 @@
 /** What the tests of workspaces share. */
 import { readdirSync, readFileSync } from 'node:fs'
-import type { WorkspaceInfo } from '../../src/protocol/schemas.ts'
 import type { Guestd } from '../helpers/guestd.ts'
-
-export async function session(
-  on: Guestd,
-): Promise<{ readonly state: string; readonly workspace: WorkspaceInfo }> {
-  return JSON.parse((await on.request('GET', '/v1/session')).text)
-}
+import { infoOf } from '../helpers/session.ts'
 
 /**
  * Why there is no workspace: the same reason in /v1/session, in /readyz, and for a command that
  * needs it; one elsewhere runs.
  */
 export async function unavailable(on: Guestd): Promise<string> {
-  const { workspace } = await session(on)
+  const { workspace } = await infoOf(on)
   const ready = await on.request('GET', '/readyz')
   const refused = await on.request('POST', '/v1/commands', { body: { command: 'true' } })
   const elsewhere = await on.request('POST', '/v1/commands', {
@@ -37,10 +31,6 @@ export function stopSteps(on: Guestd): string[] {
     .split('\n')
     .filter(line => line.includes('"msg":"stop step"') && line.includes('"state":"done"'))
     .map(line => JSON.parse(line).name)
-}
-
-export async function usageOf(on: Guestd): Promise<WorkspaceInfo['usage']> {
-  return (await session(on)).workspace.usage
 }
 
 /** inotify watches of a process: lines of /proc/PID/fdinfo, proc(5). */

@@ -5,7 +5,7 @@ import t from 'tap'
 import { HELPER_PROGRAM } from '../../src/sys/helper.ts'
 import { run, startGuestd, type Teardown, until } from '../helpers/guestd.ts'
 import { makeScratch } from '../helpers/scratch.ts'
-import { usageOf } from './support.ts'
+import { usageOf } from '../helpers/session.ts'
 
 const MIB = 1024 * 1024
 const NOBODY = 65_534

@@ -1,15 +1,9 @@
 import t from 'tap'
 import { guestctl } from '../helpers/guestctl.ts'
-import {
-  type Guestd,
-  run as runCommand,
-  startGuestd,
-  type Teardown,
-  until,
-} from '../helpers/guestd.ts'
+import { run as runCommand, startGuestd, type Teardown, until } from '../helpers/guestd.ts'
 import { matchExactly } from '../helpers/match-exactly.ts'
+import { infoOf, knownUsageOf } from '../helpers/session.ts'
 import { attach, type ImageOptions, makeImage, makeMountPoint } from '../helpers/volume.ts'
-import { session } from './support.ts'
 
 const MIB = 1024 * 1024
 
@@ -19,29 +13,23 @@ async function onVolume(t: Teardown & Parameters<typeof makeImage>[0], options: 
   return startGuestd(t, { config: { workspace, workspaceMount, user: 'nobody' } })
 }
 
-async function usageOf(guestd: Guestd) {
-  const { usage } = (await session(guestd)).workspace
-  if (usage === null) throw new Error('there is no usage')
-  return usage
-}
-
 t.test('usage is what was put there, in bytes and in files, and the rest is available', async t => {
   const guestd = await onVolume(t, { mkfs: ['-b', '4096', '-m', '0'] })
-  const before = await usageOf(guestd)
+  const before = await knownUsageOf(guestd)
   matchExactly(t, before, { usedBytes: 0, usedInodes: 0, full: null })
   t.equal(before.capBytes, before.availableBytes)
   await runCommand(guestd, { command: 'head -c 4M /dev/zero > big; mkdir d; sync -f .' })
-  const after = await usageOf(guestd)
+  const after = await knownUsageOf(guestd)
   t.equal(after.usedBytes, 4 * MIB + 4096, 'a file, and a folder of one block')
   t.equal(after.usedInodes, 2)
   t.equal(after.capBytes, before.capBytes)
-  const { capEnforcement, enforcedFor } = (await session(guestd)).workspace
+  const { capEnforcement, enforcedFor } = (await infoOf(guestd)).workspace
   t.same([capEnforcement, enforcedFor], ['kernel', 'everyone'])
 })
 
 t.test('a file system with a reserve for root holds only users', async t => {
   const guestd = await onVolume(t, { mkfs: ['-m', '5'] })
-  t.equal((await session(guestd)).workspace.enforcedFor, 'users')
+  t.equal((await infoOf(guestd)).workspace.enforcedFor, 'users')
 })
 
 t.test('a command that fills the workspace gets ENOSPC, and its exit says why', async t => {
@@ -50,7 +38,7 @@ t.test('a command that fills the workspace gets ENOSPC, and its exit says why', 
   t.equal(full.exit.exitCode, 1)
   t.match(full.stderr, 'No space left on device')
   t.equal(full.exit.workspaceFull, 'bytes')
-  t.equal((await usageOf(guestd)).full, 'bytes')
+  t.equal((await knownUsageOf(guestd)).full, 'bytes')
   await until(() => guestd.log().includes('"percent":100'))
 
   const both = [{ command: 'true' }, { command: 'true', allowOverCap: true }]
@@ -58,18 +46,18 @@ t.test('a command that fills the workspace gets ENOSPC, and its exit says why', 
 
   const cleaned = await runCommand(guestd, { command: 'rm big; sync -f .' })
   t.equal(cleaned.exit.workspaceFull, 'bytes', 'it was full while it ran')
-  await until(async () => (await usageOf(guestd)).full === null)
+  await until(async () => (await knownUsageOf(guestd)).full === null)
   await until(() => guestd.log().includes('the workspace has room again'))
   t.equal((await runCommand(guestd, { command: 'true' })).exit.workspaceFull, null)
 })
 
 t.test('what a large write may fail for and leave over counts as run out', async t => {
   const guestd = await onVolume(t, { mkfs: ['-b', '4096', '-m', '0'] })
-  const { availableBytes } = await usageOf(guestd)
+  const { availableBytes } = await knownUsageOf(guestd)
   const leave = async (bytes: number) => {
     const command = `fallocate -l ${availableBytes - bytes} big; sync -f .`
     const { exit } = await runCommand(guestd, { command })
-    const { full, ...usage } = await usageOf(guestd)
+    const { full, ...usage } = await knownUsageOf(guestd)
     await runCommand(guestd, { command: 'rm big; sync -f .' })
     return { full, left: usage.availableBytes, told: exit.workspaceFull }
   }
@@ -92,12 +80,12 @@ t.test('inodes that have run out are told as such', async t => {
   const full = await runCommand(guestd, { command })
   t.equal(full.exit.exitCode, 9)
   t.equal(full.exit.workspaceFull, 'inodes')
-  t.equal((await usageOf(guestd)).full, 'inodes')
+  t.equal((await knownUsageOf(guestd)).full, 'inodes')
 })
 
 t.test('each level is told once on the way up', async t => {
   const guestd = await onVolume(t, { mkfs: ['-m', '0'] })
-  const { capBytes } = await usageOf(guestd)
+  const { capBytes } = await knownUsageOf(guestd)
   const fill = (name: string, percent: number) =>
     runCommand(guestd, {
       command: `head -c ${Math.floor((capBytes * percent) / 100)} /dev/zero > ${name}`,

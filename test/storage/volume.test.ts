@@ -5,8 +5,8 @@ import { guestctl } from '../helpers/guestctl.ts'
 import { run as runCommand, startGuestd } from '../helpers/guestd.ts'
 import { matchExactly } from '../helpers/match-exactly.ts'
 import { makeScratch } from '../helpers/scratch.ts'
+import { infoOf } from '../helpers/session.ts'
 import { attach, fsck, makeBlank, makeImage, makeMountPoint, run } from '../helpers/volume.ts'
-import { session } from './support.ts'
 
 const MIB = 1024 * 1024
 
@@ -159,7 +159,7 @@ t.test('an inspection tells how full it is, and when it expires', async t => {
   const config = { workspace: path, workspaceMount: makeMountPoint(t) }
   const guestd = await startGuestd(t, { config })
   await runCommand(guestd, { command: 'head -c 1M /dev/zero > file; mkdir folder' })
-  const { usage: inGuest } = (await session(guestd)).workspace
+  const { usage: inGuest } = (await infoOf(guestd)).workspace
   await guestd.stop()
   const seen = await inspect()
   const { full, at: _, ...sums } = inGuest ?? {}

@@ -6,8 +6,9 @@ import t from 'tap'
 import { startGuestd, until } from '../helpers/guestd.ts'
 import { childrenOf, statusField } from '../helpers/processes.ts'
 import { makeScratch } from '../helpers/scratch.ts'
+import { usageOf } from '../helpers/session.ts'
 import { attach, makeImage, makeMountPoint, run } from '../helpers/volume.ts'
-import { usageOf, watchesOf } from './support.ts'
+import { watchesOf } from './support.ts'
 
 const FOLDERS = 200
 const FILES = 200_000

@@ -14,7 +14,8 @@ import { guestctl } from '../helpers/guestctl.ts'
 import { type Guestd, run, startGuestd, until } from '../helpers/guestd.ts'
 import { matchExactly } from '../helpers/match-exactly.ts'
 import { makeScratch } from '../helpers/scratch.ts'
-import { session, usageOf, watchesOf } from './support.ts'
+import { infoOf, usageOf } from '../helpers/session.ts'
+import { watchesOf } from './support.ts'
 
 const MIB = 1024 * 1024
 
@@ -36,7 +37,7 @@ function du(path: string): readonly [bytes: number, inodes: number] {
 
 t.test('past its cap a folder takes no commands but those that make room', async t => {
   const guestd = await startGuestd(t, { config: { workspaceCapBytes: MIB } })
-  const { capEnforcement, enforcedFor } = (await session(guestd)).workspace
+  const { capEnforcement, enforcedFor } = (await infoOf(guestd)).workspace
   t.same([capEnforcement, enforcedFor], ['advisory', 'none'])
   const seen = join(guestd.workspace, 'seen')
   const filling = run(guestd, {
@@ -121,7 +122,7 @@ t.test('80, 90 and 100 % are told, and that there is room again', async t => {
 t.test('a cap of 0 is none', async t => {
   const guestd = await startGuestd(t, { config: { workspaceCapBytes: 0 } })
   await run(guestd, { command: 'head -c 2M /dev/zero > big' })
-  matchExactly(t, (await session(guestd)).workspace, {
+  matchExactly(t, (await infoOf(guestd)).workspace, {
     ok: true,
     capEnforcement: 'none',
     usage: null,

@@ -7,6 +7,7 @@ import { parseAddress } from '../../src/client/index.ts'
 import { startCuttingProxy } from '../helpers/cutting-proxy.ts'
 import { startGuestctl } from '../helpers/guestctl.ts'
 import { makeScratch } from '../helpers/scratch.ts'
+import { sha256 } from '../helpers/sha256.ts'
 import { agentProcesses, asRoot, ended, openClient, run } from './ask.ts'
 import { restoreGuest } from './harness.ts'
 
@@ -19,8 +20,6 @@ const DIAL_LIMIT_MS = 10_000
 const guest = await restoreGuest(t)
 t.comment(`guestd answered after ${(guest.bootMs / 1000).toFixed(1)} s`)
 const client = openClient(t, guest)
-
-const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex')
 
 /** guestctl in the guest, by this address. */
 const inGuest = (address: string, user: string) =>

@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -13,12 +13,12 @@ import {
 import { run, startGuestd, until } from '../../helpers/guestd.ts'
 import { LONG } from '../../helpers/long.ts'
 import { rssBytes } from '../../helpers/processes.ts'
+import { sha256 } from '../../helpers/sha256.ts'
 import { detach, inspect, MIB, stoppedAt, written } from './support.ts'
 
 /** V8 keeps up to 48 MiB for young objects. The memory of the output itself is used again. */
 const GARBAGE_BYTES = 64 * MIB
 
-const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex')
 const types = (frames: readonly { type: string }[]) => frames.map(frame => frame.type)
 
 t.test('a starter that stalls makes the command wait, and loses nothing', async t => {

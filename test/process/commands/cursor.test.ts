@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
@@ -11,11 +11,10 @@ import {
 } from '../../helpers/frame-stream.ts'
 import { bytesOf, run, startGuestd, until } from '../../helpers/guestd.ts'
 import { matchExactly } from '../../helpers/match-exactly.ts'
+import { sha256 } from '../../helpers/sha256.ts'
 import { inspect, MIB } from './support.ts'
 
 const guestd = await startGuestd(t, { config: { reattachGraceMs: 30_000 } })
-
-const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex')
 
 /** Numbers that are the same in every run: a failure can be repeated. */
 function createRandom(seed: number): (below: number) => number {

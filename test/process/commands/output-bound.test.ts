@@ -1,14 +1,14 @@
 /** The bound on the output of all commands together. */
-import { createHash, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { createTally, openOutput, openRun, tallyRest } from '../../helpers/frame-stream.ts'
 import { startGuestd, until } from '../../helpers/guestd.ts'
+import { sha256 } from '../../helpers/sha256.ts'
 import { inspect, MIB, stoppedAt } from './support.ts'
 
-const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex')
 const types = (frames: readonly { type: string }[]) => frames.map(frame => frame.type)
 
 t.test('all commands together stay below the bound on output', async t => {

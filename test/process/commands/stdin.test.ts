@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { Agent, request } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
@@ -6,11 +6,11 @@ import { createTally, openRun, tallyRest } from '../../helpers/frame-stream.ts'
 import { run, startGuestd, until } from '../../helpers/guestd.ts'
 import { matchExactly } from '../../helpers/match-exactly.ts'
 import { openFds, rssBytes } from '../../helpers/processes.ts'
+import { sha256 } from '../../helpers/sha256.ts'
 import { inspect, MIB } from './support.ts'
 
 const guestd = await startGuestd(t)
 
-const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex')
 const write = (id: string, query: string, body: Uint8Array | string = '') =>
   guestd.request('POST', `/v1/commands/${id}/stdin?${query}`, {
     headers: { 'content-type': 'application/octet-stream' },
