@@ -19,7 +19,7 @@ export interface Bench {
   startDaemon(options?: DaemonOptions): Promise<Daemon>
   /** Undone when the row is over, in reverse order. */
   defer(undo: () => Promise<unknown>): void
-  /** Told to whoever watches. */
+  /** Printed as progress. */
   say(text: string): void
 }
 

@@ -36,7 +36,7 @@ function describe({ of, atMost, atLeast, plus }: Budget, { unit }: Line): string
   return of === 'ratio' ? `${bound} ×` : `${bound} ${unit}`
 }
 
-/** Three digits that tell something. */
+/** Three significant digits. */
 function round(value: number): string {
   if (value >= 100) return value.toFixed(0)
   return value >= 10 ? value.toFixed(1) : value.toFixed(2)

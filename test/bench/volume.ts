@@ -12,7 +12,7 @@ const GIB = 1024 ** 3
 const LABEL = 'guestd-bench'
 
 export interface Volume {
-  /** Where it is mounted, whoever does it. */
+  /** Where it is mounted. */
   readonly at: string
   /** A guestd that has it; as it ends it unmounts it. */
   startDaemon(config?: Readonly<Record<string, unknown>>): Promise<Daemon>

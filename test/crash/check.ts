@@ -28,7 +28,7 @@ export interface Checked {
   readonly claims: Claims
 }
 
-/** e2fsck(8): sound; or what was found was mended. */
+/** e2fsck(8): no errors, or all errors were corrected. */
 const MENDED = [0, 1]
 
 /**

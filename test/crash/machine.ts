@@ -34,7 +34,7 @@ export interface Guest {
   /** Waits until each workload has noted so much more; of the workspace that of a round. */
   progress(disk: DiskName, notes?: number): Promise<void>
   kill(disk: DiskName): Promise<void>
-  /** Notes on a disk, in the name of anybody. */
+  /** Notes on a disk. */
   notes(disk: DiskName): Promise<Notes>
 }
 

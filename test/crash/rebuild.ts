@@ -7,7 +7,7 @@ import type { Recording } from './recording.ts'
 import { type LogEntry, readExactly } from './write-log.ts'
 
 export interface Rebuilder {
-  /** Makes the file the disk of a point, and tells which pieces since the flush are on it. */
+  /** Makes the file the disk of a point, and returns the pieces since the flush that are on it. */
   build(point: Point, file: string): readonly Piece[]
   close(): void
 }

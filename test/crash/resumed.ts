@@ -1,5 +1,5 @@
 /**
- * A machine on the workspace that another has left by a power cut: it mends the volume, works there, and
+ * A machine on the workspace that another has left by a power cut: it repairs the volume, works there, and
  * is stopped while another mount namespace holds the volume, so that the stop has to shut it down.
  */
 import { execFileSync } from 'node:child_process'
@@ -43,7 +43,7 @@ export async function recordResumed(
   })
   const client = createClient({ connect: vm.connect, reattachLimitMs: 0 })
   try {
-    // It serves while the volume is being mended.
+    // It serves while the volume is being repaired.
     let session = await client.session()
     for (; !session.workspace.ok; session = await client.session()) await pause(vm)
     await asRoot(client, nameDisks(['resumed']))

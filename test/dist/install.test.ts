@@ -83,7 +83,7 @@ t.test('the package lives in a Debian without a network', async t => {
   )
 
   await t.test('where systemd runs, an upgrade leaves the socket open', async t => {
-    // No systemd runs in this root: what it would be told is written down. Not through apt-get,
+    // No systemd runs in this root: the calls to it are recorded. Not through apt-get,
     // which gives dpkg a PATH of its own.
     const noted = async (script: string) =>
       debian.run(`mkdir -p /run/systemd/system /run/bin

@@ -15,7 +15,7 @@ const lines = async (program: string, ...args: string[]) => {
   return stdout.split('\n')
 }
 
-t.test('every file is where it belongs, owned by root, and written by nobody else', async t => {
+t.test('every file is in its place, owned by root and writable by root alone', async t => {
   const listed = (await lines('dpkg-deb', '--contents', deb)).map(line => {
     const [mode = '', owner = '', , , , path = ''] = line.split(/ +/)
     t.equal(owner, 'root/root', path)
@@ -53,7 +53,7 @@ t.test('every file is where it belongs, owned by root, and written by nobody els
 const isProgram = (path: string) =>
   path.startsWith('./usr/bin/') || /\/(node|guestd-helper)$/.test(path)
 
-t.test('its control file tells what it is', async t => {
+t.test('its control file describes the package', async t => {
   const fields = await lines('dpkg-deb', '--field', deb)
   for (const field of ['Package: guestd', `Version: ${version}`, 'Architecture: amd64'])
     t.ok(fields.includes(field), field)

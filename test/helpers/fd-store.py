@@ -1,7 +1,7 @@
 """A service manager that keeps descriptors: FDSTORE of sd_pid_notify_with_fds(3).
 
 fd-store.py hold NOTIFY STORE: hears sd_notify(3) at the path NOTIFY, and gives what it keeps to
-whoever connects to the path STORE. Prints "listening", then each change as a line: "+name", "-name".
+each client of the socket STORE. Prints "listening", then each change as a line: "+name", "-name".
 fd-store.py become STORE PROGRAM ARGUMENT...: becomes the program, with what is kept (sd_listen_fds(3)).
 """
 import os

@@ -1,4 +1,4 @@
-/** The frames of a reply, pulled one by one: what nobody asks for waits in the socket, as with a slow reader. */
+/** The frames of a reply, pulled one by one: the rest waits in the socket, as with a slow reader. */
 import { createHash, type Hash } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import type { Guestd, WireFrame } from './guestd.ts'

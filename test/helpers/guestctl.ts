@@ -44,7 +44,7 @@ export async function guestctl(
   return await running.ended
 }
 
-/** @param read false: nobody reads its stdout */
+/** @param read false: its stdout is not read */
 export function startGuestctl(
   args: readonly string[],
   options: GuestctlOptions = {},
@@ -71,7 +71,7 @@ export function startGuestctl(
   child.stderr.on('data', (chunk: Buffer) => stderr.push(chunk))
 
   const ended = async (): Promise<Ended> => {
-    // Where nobody reads, the pipe never closes.
+    // A pipe that is not read never closes.
     const [code, signal] = await once(child, read ? 'close' : 'exit')
     const out = Buffer.concat(stdout)
     const err = Buffer.concat(stderr)

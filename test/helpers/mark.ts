@@ -1,4 +1,4 @@
-/** The mark of a volume that nobody uses, for tests: it is in the last 1 MiB of the image. */
+/** The mark of a volume that is not in use, for tests: it is in the last 1 MiB of the image. */
 import { closeSync, openSync, readSync, statSync, writeSync } from 'node:fs'
 import {
   encodeMark,

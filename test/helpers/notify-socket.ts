@@ -1,4 +1,4 @@
-/** A service manager that hears what guestd tells it. */
+/** A service manager that records the notifications of guestd. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
@@ -53,7 +53,7 @@ export async function openNotifySocket(t: Teardown, address: string): Promise<No
   }
 }
 
-/** Far above every interval at which guestd tells something. */
+/** Far above every interval at which guestd notifies. */
 const HEARD_LIMIT_MS = 30_000
 
 function assignments(text: string): Record<string, string> {

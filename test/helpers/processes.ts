@@ -1,4 +1,4 @@
-/** What /proc tells of processes (proc(5)), looked at from outside guestd. */
+/** Processes as /proc lists them (proc(5)), read from outside guestd. */
 import { readdirSync, readFileSync } from 'node:fs'
 
 /** Live processes, zombies not among them, that have this text in their environment or command line. */

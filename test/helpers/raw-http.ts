@@ -26,7 +26,7 @@ export async function connectRaw(socketPath: string): Promise<RawConnection> {
   await new Promise<void>((resolve, reject) => {
     socket.once('connect', resolve).once('error', reject)
   })
-  // A peer that closes while this side still writes resets the connection: the close tells all.
+  // A peer that closes while this side still writes resets the connection: the close event follows.
   socket.on('error', () => {})
   return {
     socket,

@@ -23,7 +23,7 @@ async function serve(t: Test, path: string, server: Server): Promise<string> {
   return path
 }
 
-/** A peer that does as it is told with each connection's first bytes. */
+/** A peer that handles the first bytes of each connection as given. */
 const peer = (onData: (socket: net.Socket, data: Buffer) => void) =>
   net.createServer(socket => {
     socket.once('data', data => onData(socket, data))
@@ -34,7 +34,7 @@ t.test('no socket at the path is no_socket', async t => {
   await t.rejects(client.session(), { name: 'ConnectError', code: 'no_socket' })
 })
 
-t.test('a socket that nobody listens on any more is refused', async t => {
+t.test('a socket without a listener is refused', async t => {
   const path = join(makeScratch(t), 's')
   writeFileSync(path, '')
   await t.rejects(createClient({ connect: `unix:${path}` }).session(), { code: 'refused' })
@@ -73,7 +73,7 @@ t.test('bytes behind the handshake stay in the socket', async t => {
   t.equal(rest, 'the rest')
 })
 
-t.test('a port that nobody in the guest listens on is no_guest_listener', async t => {
+t.test('a port of the guest without a listener is no_guest_listener', async t => {
   const path = await serve(
     t,
     join(makeScratch(t), 'v'),
@@ -181,7 +181,7 @@ t.test('a guestd of another API is a version mismatch', async t => {
   client.close()
 })
 
-t.test('a stop is asked for at the call, and tells its steps from the first one', async t => {
+t.test('a stop begins at the call, and yields its steps from the first', async t => {
   const guestd = await startGuestd(t)
   const guest = createClient({ connect: guestd.connect })
   t.teardown(() => guest.close())

@@ -137,7 +137,7 @@ t.test('a refusal is a GuestdError with its code and field, and is not repeated'
   t.equal(guest.requests.length, 1)
 })
 
-t.test('a refusal settles the result of a command that nobody reads', async t => {
+t.test('a refusal settles the result of a command that is not read', async t => {
   const { client } = await withGuest(t, {
     intercept: (_request, response) => {
       response.writeHead(422, { 'content-type': 'application/problem+json' })

@@ -132,7 +132,7 @@ t.test('the result needs no reader', async t => {
   })
 })
 
-t.test('who asks for the result and iterates then reads all frames', async t => {
+t.test('a caller that asks for the result first can still read all frames', async t => {
   const command = client.run({ command: 'echo one; sleep 0.2; echo two; exit 7' })
   const { result } = command
   await command.accepted

@@ -104,7 +104,7 @@ t.test('a writer waits while the command does not read', async t => {
   await t.rejects(writing, { message: 'enough' })
 })
 
-t.test('a command that no longer reads tells its writer so', async t => {
+t.test('a write to a command that no longer reads fails', async t => {
   const { client } = await withGuest(t, {
     intercept: (request, response) => {
       if (!request.url?.includes('/stdin')) return false

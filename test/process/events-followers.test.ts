@@ -77,7 +77,7 @@ t.test('nothing is written after the end of a stream whose reader stalls', async
   t.same(errors, [])
 })
 
-t.test('a follower that does not read costs nobody anything, and then sees a gap', async t => {
+t.test('a follower that does not read slows no other, and then sees a gap', async t => {
   const guestd = await startGuestd(t)
   const [ready] = await eventsOf(guestd)
   const stalled = request({ socketPath: guestd.socketPath, path: '/v1/events?follow=true' })

@@ -9,31 +9,34 @@ import { matchExactly } from '../helpers/match-exactly.ts'
 
 const OTHER_BOOT = '00000000-0000-4000-8000-000000000000'
 
-t.test('a session is told from its start to its stop, and after it', async t => {
-  const guestd = await startGuestd(t)
-  await guestd.request('PUT', '/v1/session', { body: { id: 's', env: { SECRET: 'hush-hush' } } })
-  await run(guestd, { id: 'a', command: 'echo private; exit 3' })
-  await run(guestd, { id: 'b', command: 'kill -9 $$' })
-  const events = await eventsOf(guestd)
-  matchExactly(t, events, [
-    { type: 'ready', restarted: false, version: /^\d/ },
-    { type: 'session_set', id: 's', runtimeVersion: null },
-    { type: 'command_started', id: 'a' },
-    { type: 'command_ended', id: 'a', cause: 'exit', exitCode: 3, signal: null },
-    { type: 'command_started', id: 'b' },
-    { type: 'command_ended', id: 'b', cause: 'signal', exitCode: null, signal: 'SIGKILL' },
-  ])
-  t.equal(events.length, 6)
-  t.notMatch(JSON.stringify(events), /hush-hush|private/)
+t.test(
+  'the events of a session go from its start to its stop and can be read after it',
+  async t => {
+    const guestd = await startGuestd(t)
+    await guestd.request('PUT', '/v1/session', { body: { id: 's', env: { SECRET: 'hush-hush' } } })
+    await run(guestd, { id: 'a', command: 'echo private; exit 3' })
+    await run(guestd, { id: 'b', command: 'kill -9 $$' })
+    const events = await eventsOf(guestd)
+    matchExactly(t, events, [
+      { type: 'ready', restarted: false, version: /^\d/ },
+      { type: 'session_set', id: 's', runtimeVersion: null },
+      { type: 'command_started', id: 'a' },
+      { type: 'command_ended', id: 'a', cause: 'exit', exitCode: 3, signal: null },
+      { type: 'command_started', id: 'b' },
+      { type: 'command_ended', id: 'b', cause: 'signal', exitCode: null, signal: 'SIGKILL' },
+    ])
+    t.equal(events.length, 6)
+    t.notMatch(JSON.stringify(events), /hush-hush|private/)
 
-  await guestd.request('POST', '/v1/session/stop')
-  const rest = await eventsOf(guestd, `?cursor=${cursorOf(events.at(-1))}`)
-  matchExactly(t, rest, [
-    { type: 'stopping', reason: 'request' },
-    { type: 'stopped', reason: 'request', clean: true, outcome: 'flush', errors: [] },
-  ])
-  t.same(await eventsOf(guestd, `?follow=true&cursor=${cursorOf(rest.at(-1))}`), [])
-})
+    await guestd.request('POST', '/v1/session/stop')
+    const rest = await eventsOf(guestd, `?cursor=${cursorOf(events.at(-1))}`)
+    matchExactly(t, rest, [
+      { type: 'stopping', reason: 'request' },
+      { type: 'stopped', reason: 'request', clean: true, outcome: 'flush', errors: [] },
+    ])
+    t.same(await eventsOf(guestd, `?follow=true&cursor=${cursorOf(rest.at(-1))}`), [])
+  },
+)
 
 t.test('a launch that fails has an end, and one that is refused is no event', async t => {
   const guestd = await startGuestd(t)
@@ -115,7 +118,7 @@ t.test('a follower that has nothing to hear gets keepalives', async t => {
   reply.destroy()
 })
 
-t.test('an EventSource is served, resumes, and is told when all is over', async t => {
+t.test('an EventSource is served, resumes, and gets 204 after the stop', async t => {
   const guestd = await startGuestd(t)
   const accept = 'text/event-stream'
   const first = await guestd.request('GET', '/v1/events', { headers: { accept } })
@@ -191,7 +194,7 @@ t.test('the client reads events once each, over a guestd that was killed', async
   await t.rejects(guest.events({ cursor: 'x', follow: true }).next(), { code: 'invalid_request' })
 })
 
-t.test('guestctl tells events a line each, and follows them to the stop', async t => {
+t.test('guestctl prints one line per event, and follows them to the stop', async t => {
   const guestd = await startGuestd(t)
   const { connect } = guestd
   const following = startGuestctl(['events', '--follow'], { connect })
@@ -214,7 +217,7 @@ t.test('guestctl tells events a line each, and follows them to the stop', async 
   })
 })
 
-t.test('a workspace that is not there is told, with the reason', async t => {
+t.test('a missing workspace is an event with the reason', async t => {
   const guestd = await startGuestd(t, { config: { workspace: join('/proc', 'no-workspace') } })
   matchExactly(t, await eventsOf(guestd), [
     { type: 'workspace_unavailable', reason: /no-workspace/ },

@@ -132,7 +132,7 @@ t.test('output is printed from a cursor, apart, and followed to the end', async 
   t.match(lines.map(line => JSON.parse(line)).at(-1), { type: 'end' })
 })
 
-t.test('what is no longer held is told, never silent', async t => {
+t.test('output that is no longer held is reported as a gap', async t => {
   const small = await startGuestd(t, { config: { output: { ringBytes: 262144 } } })
   const at = { connect: small.connect }
   await guestctl(['run', '-d', '--id', 'much', '--', 'head -c 2000000 /dev/zero; echo end'], at)
@@ -172,7 +172,7 @@ t.test('a detached command can be given its input later', async t => {
   t.match(await ctl('output', '--follow', 'later'), { code: 0, out: '4\n' })
 })
 
-t.test('the status tells what holds, as text and as JSON', async t => {
+t.test('the status is printed as text and as JSON', async t => {
   const { code, out } = await ctl('status')
   t.equal(code, 0)
   t.match(out, /^State: +ready\n/)

@@ -7,7 +7,7 @@ import { guestctl } from '../helpers/guestctl.ts'
 import { startGuestd } from '../helpers/guestd.ts'
 import { makeScratch } from '../helpers/scratch.ts'
 
-/** Every command tells it the same way; `run` and `status` take different roads there. */
+/** Every command reports it in the same words; `run` and `status` reach it by different code. */
 async function complaints(t: Test, connect: string, expected: RegExp) {
   for (const args of [['run', '--', 'true'], ['status']]) {
     const { code, out, err } = await guestctl(args, { connect })

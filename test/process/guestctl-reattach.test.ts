@@ -59,7 +59,7 @@ t.test('input over connections that are cut arrives once', async t => {
   t.ok(proxy.cuts >= 3, `${proxy.cuts} cuts`)
 })
 
-t.test('a loss is told with --verbose only', async t => {
+t.test('a lost connection is printed with --verbose only', async t => {
   const cutOnce = (connection: number) => (connection === 0 ? { down: 100_000 } : {})
   const script = 'head -c 300000 /dev/zero'
   const quiet = await guestctl(['run', '--', script], await front(t, cutOnce))
@@ -69,22 +69,19 @@ t.test('a loss is told with --verbose only', async t => {
   t.match(verbose, { code: 0, err: /^guestctl: trying again: the connection to .* was lost/ })
 })
 
-t.test(
-  'a daemon that was killed and came back is asked again, and tells what it knows',
-  async t => {
-    const crashing = await startGuestd(t)
-    const running = startGuestctl(['run', '--', 'echo on; sleep 60'], { connect: crashing.connect })
-    await running.untilOutput('on')
-    await crashing.kill()
-    await crashing.start()
-    const { code, out, err } = await running.ended
-    t.equal(code, 125)
-    t.equal(out, 'on\n')
-    t.match(err, /guestd was killed while the command ran/)
-  },
-)
+t.test('after a restart of the daemon guestctl asks again and prints what is known', async t => {
+  const crashing = await startGuestd(t)
+  const running = startGuestctl(['run', '--', 'echo on; sleep 60'], { connect: crashing.connect })
+  await running.untilOutput('on')
+  await crashing.kill()
+  await crashing.start()
+  const { code, out, err } = await running.ended
+  t.equal(code, 125)
+  t.equal(out, 'on\n')
+  t.match(err, /guestd was killed while the command ran/)
+})
 
-t.test('who gives up tells where the command is', async t => {
+t.test('giving up prints how to find the command', async t => {
   const path = join(guestd.dir, 'fake')
   const fake = await startFakeGuest({
     listen: { path },
@@ -114,7 +111,7 @@ t.test('who gives up tells where the command is', async t => {
   t.notMatch(refused.err, /the command is/)
 })
 
-t.test('with --verbose the same loss is told once', async t => {
+t.test('with --verbose the same loss is printed once', async t => {
   const { proxy, connect } = await front(t, connection => (connection < 3 ? { down: 0 } : {}))
   const { code, err } = await guestctl(['run', '--verbose', '--', 'true'], { connect })
   t.equal(code, 0)

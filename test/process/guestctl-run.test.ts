@@ -82,7 +82,7 @@ t.test('a command that stops reading its input is no error', async t => {
   t.match({ code, out, err }, { code: 3, out: 'x\nx\n', err: '' })
 })
 
-t.test('a command that ends leaves an input that nobody ended', async t => {
+t.test('a command that ends does not wait for an input that stays open', async t => {
   const running = startGuestctl(['run', '-i', '--', 'read line; echo "$line"'], { connect })
   running.stdin.write('hello\n')
   t.match(await running.ended, { code: 0, out: 'hello\n', err: '' })

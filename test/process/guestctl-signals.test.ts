@@ -49,7 +49,7 @@ t.test('SIGTERM, SIGHUP and SIGQUIT are forwarded too', async t => {
   }
 })
 
-t.test('Ctrl-C works while nobody reads the output', async t => {
+t.test('Ctrl-C works while the output is not read', async t => {
   const running = startGuestctl(['run', '--id', 'stalled', '--', 'yes'], { connect }, false)
   await until(async () => {
     const reply = await guestd.request('GET', '/v1/commands/stalled')
@@ -59,7 +59,7 @@ t.test('Ctrl-C works while nobody reads the output', async t => {
   await until(
     async () => (await guestd.request('GET', '/v1/commands/stalled')).json().signal === 'SIGINT',
   )
-  // What it has of the output it keeps for its reader, unless it is told to leave.
+  // It keeps its output for its reader until a signal ends it.
   t.equal(running.child.exitCode, null)
   running.child.kill('SIGINT')
   running.child.kill('SIGINT')

@@ -130,7 +130,7 @@ function variables(count: number): Record<string, string> {
 }
 
 for (const [title, body, field] of bodies) {
-  t.test(`${title} is told with its field`, async t => {
+  t.test(`${title} is refused with its field`, async t => {
     const reply = await guestd.request('POST', '/v1/commands', { body })
     checkProblem(t, reply, 'invalid_request', field)
     t.ok(reply.body.length < 4_096, 'what was sent is not sent back')

@@ -44,7 +44,7 @@ t.test('bad settings are served over inherited sockets, and nothing else is', as
   t.notOk(existsSync(join(guestd.dir, 'run')), 'nothing is kept')
 })
 
-t.test('the console and the manager are told, and SIGTERM ends it', async t => {
+t.test('the console and the manager get the reason, and SIGTERM ends it', async t => {
   const address = join(makeScratch(t), 'notify')
   const manager = await openNotifySocket(t, address)
   const guestd = await startMisconfigured(t, { NOTIFY_SOCKET: address, WATCHDOG_USEC: '300000' })
@@ -57,7 +57,7 @@ t.test('the console and the manager are told, and SIGTERM ends it', async t => {
   t.ok(manager.notices.some(notice => notice.values.STOPPING === '1'))
 })
 
-t.test('guestctl tells what to mend', async t => {
+t.test('guestctl prints what to correct', async t => {
   const { connect } = await startMisconfigured(t)
   const status = await guestctl(['status'], { connect })
   t.equal(status.code, 0)
@@ -71,7 +71,7 @@ t.test('guestctl tells what to mend', async t => {
   t.match(run.err, /killGraceMs: "soon".*\(misconfigured\): mend the settings in the guest/)
 })
 
-t.test('settings that are mended are taken at the next start', async t => {
+t.test('corrected settings are used at the next start', async t => {
   const guestd = await startMisconfigured(t)
   guestd.child.kill('SIGKILL')
   await once(guestd.child, 'exit')

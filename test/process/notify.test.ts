@@ -7,21 +7,24 @@ import { makeScratch } from '../helpers/scratch.ts'
 
 const LIMIT_MS = 30_000
 
-t.test('a descriptor goes to the manager with its name, and is told off by it', async t => {
-  const dir = makeScratch(t)
-  const address = join(dir, 'notify')
-  const manager = await openNotifySocket(t, address)
-  const notifier = createNotifier(address, errno => t.fail(errno))
-  const fd = openSync(dir, 'r')
-  t.ok(notifier.storeFd('workspace', fd))
-  const { inodes, values } = await manager.heard(notice => 'FDSTORE' in notice.values)
-  t.same(inodes, [fstatSync(fd).ino])
-  t.same(values, { FDSTORE: '1', FDNAME: 'workspace', FDPOLL: '0' })
-  closeSync(fd)
-  notifier.dropFd('workspace')
-  const dropped = await manager.heard(notice => 'FDSTOREREMOVE' in notice.values)
-  t.same(dropped.values, { FDSTOREREMOVE: '1', FDNAME: 'workspace' })
-})
+t.test(
+  'a descriptor is stored at the manager under its name, and removed by that name',
+  async t => {
+    const dir = makeScratch(t)
+    const address = join(dir, 'notify')
+    const manager = await openNotifySocket(t, address)
+    const notifier = createNotifier(address, errno => t.fail(errno))
+    const fd = openSync(dir, 'r')
+    t.ok(notifier.storeFd('workspace', fd))
+    const { inodes, values } = await manager.heard(notice => 'FDSTORE' in notice.values)
+    t.same(inodes, [fstatSync(fd).ino])
+    t.same(values, { FDSTORE: '1', FDNAME: 'workspace', FDPOLL: '0' })
+    closeSync(fd)
+    notifier.dropFd('workspace')
+    const dropped = await manager.heard(notice => 'FDSTOREREMOVE' in notice.values)
+    t.same(dropped.values, { FDSTOREREMOVE: '1', FDNAME: 'workspace' })
+  },
+)
 
 t.test('a barrier resolves once the manager has read what came before it', async t => {
   const address = join(makeScratch(t), 'notify')

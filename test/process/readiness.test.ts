@@ -9,7 +9,7 @@ import { makeScratch } from '../helpers/scratch.ts'
 /** A small file system at the path, then guestd. */
 const MOUNT = 'mount -t tmpfs -o "$1" none "$2" && shift 2 && exec "$@"'
 const uid = process.getuid?.() ?? 0
-/** Mounting takes root, if only that of a user namespace, in which nobody can take another user. */
+/** Mounting takes root, if only that of a user namespace, in which no process can take another user. */
 const asRoot = uid === 0 ? [] : ['--map-root-user']
 const asBefore = uid === 0 ? [] : ['unshare', `--map-user=${uid}`, `--map-group=${uid}`]
 

@@ -41,7 +41,7 @@ t.test('a session without work is stopped, and says why; looking at it is no wor
   t.equal(await guestd.stop(), 0)
 })
 
-t.test('the settings alone end a session that nobody asks for anything', async t => {
+t.test('the settings alone end a session without requests', async t => {
   const guestd = await startGuestd(t, { config: { idleMs: 50 } })
   t.equal((await ended(guestd)).reason, 'idle')
 })
@@ -118,7 +118,7 @@ t.test('the host sets both limits, over the settings, and they outlive a restart
   t.equal((await ended(other)).reason, 'idle')
 })
 
-t.test('the session tells when it will end, and since when there is no work', async t => {
+t.test('the session has the time at which it ends and since when it is idle', async t => {
   const guestd = await startGuestd(t, { config: { idleMs: HOUR_MS } })
   const idle = await infoOf(guestd)
   const left = Date.parse(idle.endsAt ?? '') - Date.parse(idle.idleSince ?? '')

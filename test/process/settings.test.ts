@@ -123,7 +123,7 @@ t.test('a full disk under the log neither stops guestd nor keeps it from its end
   t.same(await once(child, 'exit'), [0, null])
 })
 
-t.test('guestd answers while nobody takes its log, and tells it all later', async t => {
+t.test('guestd answers while its log is not read, and writes all of it later', async t => {
   const { child, ask } = startWithStdout(t, 'pipe')
   child.stdout?.pause()
   await until(async () => (await ask('/healthz')) === 200)

@@ -12,7 +12,7 @@ import { attach, makeImage, makeMountPoint, run } from '../helpers/volume.ts'
 const byMachine = (at: string) => ({ at, byHost: false })
 const timeOf = (image: string) => Date.parse(slotsOf(image).mark?.lastActivityAt ?? '')
 
-t.test('the mark tells of the start, and at the stop when the last command ended', async t => {
+t.test('the mark has the time of the start, and at the stop that of the last command', async t => {
   const workspace = makeImage(t, { mark: true })
   const guestd = await startGuestd(t, { config: { workspace, workspaceMount: makeMountPoint(t) } })
   const started = timeOf(workspace)
@@ -29,7 +29,7 @@ t.test('the mark tells of the start, and at the stop when the last command ended
 })
 
 t.test(
-  'while it is mounted the mark follows; a write that fails is told once and tried again',
+  'while it is mounted the mark is kept up to date; a failed write is logged once and retried',
   async t => {
     const image = makeImage(t, { mark: true })
     const path = attach(t, image)

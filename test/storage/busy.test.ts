@@ -43,7 +43,7 @@ function receiptOf(guestd: Guestd): Receipt {
   return JSON.parse(line ?? '{}')
 }
 
-t.test('a device that is mounted elsewhere is told with its place', async t => {
+t.test('a device that is mounted elsewhere is refused with the mount point', async t => {
   const workspace = attach(t, makeImage(t))
   const elsewhere = makeMountPoint(t)
   run('mount', workspace, elsewhere)
@@ -52,7 +52,7 @@ t.test('a device that is mounted elsewhere is told with its place', async t => {
   t.match(await unavailable(guestd), /^\/dev\/loop\d+ \(\/.*\.img\) is mounted at \/.* already$/)
 })
 
-t.test('another file system at the mount point is told', async t => {
+t.test('another file system at the mount point is reported', async t => {
   const workspace = attach(t, makeImage(t))
   const other = attach(t, makeImage(t))
   const at = makeMountPoint(t)
@@ -65,7 +65,7 @@ t.test('another file system at the mount point is told', async t => {
 })
 
 t.test(
-  'a device that a process holds is told with its name, and mounted once it is free',
+  'a device that a process holds is refused with the name of the process, and mounted once it is free',
   async t => {
     const workspace = attach(t, makeImage(t))
     const at = makeMountPoint(t)
@@ -82,7 +82,7 @@ t.test(
 )
 
 t.test(
-  'a volume that stays busy at the stop is shut down: written out, clean, and told',
+  'a volume that stays busy at the stop is shut down: written out, clean, with the holder in the receipt',
   async t => {
     const image = makeImage(t)
     const workspace = attach(t, image)

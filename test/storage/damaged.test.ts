@@ -34,7 +34,7 @@ const kinds = [
 ] as const
 
 for (const [what, offset, bytes, says] of kinds) {
-  t.test(`a volume ${what} is told as damaged, and not touched`, async t => {
+  t.test(`a volume ${what} is reported as damaged, and not changed`, async t => {
     const { workspace, guestd } = await makeUsed(t, '16MiB')
     write(workspace, offset, bytes)
     const before = readFileSync(workspace)
@@ -162,7 +162,7 @@ t.test('what is something else by now is not made the ext4 that it was', async t
   t.ok(readFileSync(path).equals(before))
 })
 
-t.test('a FIFO is no volume, and nobody waits for it', async t => {
+t.test('a FIFO is refused as a volume without a wait', async t => {
   const path = join(makeScratch(t), 'fifo')
   run('mkfifo', path)
   const { code, err } = await guestctl(['volume', 'inspect', path])

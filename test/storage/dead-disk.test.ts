@@ -22,7 +22,7 @@ type Test = Parameters<typeof makeScratch>[0]
 
 /** Each step of a stop has a limit of its own; a hanging disk takes all of them. */
 const LIMIT_MS = 10 * 60_000
-/** guestd tells its service manager that the stop takes this beyond its limits, at most. */
+/** The longest time beyond the limits that guestd announces to its service manager for a stop. */
 const AFTER_FLUSH_MS = 60_000
 
 t.setTimeout(LIMIT_MS)

@@ -46,7 +46,7 @@ t.test('a workspace that fills up and gets room again passes its levels, each on
   t.match(full, { full: 'bytes', usedBytes: Number, availableBytes: Number, capBytes: Number })
 })
 
-t.test('that it is mounted, and what was done to mend it, are told', async t => {
+t.test('the mount and the recovery are events', async t => {
   const image = makeImage(t, { mark: true })
   const at = makeMountPoint(t)
   const workspace = attach(t, image)
@@ -73,7 +73,7 @@ t.test('that it is mounted, and what was done to mend it, are told', async t => 
   })
 })
 
-t.test('a device that is not there is told once, and again when it comes', async t => {
+t.test('a missing device is one event, and its arrival another', async t => {
   const image = makeImage(t, { label: 'guestd-ev' })
   const config = { workspace: 'LABEL=guestd-ev', workspaceMount: makeMountPoint(t) }
   const guestd = await startGuestd(t, { config })
@@ -85,6 +85,6 @@ t.test('a device that is not there is told once, and again when it comes', async
   t.match(reasons[0], /no device has an ext4 labelled/)
   // It lists the devices, of which others may come and go meanwhile.
   const isRepeated = (reason: unknown, index: number) => reason === reasons[index + 1]
-  t.notOk(reasons.some(isRepeated), 'each is told once')
+  t.notOk(reasons.some(isRepeated), 'each is reported once')
   matchExactly(t, await found('workspace_mounted'), [{ device, generation: null }])
 })

@@ -117,7 +117,7 @@ t.test('a file system that a command shut down is no clean flush', async t => {
   t.equal((await stop(guestd)).clean, false)
 })
 
-t.test('one that is remounted read-only is not ok, as long as it is, and is clean', async t => {
+t.test('a workspace remounted read-only is not ok for that time, and stays clean', async t => {
   const { guestd, at } = await onVolume(t)
   await runCommand(guestd, { command: 'echo kept > file' })
   run('mount', '-o', 'remount,ro', at)

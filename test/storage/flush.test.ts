@@ -64,7 +64,7 @@ function breaking(t: Parameters<typeof makeImage>[0]): string {
 }
 
 t.test(
-  'a failed write is told by the next flush, by later ones, and makes the stop unclean',
+  'a failed write is in the next receipt, in later receipts, and makes the stop unclean',
   async t => {
     const workspace = breaking(t)
     const at = makeMountPoint(t)
@@ -90,7 +90,7 @@ t.test(
   },
 )
 
-t.test('guestctl flush tells what was written out', async t => {
+t.test('guestctl flush prints what was written out', async t => {
   const guestd = await startGuestd(t)
   const text = await guestctl(['flush'], { connect: guestd.connect })
   t.equal(text.code, 0)

@@ -20,7 +20,7 @@ function hanging(t: Parameters<typeof makeImage>[0]) {
   return { device, freeze: () => void run('fsfreeze', '--freeze', below), thaw }
 }
 
-t.test('a disk that hangs holds no more than the flush, which is given up and told', async t => {
+t.test('a disk that hangs blocks only the flush, which is given up and reported', async t => {
   const { device, freeze, thaw } = hanging(t)
   const config = {
     workspace: device,
@@ -42,7 +42,7 @@ t.test('a disk that hangs holds no more than the flush, which is given up and to
   t.equal(await guestd.stop(), 1, 'what was once not durable is not clean')
 })
 
-t.test('a disk that hangs as guestd starts keeps nobody from asking why', async t => {
+t.test('guestd answers with the reason while a disk hangs at its start', async t => {
   const { device, freeze, thaw } = hanging(t)
   freeze()
   const config = { workspace: device, workspaceMount: makeMountPoint(t) }

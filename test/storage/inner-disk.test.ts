@@ -92,7 +92,7 @@ t.test('one in another mount namespace is not covered, and said to be so', async
   t.equal(await guestd.stop(), 0)
 })
 
-t.test('one that a process keeps busy is shut down with the workspace', async t => {
+t.test('an inner disk that a process keeps busy is shut down with the workspace', async t => {
   const { guestd, image, at } = await onVolume(t)
   await shell(guestd, `${MAKE}; mkdir l; mount -o loop disk.img l; echo kept > l/file`)
   const script = 'echo in; while sleep 0.05; do echo x >> more && sync -f more || exit 7; done'

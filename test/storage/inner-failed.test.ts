@@ -55,7 +55,7 @@ t.test('a failed write is in the receipt of the flush, of later ones, and of the
   t.match(guestd.log(), '"clean":false')
 })
 
-t.test('one that the background flush gets is in later receipts', async t => {
+t.test('an error of a background flush is in later receipts', async t => {
   const guestd = await onVolume(t, 50)
   await shell(guestd, `${MAKE}; ${FILL}; ${WRITE}`)
   await until(() => guestd.log().includes(' is not flushed: '))

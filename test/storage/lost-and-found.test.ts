@@ -58,7 +58,7 @@ t.test('programs that read or fill all of a fresh workspace succeed', async t =>
   t.equal(fsck(path).status, 0)
 })
 
-t.test('the one that mke2fs makes is removed, and one with files in it stays', async t => {
+t.test('the lost+found of mke2fs is removed, and a lost+found with files stays', async t => {
   const empty = makeImage(t, EXACT)
   const first = await start(t, empty)
   t.equal(await listing(first), '')
@@ -82,20 +82,23 @@ t.test('the one that mke2fs makes is removed, and one with files in it stays', a
   t.match(await offline(found), { bytes: 8192, files: 2 })
 })
 
-t.test('the one that e2fsck makes again is removed again, and the cap stays exact', async t => {
-  const path = await makeVolume(t)
-  run('sh', '-c', `e2fsck -f -p ${path} || test $? = 1`)
-  t.match(run('debugfs', '-R', 'ls /', path), 'lost+found', 'e2fsck has made it')
-  const guestd = await start(t, path)
-  t.equal(await listing(guestd), '')
-  t.same(await usage(guestd), { bytes: 0, files: 0, cap: SIZE })
-  await guestd.stop()
-  for (const repair of ['--repair', '--repair=full']) {
-    t.equal((await guestctl(['volume', 'check', path, repair])).code, 0)
-    t.notMatch(run('debugfs', '-R', 'ls /', path), 'lost+found', repair)
-    t.same(await offline(path), { bytes: 0, files: 0, cap: SIZE })
-  }
-})
+t.test(
+  'the lost+found that e2fsck makes again is removed again, and the cap stays exact',
+  async t => {
+    const path = await makeVolume(t)
+    run('sh', '-c', `e2fsck -f -p ${path} || test $? = 1`)
+    t.match(run('debugfs', '-R', 'ls /', path), 'lost+found', 'e2fsck has made it')
+    const guestd = await start(t, path)
+    t.equal(await listing(guestd), '')
+    t.same(await usage(guestd), { bytes: 0, files: 0, cap: SIZE })
+    await guestd.stop()
+    for (const repair of ['--repair', '--repair=full']) {
+      t.equal((await guestctl(['volume', 'check', path, repair])).code, 0)
+      t.notMatch(run('debugfs', '-R', 'ls /', path), 'lost+found', repair)
+      t.same(await offline(path), { bytes: 0, files: 0, cap: SIZE })
+    }
+  },
+)
 
 t.test('a folder of a user is neither removed nor taken for it', async t => {
   for (const user of ['nobody', 'root']) {

@@ -50,35 +50,38 @@ t.test('a restart of the daemon goes on with the generation', async t => {
   t.match(slotsOf(workspace).mark, { generation: 1, state: 'clean' })
 })
 
-t.test('after a machine that died the volume is mended, and that is told', async t => {
-  const image = makeImage(t, { mark: true })
-  const workspace = attach(t, image)
-  const at = makeMountPoint(t)
-  const guestd = await startGuestd(t, { config: { workspace, workspaceMount: at } })
-  await runCommand(guestd, { command: 'echo kept > file' })
-  await guestd.request('POST', '/v1/session/flush')
-  await runCommand(guestd, { command: 'mkdir more' })
-  cutPower(at, 'journal')
-  await guestd.kill()
-  run('umount', at)
+t.test(
+  'after a crash of the machine the volume is repaired, and the repair is reported',
+  async t => {
+    const image = makeImage(t, { mark: true })
+    const workspace = attach(t, image)
+    const at = makeMountPoint(t)
+    const guestd = await startGuestd(t, { config: { workspace, workspaceMount: at } })
+    await runCommand(guestd, { command: 'echo kept > file' })
+    await guestd.request('POST', '/v1/session/flush')
+    await runCommand(guestd, { command: 'mkdir more' })
+    cutPower(at, 'journal')
+    await guestd.kill()
+    run('umount', at)
 
-  await guestd.start()
-  const info = await infoOf(guestd)
-  matchExactly(t, info, {
-    generation: 2,
-    resumed: true,
-    recovered: true,
-    recovery: [/e2fsck -p: .*/],
-  })
-  t.match(info.recovery[0] ?? '', /recovering journal/)
-  t.equal((await runCommand(guestd, { command: 'cat file' })).stdout, 'kept\n')
-  t.match(guestd.log(), 'the workspace had not been left clean')
-  t.equal(await guestd.stop(), 0)
-  await guestd.start()
-  matchExactly(t, await infoOf(guestd), { generation: 3, recovered: false, recovery: [] })
-})
+    await guestd.start()
+    const info = await infoOf(guestd)
+    matchExactly(t, info, {
+      generation: 2,
+      resumed: true,
+      recovered: true,
+      recovery: [/e2fsck -p: .*/],
+    })
+    t.match(info.recovery[0] ?? '', /recovering journal/)
+    t.equal((await runCommand(guestd, { command: 'cat file' })).stdout, 'kept\n')
+    t.match(guestd.log(), 'the workspace had not been left clean')
+    t.equal(await guestd.stop(), 0)
+    await guestd.start()
+    matchExactly(t, await infoOf(guestd), { generation: 3, recovered: false, recovery: [] })
+  },
+)
 
-t.test('however much there is to mend, it is mended to the end', async t => {
+t.test('a long repair runs to its end', async t => {
   const image = makeImage(t, { mib: 64, mark: true })
   const device = attach(t, image)
   const at = makeMountPoint(t)
@@ -118,7 +121,7 @@ t.test('a mark that was torn gives way to the one before it', async t => {
   t.match(await infoOf(guestd), { generation: 2, recovered: true })
 })
 
-t.test('what is no mark of ours in its place is told, and not one byte changes', async t => {
+t.test('foreign bytes in place of the mark are reported, and not one byte changes', async t => {
   const cases: readonly [after: Buffer, says: RegExp][] = [
     [
       Buffer.alloc(3 * SLOT_BYTES, 'precious'),
@@ -148,7 +151,7 @@ t.test('a device without a place for a mark is used without one', async t => {
   })
 })
 
-t.test('a volume that e2fsck cannot mend by itself is not mounted, and its mark stays', async t => {
+t.test('a volume that e2fsck -p cannot repair is not mounted, and its mark stays', async t => {
   const image = makeImage(t, { mark: true, mkfs: ['-b', '1024'] })
   const at = makeMountPoint(t)
   const guestd = await startGuestd(t, { config: { workspace: image, workspaceMount: at } })

@@ -7,7 +7,7 @@ import { makeScratch } from '../helpers/scratch.ts'
 import { infoOf } from '../helpers/session.ts'
 import { attach, cutPower, makeMountPoint, run } from '../helpers/volume.ts'
 
-/** The kernel and e2fsck each watch for some seconds whether somebody else writes. */
+/** The kernel and e2fsck each watch for some seconds whether another host writes. */
 const WATCH_LIMIT_MS = 300_000
 
 t.test('a volume with multiple mount protection is used, and used again after a crash', async t => {

@@ -89,7 +89,7 @@ t.test('a label is found on whatever device carries it', async t => {
   t.equal((await infoOf(guestd)).workspace.device, device)
 })
 
-t.test('two devices with the label are told, and neither is mounted', async t => {
+t.test('two devices with the label are reported, and neither is mounted', async t => {
   const label = `gd2-${process.pid}`
   const devices = [attach(t, makeImage(t, { label })), attach(t, makeImage(t, { label }))]
   const at = makeMountPoint(t)

@@ -58,7 +58,7 @@ async function makeUsed(t: Test, config: object = {}, create: readonly string[] 
   return { workspace, guestd, at, settings }
 }
 
-t.test('one that has expired is kept by default, and that is told', async t => {
+t.test('an expired volume is kept by default, and the session says so', async t => {
   const { workspace, guestd } = await makeUsed(t)
   changeMark(workspace, { lastActivityAt: daysAgo(13) })
   await guestd.start()
@@ -85,7 +85,7 @@ t.test('without a last activity the time of the mark counts; 0 is for ever', asy
   matchExactly(t, await infoOf(other.guestd), { expired: false, expiresAt: null, resumed: true })
 })
 
-t.test('one that has expired is started empty where that is configured', async t => {
+t.test('an expired volume is started empty where that is configured', async t => {
   const { workspace, guestd, at } = await makeUsed(t, reset)
   const before = await inspect(workspace)
   changeMark(workspace, { lastActivityAt: daysAgo(15) })
@@ -121,7 +121,7 @@ t.test('one that has expired is started empty where that is configured', async t
   t.match(await listing(guestd), 'new\n')
 })
 
-t.test('one that may have been worked with for longer than its mark knows is kept', async t => {
+t.test('a volume that may have been used after the last update of its mark is kept', async t => {
   const { workspace, guestd } = await makeUsed(t, reset)
   changeMark(workspace, { state: 'inUse', lastActivityAt: daysAgo(15) })
   await guestd.start()
@@ -242,8 +242,8 @@ t.test('another runtime version has it started empty where that is configured', 
   t.match(changed.info, { reset: 'versionChanged', resumed: false, generation: 3, expired: false })
   t.equal(changed.files, '')
   t.match(readMark(workspace), { runtimeVersion: '2', generation: 3, sessionId: 'one' })
-  const untold = await nextWith({ id: 'one' })
-  matchExactly(t, untold.info, { reset: null, resumed: true, generation: 4 })
+  const unnamed = await nextWith({ id: 'one' })
+  matchExactly(t, unnamed.info, { reset: null, resumed: true, generation: 4 })
 })
 
 const cuts: readonly [when: string, damage: (image: string) => void][] = [

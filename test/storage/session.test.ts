@@ -80,7 +80,7 @@ t.test('where it is required nothing is touched and nothing runs before', async 
   const refused = await guestctl(['run', '--', 'true'], { connect })
   t.match(refused.err, "(starting): 'guestctl session set --id ID' says it\n")
   const { out } = await guestctl(['status'], { connect })
-  t.equal(out.split('PUT /v1/session').length, 2, 'it is told once')
+  t.equal(out.split('PUT /v1/session').length, 2, 'it is logged once')
   t.equal(mountOptions(at), null)
   t.ok(readFileSync(workspace).equals(before))
 
@@ -140,23 +140,20 @@ t.test('a volume that is mounted already learns whose it is, or refuses', async 
   t.notMatch((await guestctl(['status'], { connect: other.connect })).out, 'Owner:')
 })
 
-t.test(
-  'where the kernel lets nobody write to the device the owner is written at the stop',
-  async t => {
-    const image = await makeVolume(t)
-    const workspace = attach(t, image)
-    const guestd = await startGuestd(t, {
-      config: { workspace, workspaceMount: makeMountPoint(t) },
-    })
-    run('blockdev', '--setro', workspace)
-    t.equal((await putSession(guestd, { id: 'one' })).status, 200)
-    t.equal(await ownerOf(image), null)
-    t.match(guestd.log(), '"msg":"the mark gets its owner at the stop"')
-    run('blockdev', '--setrw', workspace)
-    await guestd.stop()
-    t.equal(await ownerOf(image), 'one')
-  },
-)
+t.test('where the kernel blocks writes to the device the owner is written at the stop', async t => {
+  const image = await makeVolume(t)
+  const workspace = attach(t, image)
+  const guestd = await startGuestd(t, {
+    config: { workspace, workspaceMount: makeMountPoint(t) },
+  })
+  run('blockdev', '--setro', workspace)
+  t.equal((await putSession(guestd, { id: 'one' })).status, 200)
+  t.equal(await ownerOf(image), null)
+  t.match(guestd.log(), '"msg":"the mark gets its owner at the stop"')
+  run('blockdev', '--setrw', workspace)
+  await guestd.stop()
+  t.equal(await ownerOf(image), 'one')
+})
 
 t.test('a session that was stopped takes no other', async t => {
   const guestd = await startGuestd(t)

@@ -49,7 +49,7 @@ const done = (lines: readonly Line[]) =>
     state === 'done' ? [name] : type === 'receipt' ? [type] : [],
   )
 
-t.test('a stop by the API tells its steps, unmounts, and leaves guestd as stopped', async t => {
+t.test('a stop by the API reports its steps, unmounts, and leaves guestd as stopped', async t => {
   const { guestd, image, at } = await onVolume(t)
   await runCommand(guestd, { command: 'echo kept > file' })
   const lines = await stop(guestd)
@@ -139,7 +139,7 @@ t.test('the stop of a folder writes it out', async t => {
   matchExactly(t, lines.at(-1), { outcome: 'flush', device: null, clean: true })
 })
 
-t.test('guestctl stop tells the steps and the receipt', async t => {
+t.test('guestctl stop prints the steps and the receipt', async t => {
   const { guestd } = await onVolume(t)
   const first = await guestctl(['stop'], { connect: guestd.connect })
   t.equal(first.code, 0)

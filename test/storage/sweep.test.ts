@@ -94,7 +94,7 @@ t.test('one with a loop device is in use, mounted or not', async t => {
   t.ok(existsSync(path))
 })
 
-t.test('sweep deletes what has expired, and tells of each and of all', async t => {
+t.test('sweep deletes expired volumes, and prints each and the sum', async t => {
   const folder = makeScratch(t)
   const path = await makeVolume(folder, 'v.img', 'gone')
   const dry = await sweep(folder, '--dry-run')
@@ -174,7 +174,7 @@ t.test('sweep fails when it could not delete one, and goes on with the others', 
   t.ok(existsSync(stuck))
 })
 
-t.test('a file that cannot be read is told, and the others all the same', async t => {
+t.test('an unreadable file is reported, and the others are still listed', async t => {
   const folder = makeScratch(t)
   await makeVolume(folder, 'good.img')
   const bad = join(folder, 'bad.img')

@@ -20,7 +20,7 @@ function walk(path: string, uid = 0) {
 const AS_NOBODY = `chown -R ${NOBODY}:${NOBODY} "$(dirname "\${@: -1}")"
 exec setpriv --reuid=${NOBODY} --regid=${NOBODY} --clear-groups "$@"`
 
-/** A mount that nobody serves, of the user 1000. */
+/** A FUSE mount of the user 1000 without a server. */
 const FUSE = `
 import ctypes, os, sys, time
 fd = os.open('/dev/fuse', os.O_RDWR)
@@ -71,7 +71,7 @@ t.test('entries that cannot be looked at do not hide the others', t => {
   t.end()
 })
 
-t.test('a FUSE of somebody else is a mount like others, also for root', async t => {
+t.test('a FUSE mount of another user is like other mounts, also for root', async t => {
   const path = makeScratch(t)
   const place = join(path, 'fuse')
   mkdirSync(place)

@@ -74,7 +74,7 @@ t.test('root is held like everybody where nothing is reserved', async t => {
   t.equal(full.exit.workspaceFull, 'bytes')
 })
 
-t.test('inodes that have run out are told as such', async t => {
+t.test('a lack of inodes is reported as such', async t => {
   const guestd = await onVolume(t, { mkfs: ['-N', '64', '-m', '0'] })
   const command = 'for ((i = 0; i < 200; i++)); do : > f$i || exit 9; done'
   const full = await runCommand(guestd, { command })
@@ -83,7 +83,7 @@ t.test('inodes that have run out are told as such', async t => {
   t.equal((await knownUsageOf(guestd)).full, 'inodes')
 })
 
-t.test('each level is told once on the way up', async t => {
+t.test('each level is logged once on the way up', async t => {
   const guestd = await onVolume(t, { mkfs: ['-m', '0'] })
   const { capBytes } = await knownUsageOf(guestd)
   const fill = (name: string, percent: number) =>
@@ -98,7 +98,7 @@ t.test('each level is told once on the way up', async t => {
   t.equal(guestd.log().split('the workspace fills up').length - 1, 2)
 })
 
-t.test('who takes the space is told, deleted files that are open with their holder', async t => {
+t.test('the largest folders are listed, and deleted open files with their holders', async t => {
   const guestd = await onVolume(t)
   const command = `mkdir large small; head -c 6M /dev/zero > large/file; : > small/file
     head -c 3M /dev/zero > gone; exec 7< gone; rm gone; touch ready; exec sleep 600`

@@ -80,7 +80,7 @@ t.test('what exists is never written over', async t => {
   t.ok(readFileSync(image).equals(before))
 })
 
-t.test('a check says whether it is sound, and mends it when asked', async t => {
+t.test('a check reports damage, and repairs it when asked', async t => {
   const path = join(makeScratch(t), 'v.img')
   await guestctl(['volume', 'create', path, '--size', '16MiB'])
   t.equal((await guestctl(['volume', 'check', path])).code, 0)
@@ -92,7 +92,7 @@ t.test('a check says whether it is sound, and mends it when asked', async t => {
   t.match((await guestctl(['volume', 'check', path])).out, /\nSound\n$/)
 })
 
-t.test('a sound volume of a machine that died is told as not left clean', async t => {
+t.test('a sound volume of a crashed machine is reported as not left clean', async t => {
   const image = makeImage(t, { mark: true })
   const guestd = await startGuestd(t, {
     config: { workspace: image, workspaceMount: makeMountPoint(t) },
@@ -110,7 +110,7 @@ t.test('a sound volume of a machine that died is told as not left clean', async 
   t.match((await guestctl(['volume', 'check', copy, '--repair'])).out, /\nSound\n$/)
 })
 
-t.test('wrong usage is told', async t => {
+t.test('wrong usage is refused with the reason', async t => {
   const cases: readonly [args: string[], says: RegExp][] = [
     [['volume'], /volume: say what to do: create, inspect/],
     [['volume', 'mend', 'x'], /there is no 'volume mend': create, /],
@@ -143,7 +143,7 @@ t.test('wrong usage is told', async t => {
   }
 })
 
-t.test('an inspection tells how full it is, and when it expires', async t => {
+t.test('an inspection has the usage and the time of expiry', async t => {
   const path = join(makeScratch(t), 'v.img')
   await guestctl(['volume', 'create', path, '--size', '16MiB'])
   const inspect = async () =>

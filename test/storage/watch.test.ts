@@ -54,7 +54,7 @@ t.test('past its cap a folder takes no commands but those that make room', async
   const byHand = await guestctl(['run', '--', 'true'], guestd)
   t.equal(byHand.code, 125)
   t.match(byHand.err, /workspace_full.*--allow-over-cap/)
-  t.notMatch(byHand.err, 'allowOverCap', 'what to do is told once')
+  t.notMatch(byHand.err, 'allowOverCap', 'the advice is printed once')
 
   const cleaned = await run(guestd, { command: 'rm big', allowOverCap: true })
   t.equal(cleaned.exit.workspaceFull, 'bytes', 'it was full when it began')
@@ -96,7 +96,7 @@ t.test('a guestd that starts on a full folder knows it before the first command'
   t.equal(await refusal(guestd), '507 workspace_full')
 })
 
-t.test('80, 90 and 100 % are told, and that there is room again', async t => {
+t.test('80, 90 and 100 % are logged, and also that there is room again', async t => {
   const guestd = await startGuestd(t, { config: { workspaceCapBytes: 10 * MIB } })
   const told = () =>
     guestd
@@ -194,7 +194,7 @@ t.test('what is mounted in the folder does not count', async t => {
   t.match(await usageOf(guestd), { usedBytes: MIB, usedInodes: 1 })
 })
 
-t.test('without inotify watches the usage is walked, and that is told once', async t => {
+t.test('without inotify watches the folder is walked, and that is logged once', async t => {
   const limited = 'echo 3 > /proc/sys/user/max_inotify_watches; exec "$@"'
   const guestd = await startGuestd(t, {
     wrap: ['unshare', '--user', '--map-root-user', 'sh', '-c', limited, 'sh'],

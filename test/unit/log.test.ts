@@ -14,7 +14,7 @@ t.test('a line is JSON with its time, its level as a word and its component', as
   t.teardown(() => closeSync(fd))
   const log = createLog({ level: 'info', fd })
   log.child({ component: 'api' }).warn({ count: 1 }, 'careful')
-  log.debug('not told')
+  log.debug('below the level')
   await log.written()
   const lines = readFileSync(path, 'utf8').trimEnd().split('\n')
   t.equal(lines.length, 1)
@@ -23,7 +23,7 @@ t.test('a line is JSON with its time, its level as a word and its component', as
   t.same(rest, { level: 'warn', component: 'api', count: 1, msg: 'careful' })
 })
 
-t.test('lines over the limit are dropped while nobody reads, and counted', async t => {
+t.test('lines over the limit are dropped and counted while stdout is not read', async t => {
   const path = join(makeScratch(t), 'fifo')
   execFileSync('mkfifo', [path])
   const fd = openSync(path, 'r+')

@@ -70,7 +70,7 @@ export async function agentProcesses(client: GuestdClient): Promise<string[]> {
   return listed.split('\n').filter(line => line !== '' && !line.startsWith('Z'))
 }
 
-/** Waits until the workspace is there, which a guestd that has to mend it serves before; the session. */
+/** Waits until the workspace is mounted, and returns the session. guestd already serves while it repairs the volume. */
 export async function mounted(client: GuestdClient): Promise<SessionInfo> {
   await until(async () => (await client.session()).workspace.ok, SETTLE_LIMIT_MS)
   return await client.session()

@@ -1,4 +1,4 @@
-/** Hosts that knock while the machine boots: whoever is let in is served, nobody is turned away. */
+/** Hosts that connect while the machine boots: each connection that is accepted is served. */
 
 import type { Socket } from 'node:net'
 import t, { type Test } from 'tap'
@@ -132,7 +132,7 @@ async function testPhases(t: Test, guest: Guest, client: GuestdClient): Promise<
   t.ok(kernelMs + systemdMs + guestdMs + firstCommandMs < uptimeMs, 'all of it is in the past')
 }
 
-/** systemd has read what guestd told it. */
+/** systemd has read the notification of guestd. */
 async function whenUp(client: GuestdClient): Promise<void> {
   const up = async () =>
     (await asRoot(client, 'systemctl show -P ActiveState guestd')) === 'active\n'

@@ -41,7 +41,7 @@ t.test('without its volume', async t => {
   })
 })
 
-t.test('with a file system on the volume that nobody knows', async t => {
+t.test('with an unknown file system on the volume', async t => {
   const volume = path.join(makeScratch(t), 'volume')
   writeFileSync(volume, Buffer.alloc(8 * 1024 * 1024, 'not a file system '))
   const guest = await bootGuest(t, { volume })

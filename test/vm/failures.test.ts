@@ -26,7 +26,7 @@ t.test('guestd that does not answer in time is an error too', async t => {
   t.same(ownFolders(), [], 'its folder is gone')
 })
 
-t.test('a machine ends with the process that started it, even one that is killed', async t => {
+t.test('a machine ends with the process that started it, even when that is killed', async t => {
   const { stdout, ...rest } = await promisify(execFile)(process.execPath, [OWNER]).catch(e => e)
   t.equal(rest.signal, 'SIGKILL')
   const pid = Number(stdout)

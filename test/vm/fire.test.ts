@@ -76,7 +76,7 @@ function isWhole(file: string): boolean {
   }
 }
 
-/** What a writer had told when its output ended. */
+/** What a writer had reported when its output ended. */
 const told: Record<string, Promise<number>> = {}
 
 async function startWriter(name: string, how = 'exec'): Promise<void> {
@@ -138,7 +138,7 @@ t.test('the stop ends them all, and its receipt is true', async t => {
     const lines = readFileSync(path.join(at, name), 'utf8').trimEnd().split('\n')
     const whole = lines.every((line, n) => line === String(n))
     t.ok(whole, `${name}: ${lines.length} lines, in order`)
-    t.ok(lines.length > (await last), `${name}: ${await last} was told`)
+    t.ok(lines.length > (await last), `${name}: ${await last} was reported`)
   }
   t.equal(readFileSync(path.join(at, 'stopped'), 'utf8'), 'x\n')
   const dirty = statSync(path.join(at, 'dirty'))

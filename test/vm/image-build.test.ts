@@ -75,7 +75,7 @@ t.test('two builds from the same inputs give the same bytes, whatever the umask'
     t.ok(names.includes('/usr/bin/sudo'))
     t.notMatch(names.join('\n'), /guestd|agent/)
   })
-  t.test('the manifest tells the digests, sizes and versions', async t => {
+  t.test('the manifest has the digests, sizes and versions', async t => {
     const { stdout } = await execa('sha256sum', [root])
     t.equal(first.files[IMAGE_FILES.root]?.sha256, stdout.split(' ')[0])
     t.match(first, { suite: 'bookworm', architecture: 'amd64', kernel: /^6\.1\..*-cloud-amd64$/ })
@@ -84,7 +84,7 @@ t.test('two builds from the same inputs give the same bytes, whatever the umask'
   })
 })
 
-t.test('a package that does not exist, and an agent without a start, are told', async t => {
+t.test('a package that does not exist, and an agent without a start, are refused', async t => {
   await t.rejects(ensureImage({ include: ['no-such-package-anywhere'] }), {
     name: 'VmError',
     message: /no-such-package-anywhere/,

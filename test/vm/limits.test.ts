@@ -24,7 +24,7 @@ const ANSWER_LIMIT_MS = 60_000
 const RESERVED_TASKS = 256
 /** Takes memory without end. */
 const DEVOUR = 'perl -e \'push @got, "x" x 4194304 while 1\''
-/** The cgroup of whoever asks. */
+/** The cgroup of the process that reads it. */
 const OWN_CGROUP = '/sys/fs/cgroup"$(sed s/^0::// /proc/self/cgroup)"'
 
 const guest = await bootGuest(t, { memoryMiB: MEMORY_MIB })
@@ -32,7 +32,7 @@ t.comment(`guestd answered after ${(guest.bootMs / 1000).toFixed(1)} s`)
 const client = openClient(t, guest)
 const pid = await guestdPid(client)
 
-t.test('the session tells that commands are in cgroups that have every limit', async t => {
+t.test('the session has commands in cgroups with every limit', async t => {
   const { cgroup } = await client.session()
   t.equal(cgroup.mode, 'cgroup2')
   t.same(new Set(cgroup.limits), new Set(['memory', 'pids', 'cpu']))
@@ -115,7 +115,7 @@ t.test('past its memory limit a command ends with cause oom, all of it', async t
   t.equal(await guestdPid(client), pid)
 })
 
-t.test('inspect tells what a command uses', async t => {
+t.test('inspect has the usage of a command', async t => {
   const spend = 'python3 -c \'got = b"x" * (30 << 20); print("up", flush=True); input()\''
   const command = client.run({ command: `${spend}; true`, stdin: 'open' })
   await seen(client, command.id, 'up')

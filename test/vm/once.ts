@@ -23,8 +23,8 @@ export interface Answer {
 }
 
 /**
- * A connection that the guest's kernel accepted, whether or not anybody serves it yet.
- * @throws ConnectError where nobody listens
+ * A connection that the guest's kernel accepted, whether or not it is served yet.
+ * @throws ConnectError where no process listens
  */
 export function openConnection(connect: string, limitMs = DIAL_LIMIT_MS): Promise<Socket> {
   return dial(parseAddress(connect), limitMs)

@@ -33,7 +33,7 @@ const guest = await bootGuest(t, {
 t.comment(`guestd answered after ${(guest.bootMs / 1000).toFixed(1)} s`)
 const client = openClient(t, guest)
 
-/** A disk with guestd's package in a version that is still to come, which all of its files tell. */
+/** A disk with guestd's package in a later version, which all of its files contain. */
 async function diskWithPackage(): Promise<string> {
   const scratch = makeScratch(t)
   const tree = path.join(scratch, 'tree')
@@ -112,7 +112,7 @@ t.test('guestd’s package is upgraded under it, and who asks meanwhile is serve
     const id = `meanwhile-${asked}`
     const command = `echo ${id} >>meanwhile; cat /run/upgrade 2>/dev/null; true`
     const { status, exit, stdout } = await askUntilServed({ id, command }, met)
-    // One that runs while guestd is being stopped is stopped too: that is told, and no loss.
+    // A command that runs while guestd is being stopped is stopped too: it is reported, and is no loss.
     const fine = status === 200 && (exit?.cause === 'exit' || exit?.cause === 'stopped')
     if (!fine) odd.push({ id, status, exit })
     return stdout !== ''
@@ -137,7 +137,7 @@ t.test('guestd’s package is upgraded under it, and who asks meanwhile is serve
 
 const VERSION = "dpkg-query --status guestd | sed -n 's/^Version: //p'"
 
-/** A guestd that stops says so, or cuts who has not asked yet; a guest where nobody listens refuses. */
+/** A guestd that stops answers so, or cuts connections without a request; a guest without a listener refuses. */
 async function askUntilServed(
   body: object,
   met: { stopping: number; cut: number },
@@ -153,7 +153,7 @@ async function askUntilServed(
   }
 }
 
-/** Facts in lines of the console: guestd tells nothing any more. */
+/** Facts in lines of the console: guestd no longer answers. */
 const LOOK = `
   tell() { sed "s/^/fact $1: /" >/dev/console; }
   look() {

@@ -50,7 +50,7 @@ for (const file of process.argv.slice(1)) {
   await t.test('end of ' + file, async t => t.pass('all of it ran'))
 }`
 const runTests = (id: string, files: readonly string[]) => [
-  // tap ends a process after 30 s unless it is told otherwise.
+  // tap ends a process after 30 s by default.
   ...['run', '--id', id, '-C', 'clone', '-e', 'TAP_TIMEOUT=900', '--timeout', '15m'],
   ...['--', '/usr/lib/guestd/node', '--input-type=module', '--eval', RUNNER, ...files],
 ]
@@ -101,5 +101,5 @@ t.test('a broken test turns the exit code, and says what is wrong', async t => {
   t.match(out, /^not ok \d+ - /m)
   t.match(out, /fail: [1-9]/)
   await guest.run('cd clone && git checkout --quiet .')
-  t.equal((await guest.guestctl(runTests('mended', [file]))).code, 0, 'and mended it passes')
+  t.equal((await guest.guestctl(runTests('restored', [file]))).code, 0, 'and restored it passes')
 })

@@ -56,34 +56,37 @@ os._exit(0)'`
 
 t.test('limits are in force at first', testLimits)
 
-t.test('after a crash guestd comes back, and what ran is gone and told to be lost', async t => {
-  await run(client, { id: 'done', command: 'exit 4' })
-  const tree = [
-    'echo x >> runs',
-    'setsid sleep 1000 &',
-    '( trap "" TERM HUP; while :; do sleep 0.2; done ) &',
-    'bash -c "kill -STOP \\$\\$; sleep 1000" &',
-    'echo up; sleep 1000; true',
-  ]
-  const request = { id: 'tree', command: tree.join('\n') }
-  await client.start(request)
-  await seen(client, 'tree', 'up')
-  const args = ['run', '--id', 'watched', '--', 'echo up; sleep 1000']
-  const watched = startGuestctl(args, { connect: guest.connect })
-  await watched.untilOutput('up')
-  t.ok((await agentProcesses(client)).length >= 6)
+t.test(
+  'after a crash guestd restarts, and commands that ran are gone and reported as lost',
+  async t => {
+    await run(client, { id: 'done', command: 'exit 4' })
+    const tree = [
+      'echo x >> runs',
+      'setsid sleep 1000 &',
+      '( trap "" TERM HUP; while :; do sleep 0.2; done ) &',
+      'bash -c "kill -STOP \\$\\$; sleep 1000" &',
+      'echo up; sleep 1000; true',
+    ]
+    const request = { id: 'tree', command: tree.join('\n') }
+    await client.start(request)
+    await seen(client, 'tree', 'up')
+    const args = ['run', '--id', 'watched', '--', 'echo up; sleep 1000']
+    const watched = startGuestctl(args, { connect: guest.connect })
+    await watched.untilOutput('up')
+    t.ok((await agentProcesses(client)).length >= 6)
 
-  await crash(t)
-  t.same(await agentProcesses(client), [], 'no orphan is left')
-  matchExactly(t, await client.inspect('tree'), { state: 'ended', cause: 'lost', exitCode: null })
-  t.match(await client.inspect('done'), { state: 'ended', cause: 'exit', exitCode: 4 })
-  t.match(await client.start(request), { id: 'tree' }, 'a repeated request is answered')
-  t.match(await client.inspect('tree'), { state: 'ended', cause: 'lost' }, 'but not run again')
-  t.equal((await run(client, { command: 'cat runs; rm runs' })).out, 'x\n')
-  const { code, err } = await watched.ended
-  t.equal(code, 125)
-  t.match(err, /how it ended is not known|was lost|nothing in the guest listens/)
-})
+    await crash(t)
+    t.same(await agentProcesses(client), [], 'no orphan is left')
+    matchExactly(t, await client.inspect('tree'), { state: 'ended', cause: 'lost', exitCode: null })
+    t.match(await client.inspect('done'), { state: 'ended', cause: 'exit', exitCode: 4 })
+    t.match(await client.start(request), { id: 'tree' }, 'a repeated request is answered')
+    t.match(await client.inspect('tree'), { state: 'ended', cause: 'lost' }, 'but not run again')
+    t.equal((await run(client, { command: 'cat runs; rm runs' })).out, 'x\n')
+    const { code, err } = await watched.ended
+    t.equal(code, 125)
+    t.match(err, /how it ended is not known|was lost|nothing in the guest listens/)
+  },
+)
 
 t.test('limits are in force after a crash', testLimits)
 
@@ -108,7 +111,7 @@ t.test('when systemd stops guestd, readers get their last frames', async t => {
 
   await untilNext(t, async () => {
     // In a unit of its own: what is in guestd's ends with it.
-    // The socket too: whoever connects to it would have guestd started again.
+    // The socket too: a connection to it would start guestd again.
     const script = `systemctl stop guestd.socket guestd.service
       systemctl show -P Result -P ExecMainStatus -P ActiveState guestd >/run/stopped
       ps -u agent -o args= >>/run/stopped
@@ -116,7 +119,7 @@ t.test('when systemd stops guestd, readers get their last frames', async t => {
     await asRoot(client, `systemd-run --quiet bash -c '${script}'`)
     await reading
   })
-  // bash tells on stderr, or not, that the sleep which it waits for was terminated too.
+  // bash may report on stderr that the sleep it waits for was terminated too.
   const shown = frames.flatMap(frame =>
     frame.type === 'output' && frame.stream === 'stdout' ? [frame.bytes] : [],
   )
@@ -125,7 +128,7 @@ t.test('when systemd stops guestd, readers get their last frames', async t => {
   matchExactly(t, exit, { type: 'exit', cause: 'stopped', exitCode: 3, signal: null })
   t.match(end, { type: 'end', truncated: 0 })
   const told = await asRoot(client, 'cat /run/stopped')
-  t.equal(told, 'success\n0\ninactive\n', 'guestd left in good order, and nobody behind')
+  t.equal(told, 'success\n0\ninactive\n', 'guestd ended well and left no process')
   t.match(await client.inspect('polite'), { cause: 'stopped', exitCode: 3 })
   t.match(await client.inspect('stubborn'), { cause: 'stopped', signal: 'SIGKILL' })
 })

@@ -66,7 +66,7 @@ t.test('guestd goes last when memory is short, and sees the mounts of the machin
   t.match(await asRoot(client, 'journalctl -u systemd-journald'), /Runtime Journal.*max 16\.0M/)
 })
 
-t.test('a full root file system is told, and is no reason to be any less alive', async t => {
+t.test('a full root file system is reported, and guestd stays alive', async t => {
   await asRoot(client, 'dd if=/dev/zero of=/fill bs=64k 2>/dev/null || true')
   matchExactly(t, await client.health(), {
     ready: false,
@@ -108,7 +108,7 @@ t.test('however often guestd crashes, its socket stays and it is started again',
   t.equal(Number(await show('guestd', 'NRestarts')), CRASHES + 1)
 })
 
-t.test('bad settings are told to the host, and taken back once they are mended', async t => {
+t.test('bad settings are reported to the host until they are corrected', async t => {
   await beside(`cd /etc/guestd; cp config.json good; echo '{"killGraceMs":"soon"}' >config.json
     systemctl restart guestd
     until journalctl -u guestd | grep -q '"route":"/v1/commands","status":503'; do sleep 0.2; done

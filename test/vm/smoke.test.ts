@@ -30,7 +30,7 @@ t.test('commands have the memory, pids and cpu controllers of a unified tree', a
   for (const name of ['cpu', 'memory', 'pids']) t.ok(controllers.includes(name), name)
 })
 
-t.test('a port of the guest on which nobody listens is refused with a word about it', async t => {
+t.test('a port of the guest without a listener is refused with the reason', async t => {
   const nowhere = guest.connect.replace(/\d+$/, '1022')
   const { code, err } = await guest.guestctl(['run', '--', 'true'], { connect: nowhere })
   t.equal(code, 125)

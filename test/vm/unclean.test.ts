@@ -1,4 +1,4 @@
-/** Machines that end without a stop: the next one mends the volume, tells, and has what was flushed. */
+/** Machines that end without a stop: the next one repairs the volume, reports it, and has what was flushed. */
 
 import path from 'node:path'
 import t, { type Test } from 'tap'
@@ -76,7 +76,7 @@ async function checkFlushed(t: Test, guest: Guest, name: string, line: number): 
   t.same(
     lines.slice(0, line + 1),
     Array.from({ length: line + 1 }, (_, n) => String(n)),
-    'each line that was told before the flush',
+    'each line that was reported before the flush',
   )
 }
 

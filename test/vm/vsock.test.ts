@@ -40,41 +40,47 @@ t.test('the host is served', async t => {
   t.match(await run(client, { command: 'echo served' }), { out: 'served\n', exitCode: 0 })
 })
 
-t.test('a process in the guest that loops back is refused, whoever it is', async t => {
-  const cid = (await asRoot(client, `modprobe vsock_loopback; ${GET_CID}`)).trim()
-  t.ok(Number(cid) > 2, `the guest is ${cid}`)
-  for (const [address, user] of [
-    ['vsock:1:1023', 'agent'],
-    ['vsock:1:1023', 'root'],
-    [`vsock:${cid}:1023`, 'agent'],
-  ] as const) {
-    const { out, err, exitCode } = await inGuest(address, user)
-    t.match({ out, exitCode }, { out: '', exitCode: 125 }, `${address} as ${user}`)
-    t.match(err, /over vsock guestd serves only the host/)
-    t.match(err, address)
-  }
-  const log = await asRoot(client, 'journalctl -u guestd -o cat --no-pager')
-  t.match(
-    log,
-    /"cid":1,"connections":\d+,"msg":"refused vsock connections that are not from the host"/,
-  )
-})
+t.test(
+  'a process in the guest that connects to its own vsock port is refused, root too',
+  async t => {
+    const cid = (await asRoot(client, `modprobe vsock_loopback; ${GET_CID}`)).trim()
+    t.ok(Number(cid) > 2, `the guest is ${cid}`)
+    for (const [address, user] of [
+      ['vsock:1:1023', 'agent'],
+      ['vsock:1:1023', 'root'],
+      [`vsock:${cid}:1023`, 'agent'],
+    ] as const) {
+      const { out, err, exitCode } = await inGuest(address, user)
+      t.match({ out, exitCode }, { out: '', exitCode: 125 }, `${address} as ${user}`)
+      t.match(err, /over vsock guestd serves only the host/)
+      t.match(err, address)
+    }
+    const log = await asRoot(client, 'journalctl -u guestd -o cat --no-pager')
+    t.match(
+      log,
+      /"cid":1,"connections":\d+,"msg":"refused vsock connections that are not from the host"/,
+    )
+  },
+)
 
-t.test('only root may take guestd’s port, so nobody sits on it while guestd restarts', async t => {
-  const bind = [
-    "python3 - <<'END'",
-    'import socket',
-    'for port in 1023, 1022, 1024:',
-    '  s = socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM)',
-    '  try: s.bind((socket.VMADDR_CID_ANY, port)); print(port, "bound")',
-    '  except OSError as error: print(port, error.strerror)',
-    'END',
-  ].join('\n')
-  const agent = await run(client, { command: bind })
-  t.equal(agent.out, '1023 Permission denied\n1022 Permission denied\n1024 bound\n')
-  const root = await run(client, { command: bind, user: 'root' })
-  t.equal(root.out, '1023 Address already in use\n1022 bound\n1024 bound\n')
-})
+t.test(
+  'only root may take guestd’s port, so no command takes it while guestd restarts',
+  async t => {
+    const bind = [
+      "python3 - <<'END'",
+      'import socket',
+      'for port in 1023, 1022, 1024:',
+      '  s = socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM)',
+      '  try: s.bind((socket.VMADDR_CID_ANY, port)); print(port, "bound")',
+      '  except OSError as error: print(port, error.strerror)',
+      'END',
+    ].join('\n')
+    const agent = await run(client, { command: bind })
+    t.equal(agent.out, '1023 Permission denied\n1022 Permission denied\n1024 bound\n')
+    const root = await run(client, { command: bind, user: 'root' })
+    t.equal(root.out, '1023 Address already in use\n1022 bound\n1024 bound\n')
+  },
+)
 
 /** A run over a stream of its own, read until its output begins; to be cut by the test. */
 async function openRaw(body: object): Promise<Socket> {
@@ -193,7 +199,7 @@ t.test('a listener that systemd made is served too, and to the host alone', asyn
     systemctl start second.socket`,
   )
   const state = 'systemctl is-active second.socket second.service || true'
-  t.equal(await asRoot(client, state), 'active\ninactive\n', 'nobody has asked yet')
+  t.equal(await asRoot(client, state), 'active\ninactive\n', 'no connection has been made yet')
   const second = openClient(t, guest, guest.connect.replace(/\d+$/, '1024'))
   const { out } = await run(second, { command: 'id -un; pwd; cat /proc/self/cgroup' })
   t.match(out, /^agent\n\/srv\/second\n0::.*\/second\.service\/guestd-/)

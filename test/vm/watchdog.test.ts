@@ -12,7 +12,7 @@ const WATCHDOG_LIMIT = 'limit 30s'
 const STATUS_EVERY_MS = 3_000
 const STATUS_LIMIT_MS = 60_000
 const REQUESTS = 6
-/** Between two requests, so that they meet a socket that nobody serves in several of its moments. */
+/** Between two requests, so that they meet an unserved socket at several moments. */
 const SPREAD_MS = 100
 
 const guest = await restoreGuest(t)
@@ -31,7 +31,7 @@ const socketOf = () => show('guestd.socket', 'InvocationID', 'ActiveEnterTimesta
 const asUnit = (script: string) =>
   asRoot(client, `systemd-run --quiet --collect bash -c '${script}'`)
 
-/** Commands that differ in how they would hide from whoever ends them. */
+/** Commands that differ in how they would escape a kill. */
 const TREE = [
   'setsid sleep 1000 &',
   '( trap "" TERM HUP; while :; do sleep 0.2; done ) &',
@@ -77,7 +77,7 @@ t.test(
     await run(client, { command: 'echo unflushed >unflushed' })
     t.ok((await agentProcesses(client)).length >= 5)
 
-    // Nobody can be asked while guestd hangs: a port that opens tells that all its threads are stopped.
+    // guestd cannot be asked while it hangs: a port that opens shows that all its threads are stopped.
     const stop = `kill -STOP ${pid}
     while grep -L "^State:.T" /proc/${pid}/task/*/status | grep -q .; do sleep 0.1; done`
     await asUnit(`${stop}; ${LISTEN}`)
@@ -110,7 +110,7 @@ t.test(
     t.ok(log.includes(`Watchdog timeout (${WATCHDOG_LIMIT})`))
     t.match(log, /Main process exited, code=killed, status=9\/KILL/)
     t.match(log, /Failed with result 'watchdog'/)
-    t.same(await agentProcesses(client), [], 'nobody is left of what ran')
+    t.same(await agentProcesses(client), [], 'no process is left of what ran')
     matchExactly(t, await client.inspect('tree'), { state: 'ended', cause: 'lost', exitCode: null })
   },
 )

@@ -6,7 +6,7 @@ import { startVm, type VmOptions } from '../../../vm/vm.ts'
 import { type Bench, figures, interleave, type Row } from '../bench.ts'
 import { type Round, toLine } from '../line.ts'
 
-/** Both kinds of machine tell the console when they are up; `uptime` counts from the kernel's start. */
+/** Both kinds of machine write to the console when they are up; `uptime` counts from the kernel's start. */
 const PROBE = {
   '/etc/systemd/system/bench-up.service': [
     '[Unit]',

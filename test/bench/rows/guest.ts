@@ -57,7 +57,7 @@ function p50(crew: Crew): number {
   return percentile(crew.times, 50)
 }
 
-/** Through the stdin of a command, as anybody would. */
+/** Through the stdin of a command, as any client. */
 async function copyIn(bench: Bench, client: GuestdClient, program: Program): Promise<void> {
   const target = `${FOLDER}/${program}`
   const command = client.run({

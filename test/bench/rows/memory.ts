@@ -53,7 +53,7 @@ async function bareNode(): Promise<number> {
   }
 }
 
-/** Private_Dirty of /proc/PID/smaps_rollup (proc(5)): what nobody else pays for, and no file backs. */
+/** Private_Dirty of /proc/PID/smaps_rollup (proc(5)): pages that no other process shares and no file backs. */
 export async function privateMib(pid: number): Promise<number> {
   const facts = await readFile(`/proc/${pid}/smaps_rollup`, 'utf8')
   return Number(/^Private_Dirty: +(\d+) kB$/m.exec(facts)?.[1]) / 1024

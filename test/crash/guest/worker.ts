@@ -65,7 +65,7 @@ function openNotes(): (n: number, more?: object) => void {
   }
 }
 
-/** O_DIRECT takes aligned memory only (open(2)), and Node does not tell addresses: it is tried. */
+/** O_DIRECT takes aligned memory only (open(2)), and Node does not expose addresses, so it is tried. */
 function aligned(memory: Buffer, text: string, put: (bytes: Buffer) => void): Buffer {
   for (let at = 0; at < NOTE_BYTES; at += ALIGNMENT) {
     const slot = memory.subarray(at, at + NOTE_BYTES)

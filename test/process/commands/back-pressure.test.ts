@@ -79,7 +79,7 @@ t.test('a starter loses nothing where the ring is smaller than what it may lag',
   }
 })
 
-t.test('one stalled reader among 64 slows nobody', async t => {
+t.test('one stalled reader among 64 slows no other reader', async t => {
   const READERS = 64
   const guestd = await startGuestd(t)
   const bytes = Buffer.from('one line of many readers\n'.repeat(90_000))

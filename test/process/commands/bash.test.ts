@@ -145,7 +145,7 @@ t.test('characters stay whole wherever a script has to be cut', async t => {
   }
 })
 
-t.test('scripts around the length of one argument are not told apart', async t => {
+t.test('scripts just below and just above the length of one argument run alike', async t => {
   const limit = 128 * 1024
   for (let length = limit - 3; length <= limit + 2; length++) {
     const script = 'echo "$0 $#"; exit 6 #'.padEnd(length, 'x')
@@ -208,7 +208,7 @@ t.test('the program of an argv is looked for in the PATH that the command gets',
   t.equal(nested.stdout, 'mine z tools/my-tool\n')
 })
 
-t.test('a file in PATH that may not be run is passed over for one that may', async t => {
+t.test('a file in PATH that is not executable is skipped for the next match', async t => {
   const [first, second] = ['first', 'second'].map(name => join(guestd.workspace, name))
   for (const [folder, mode] of [
     [first, 0o644],

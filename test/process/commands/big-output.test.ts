@@ -17,7 +17,7 @@ const command = (bytes: number) =>
 
 const guestd = await startGuestd(t)
 
-/** Runs the command, hands every chunk of the body on, and tells the sum that the guest made. */
+/** Runs the command, hands every chunk of the body on, and returns the checksum that the guest made. */
 const stream = async (accept: string, bytes: number, chunk: (bytes: Buffer) => void) => {
   const body = { command: command(bytes) }
   const reply = await guestd.open('POST', '/v1/commands', { body, headers: { accept } })

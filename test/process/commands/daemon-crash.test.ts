@@ -33,7 +33,7 @@ async function crash(
   t.same(
     (await stream.rest()).filter(frame => frame.type === 'exit'),
     [],
-    'its reader is told nothing: the connection is gone',
+    'its reader gets no frame: the connection is gone',
   )
   return { guestd, living, before, ended, orphans: orphan.living }
 }
@@ -64,7 +64,7 @@ async function checkLost(t: Test, guestd: Guestd, ended: { exit: object }) {
       { type: 'exit', cause: 'lost' },
       { type: 'end' },
     ])
-    // A reader comes back with the cursor that it had: how much was written nobody knows.
+    // A reader comes back with the cursor that it had: how much was written is not known.
     const back = await (await openOutput(guestd, id, 'cursor=3&follow=true&hold=true')).rest()
     t.match(back.at(-2), { type: 'exit', cause: 'lost' })
     await checkEventSource(t, guestd, id, 3)
@@ -130,8 +130,8 @@ t.test(
     t.ok(before.length >= 6, `${before.length} processes outlive guestd`)
     t.ok(existsSync(guestd.socketPath), 'the stale socket file is in the way')
     await guestd.start()
-    t.same(living(), [], 'nobody is left when it is ready, setsid or not')
-    t.same(orphans(), [], 'and nobody of those that had ended')
+    t.same(living(), [], 'no process is left when it is ready, setsid or not')
+    t.same(orphans(), [], 'and none of the ended commands')
     await checkLost(t, guestd, ended)
     const { cgroup } = (await guestd.request('GET', '/v1/session')).json() as {
       cgroup: { path: string }

@@ -47,10 +47,10 @@ t.test(
       { type: 'exit', cause: 'stopped', exitCode: 3, signal: null },
       { type: 'end', truncated: 0, descendants: 0 },
     ]
-    // bash may tell on stderr that its sleep was terminated.
+    // bash may report on stderr that its sleep was terminated.
     const quiet = (frames: typeof fromPolite) => frames.filter(frame => frame.stream !== 'stderr')
     t.match(quiet(fromPolite), last)
-    t.match(quiet(fromReader), last, 'whoever reads')
+    t.match(quiet(fromReader), last, 'for each reader')
     matchExactly(t, fromPlain, [
       { type: 'exit', cause: 'stopped', signal: 'SIGTERM' },
       { type: 'end' },
@@ -109,7 +109,7 @@ t.test('while it stops guestd takes no new commands', async t => {
   const reply = await guestd.request('POST', '/v1/commands', { body: { command: 'true' } })
   t.equal(reply.status, 503)
   t.match(reply.json(), { code: 'stopping' })
-  t.match(await inspect(guestd, 'last'), { state: 'running' }, 'and still tells')
+  t.match(await inspect(guestd, 'last'), { state: 'running' }, 'and still answers')
   await guestd.stop()
   await stream.rest()
 })

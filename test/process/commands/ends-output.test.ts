@@ -31,7 +31,7 @@ t.test('the exit comes when the process exits, though a child holds its pipes', 
   t.match(await inspect(guestd, id), { cause: 'exit', exitCode: 0, descendants: 0 })
 })
 
-t.test('with background kill nobody outlives the command', async t => {
+t.test('with background kill no process outlives the command', async t => {
   const { env, living } = mark(t)
   const { exit, end, stdout } = await run(guestd, {
     command: '(trap "" TERM; sleep 30) & setsid sleep 30 & echo done; exit 2',

@@ -10,7 +10,7 @@ import { inspect, mark, remove } from './support.ts'
 const KILL_GRACE_MS = 400
 const guestd = await startGuestd(t, { config: { killGraceMs: KILL_GRACE_MS } })
 
-t.test('what fails between clone and exec is told with stage and errno', async t => {
+t.test('a failure between clone and exec is reported with stage and errno', async t => {
   const file = (name: string, text: string, mode: number) => {
     const path = join(guestd.workspace, name)
     writeFileSync(path, text, { mode })
@@ -46,7 +46,7 @@ t.test('what fails between clone and exec is told with stage and errno', async t
   }
 })
 
-t.test('bash tells itself what it cannot run: 126 and 127', async t => {
+t.test('bash itself reports what it cannot run: 126 and 127', async t => {
   const denied = await run(guestd, { command: './plain' })
   t.match(denied.exit, { cause: 'exit', exitCode: 126 })
   t.match(denied.stderr, 'Permission denied')

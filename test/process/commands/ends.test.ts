@@ -11,7 +11,7 @@ const AT_ONCE_MS = 5_000
 
 const guestd = await startGuestd(t, { config: { killGraceMs: KILL_GRACE_MS } })
 
-t.test('an exit code is told as it is', async t => {
+t.test('the exit code of the process is reported', async t => {
   for (const exitCode of [0, 1, 3, 255]) {
     const { exit } = await run(guestd, { command: `exit ${exitCode}` })
     matchExactly(t, exit, { cause: 'exit', exitCode, signal: null, stage: null, errno: null })
@@ -32,7 +32,7 @@ t.test('the ends of many at once are not mixed up', async t => {
   )
 })
 
-t.test('a signal is told by its name', async t => {
+t.test('a signal is reported by its name', async t => {
   for (const signal of ['SIGTERM', 'SIGKILL', 'SIGSEGV', 'SIGABRT', 'SIGPIPE', 'SIGRTMIN+3']) {
     const { exit } = await run(guestd, { command: `kill -${signal.slice(3)} $$` })
     matchExactly(t, exit, { cause: 'signal', exitCode: null, signal, stage: null, errno: null })

@@ -59,18 +59,21 @@ t.test('a journal without space refuses new commands and harms no running one', 
   t.match((await run(guestd, { id: 'after', command: 'exit 5' })).exit, { exitCode: 5 })
 })
 
-t.test('stopLimitMs bounds the grace: whoever ignores SIGTERM is killed within it', async t => {
-  const config = { killGraceMs: 60_000, stopLimitMs: 3_000 }
-  const guestd = await startGuestd(t, { config })
-  const { env, living } = mark(t)
-  const command = 'trap "" TERM; sleep 1000 & echo up; while :; do sleep 0.1; done'
-  const stream = await openRun(guestd, { command, env })
-  await stream.seen('up')
-  const [code, frames] = await Promise.all([guestd.stop(), stream.rest()])
-  t.equal(code, 0)
-  t.match(frames.at(-2), { type: 'exit', cause: 'stopped', signal: 'SIGKILL' })
-  t.same(living(), [])
-})
+t.test(
+  'stopLimitMs bounds the grace: a command that ignores SIGTERM is killed within it',
+  async t => {
+    const config = { killGraceMs: 60_000, stopLimitMs: 3_000 }
+    const guestd = await startGuestd(t, { config })
+    const { env, living } = mark(t)
+    const command = 'trap "" TERM; sleep 1000 & echo up; while :; do sleep 0.1; done'
+    const stream = await openRun(guestd, { command, env })
+    await stream.seen('up')
+    const [code, frames] = await Promise.all([guestd.stop(), stream.rest()])
+    t.equal(code, 0)
+    t.match(frames.at(-2), { type: 'exit', cause: 'stopped', signal: 'SIGKILL' })
+    t.same(living(), [])
+  },
+)
 
 t.test('a role that was taken over is not that of the one who is cut', async t => {
   const guestd = await startGuestd(t)
@@ -93,7 +96,7 @@ t.test('who is killed at the end of a grace is not counted as living on', async 
   t.same(living(), [])
 })
 
-t.test('an EventSource is told to stop only when no byte will come any more', async t => {
+t.test('an EventSource gets 204 only when no more bytes can come', async t => {
   const guestd = await startGuestd(t)
   const { frames, end } = await run(guestd, { command: '(sleep 1; echo late) & echo early' })
   const path = `/v1/commands/${frames[0]?.id}/output?follow=true`

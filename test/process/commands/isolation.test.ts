@@ -13,7 +13,7 @@ import { fieldOf, statusField } from '../../helpers/processes.ts'
 const UNTIDY = ['sh', '-c', 'umask 077; exec 9</etc/passwd; exec "$@"', 'sh']
 const guestd = await startGuestd(t, { wrap: UNTIDY, env: { SECRET: 'guestd-only', LANG: 'C' } })
 
-/** As the system's own tools tell it. */
+/** As the tools of the system print it. */
 const getent = (user: string | number) =>
   execFileSync('getent', ['passwd', String(user)], { encoding: 'utf8' })
     .trim()

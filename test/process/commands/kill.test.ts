@@ -16,7 +16,7 @@ t.test('DELETE ends a tree of all kinds, and answers only when it is empty', asy
     const script = tree(...members, ...escaped)
     const stream = await startTree(guestd, id, script, marked)
     const { status, body } = await remove(guestd, id)
-    t.same(marked.living(), [], 'nobody is left at the answer')
+    t.same(marked.living(), [], 'no process is left at the reply')
     t.equal(status, 200)
     t.same(body, { id, empty: true, proof: 'cgroup', moved: [] })
     const [exit, end] = (await stream.rest()).filter(frame => frame.type !== 'output')
@@ -69,7 +69,7 @@ t.test('DELETE asked for by several at once answers each of them', async t => {
   t.same(living(), [])
 })
 
-t.test('DELETE during the launch leaves nobody either', async t => {
+t.test('DELETE during the launch leaves no process either', async t => {
   const ROUNDS = 40
   let inTime = 0
   for (let round = 0; round < ROUNDS; round++) {
@@ -88,7 +88,7 @@ t.test('DELETE during the launch leaves nobody either', async t => {
   t.comment(`${inTime} of ${ROUNDS} were never born`)
 })
 
-t.test('DELETE of an id that nobody has is 404', async t => {
+t.test('DELETE of an unknown id is 404', async t => {
   t.match(await remove(guestd, 'nobody-has-it'), {
     status: 404,
     body: { code: 'command_not_found' },

@@ -56,7 +56,7 @@ t.test('configured limits are those of commands that ask for none', async t => {
   t.match(await session(limited), { limits: { nofile: 99 } })
 })
 
-t.test('the session tells how commands are held, and which limits hold', async t => {
+t.test('the session has the containment of commands and the limits in force', async t => {
   const info = await session(guestd)
   const mounted = readFileSync('/proc/self/mountinfo', 'utf8').includes(' - cgroup2 ')
   matchExactly(t, info, {

@@ -1,4 +1,4 @@
-/** guestd keeps less of a command that has ended, a second or two after its last reader: nobody can tell. */
+/** A second or two after the last reader guestd keeps less of an ended command: its replies stay the same. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { openRun } from '../../helpers/frame-stream.ts'
@@ -30,7 +30,7 @@ const send = () =>
   })
 const sent = (await send()).json()
 await writes.rest()
-// The descendant of `child` has told its late word by then.
+// The descendant of `child` has written its late output by then.
 await sleep(1_000)
 const ids = [...bodies.map(({ id }) => id), 'writes']
 const look = () =>
@@ -46,7 +46,7 @@ const before = await look()
 const listed = await guestd.request('GET', '/v1/commands')
 await sleep(RETIRED_MS)
 
-t.test('what it was and what it wrote is told as before', async t => {
+t.test('its description and its output stay the same', async t => {
   t.same(await look(), before)
   t.same((await guestd.request('GET', '/v1/commands')).json(), listed.json())
   t.match(await inspect(guestd, 'child'), { stdoutBytes: 9, lateBytes: 5, descendants: 0 })
@@ -75,7 +75,7 @@ t.test('it takes no signal, and is dead already', async t => {
   }
 })
 
-t.test('who repeats the last write is told what was accepted', async t => {
+t.test('a repeated last write gets what was accepted', async t => {
   t.same((await send()).json(), sent)
   t.match(sent, { acceptedBytes: 5 })
 })

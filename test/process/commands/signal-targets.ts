@@ -33,7 +33,7 @@ export async function checkTargets(on: Guestd, t: Test, reaches: readonly Reach[
     const reply = await signal(on, id, body)
     t.equal(reply.status, 204, reply.text)
     await until(() => names.every(name => text().includes(`got-${name}`)))
-    // Each looks every 20 ms: whoever got it says so by then.
+    // Each looks every 20 ms: each process that got the signal has written it by then.
     await sleep(200)
     const got = text()
       .split('\n')

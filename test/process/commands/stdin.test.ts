@@ -64,7 +64,7 @@ t.test('a writer waits for a command that does not read', async t => {
   t.equal(frames.find(frame => frame.type === 'output')?.text, `${sha256(bytes)}  -\n`)
 })
 
-t.test('the end of standard input is told to the command', async t => {
+t.test('the command gets the end of its standard input', async t => {
   const stream = await open('eof', 'cat; echo end; exit 3')
   t.same((await write('eof', '', 'one ')).json(), { acceptedBytes: 4 })
   t.same((await write('eof', 'offset=4', 'two ')).json(), { acceptedBytes: 8 })
@@ -75,7 +75,7 @@ t.test('the end of standard input is told to the command', async t => {
   matchExactly(t, frames, [{ text: 'end\n' }, { type: 'exit', exitCode: 3 }, { type: 'end' }])
 })
 
-t.test('a command is not told of an end that nobody sent', async t => {
+t.test('a command gets no end of input that was not sent', async t => {
   const stream = await open('noeof', 'timeout 0.5 cat; echo "$?"')
   await write('noeof', '', 'x')
   const frames = await stream.rest()
@@ -151,7 +151,7 @@ t.test('two writers at once take turns', async t => {
   )
 })
 
-t.test('who writes to a command that has closed its standard input is told so', async t => {
+t.test('a write to a command that has closed its standard input is refused', async t => {
   const agent = new Agent({ keepAlive: true, maxSockets: 1 })
   t.teardown(() => agent.destroy())
   /** All over one connection, or as many as guestd wants: an answer in any case. */
@@ -184,7 +184,7 @@ t.test('who writes to a command that has closed its standard input is told so', 
   t.equal((await call('POST', '/v1/commands/early/stdin', 'x')).status, 409)
 })
 
-t.test('a writer is told when the command ends in the middle of it', async t => {
+t.test('a write is refused when the command ends during it', async t => {
   for (const how of ['head -c 100000 > /dev/null', 'sleep 0.3', 'kill -9 $$']) {
     const id = `ends-${how.split(' ')[0]}`
     const stream = await open(id, how)

@@ -144,7 +144,7 @@ t.test('out of memory: the limit of the command and the machine differ', t => {
   t.end()
 })
 
-t.test('a state is told in a few words', async t => {
+t.test('a state is described in a few words', async t => {
   const state = (given: Partial<CommandInfo>) =>
     describeState({ ...facts({}), state: 'ended', ...given } as CommandInfo)
   t.equal(state({ state: 'running', cause: null }), 'running')

@@ -223,7 +223,7 @@ t.test('descriptors count only for the process that they were handed to', async 
   t.match(refusal({ env: { LISTEN_FDS: 'x', LISTEN_PID: '7' } }).message, /^LISTEN_FDS/)
 })
 
-t.test('descriptors that were stored are told from sockets by their name', async t => {
+t.test('stored descriptors differ from sockets by their name', async t => {
   const env = { LISTEN_FDS: '3', LISTEN_PID: '7', LISTEN_FDNAMES: 'guestd.socket:workspace:' }
   const config = load({ env })
   t.same(config.inheritedFds, [3, 5])

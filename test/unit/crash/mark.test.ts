@@ -65,7 +65,7 @@ t.test('a mark that says clean of what was written since is seen', t => {
   t.end()
 })
 
-t.test('a volume whose slots are both torn is told', t => {
+t.test('a volume with two torn slots is reported', t => {
   const torn = [slot(0, Buffer.alloc(PAGE, 'guestd-mark 1 ')), FLUSH]
   const at = makeDisk(t, makeLog(t, torn))
   t.throws(at(2, 2, 'none'), { message: 'no slot can be read' })

@@ -41,7 +41,7 @@ t.test('a log is read as writes, flushes and discards, in order', async t => {
   ])
 })
 
-t.test('what is no log, or is cut off, is told', async t => {
+t.test('a file that is not a log, or is truncated, is refused', async t => {
   const path = makeLog(t, [{ data: Buffer.alloc(SECTOR) }, { data: Buffer.alloc(8 * SECTOR) }])
   const whole = readFileSync(path)
   writeFileSync(path, whole.subarray(0, -1))

@@ -33,6 +33,6 @@ t.test('a dash is an underscore, and what is built in has no file', async t => {
   ])
 })
 
-t.test('a module that the kernel does not have is told', async t => {
+t.test('a missing kernel module is reported', async t => {
   await t.rejects(modulesInOrder(makeLists(t), ['floppy']), { message: /no module floppy/ })
 })

@@ -39,7 +39,7 @@ t.test('an ELF kernel is taken as it is', async t => {
   t.equal(await extractVmlinux(ELF), ELF)
 })
 
-t.test('what is no kernel, or packed in another way, is told', async t => {
+t.test('a file that is not a kernel, or is compressed in another way, is refused', async t => {
   await t.rejects(extractVmlinux(Buffer.alloc(4096)), { message: /neither a bzImage nor an ELF/ })
   await t.rejects(extractVmlinux(Buffer.from('short')), { message: /neither a bzImage nor an ELF/ })
   await t.rejects(extractVmlinux(bzImage(Buffer.from('BZh91AY&SY'))), {

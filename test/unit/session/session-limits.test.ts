@@ -24,7 +24,7 @@ t.test('a change of the time of day neither ends the session nor keeps it', asyn
     sessionLimits.watch()
     t.same(reached, [])
     const left = Date.parse(sessionLimits.facts().endsAt ?? '') - Date.now()
-    t.ok(left > DAY_MS / 2 && left <= DAY_MS, 'it is told in the new time')
+    t.ok(left > DAY_MS / 2 && left <= DAY_MS, 'it is given in the new time')
   }
 })
 

@@ -74,7 +74,7 @@ t.test('one wrong bit is seen', async t => {
   t.ok(length > 0)
 })
 
-t.test('a receipt with much to tell still fits', async t => {
+t.test('a receipt with long errors still fits', async t => {
   const errors = Array.from({ length: 16 }, () => '\u0001'.repeat(2_000))
   const receipt = {
     at: '',

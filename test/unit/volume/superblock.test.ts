@@ -13,7 +13,7 @@ function head(...parts: readonly (readonly [offset: number, text: string])[]): B
   return bytes
 }
 
-t.test('signatures are told by their names', async t => {
+t.test('each signature has its name', async t => {
   const known: readonly [name: string, offset: number, text: string][] = [
     ['squashfs', 0, 'hsqs'],
     ['XFS', 0, 'XFSB'],
@@ -39,7 +39,7 @@ t.test('a superblock that is cut off is not read past its end', async t => {
   t.same(identify(bytes.subarray(0, 512)), { kind: 'blank' })
 })
 
-t.test('an ext4 is told by its label', async t => {
+t.test('an ext4 is described with its label', async t => {
   const bytes = head([1024 + 0x38, '\x53\xef\x01'], [1024 + 0x5c, '\x04'], [1024 + 0x78, 'work'])
   bytes.writeUInt32LE(8192, 1024 + 0x04)
   bytes.writeUInt32LE(2, 1024 + 0x18)
@@ -83,7 +83,7 @@ t.test('what ends with the device is no blank one', async t => {
   }
 })
 
-t.test('a mark at the end tells that there was a volume', async t => {
+t.test('a mark at the end shows that there was a volume', async t => {
   for (const offset of [0, 1024, 4096]) {
     const content = identify(head([5, 'x']), tail([offset, encodeMark(MARK)]))
     t.match(content, { kind: 'damaged', hasSuperblock: false, mark: MARK })
