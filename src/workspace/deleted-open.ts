@@ -1,9 +1,10 @@
 /** Finds files that are deleted and still open. Their space is freed only when the processes close them. */
 import { closeSync, openSync, realpathSync } from 'node:fs'
-import { readdir, readFile, readlink } from 'node:fs/promises'
+import { readdir, readlink } from 'node:fs/promises'
 import type { WorkspaceLargest } from '../protocol/schemas.ts'
 import { HelperError, runHelper } from '../sys/helper.ts'
 import { createMountIds, deviceOf } from '../sys/mount-ids.ts'
+import { commOf, fdsOf } from '../sys/proc-scan.ts'
 import { isBelow } from '../volume/unavailable.ts'
 
 export interface DeletedOpen {
@@ -40,7 +41,7 @@ export async function findDeletedOpen(
   for (const [index, { pid, path }] of candidates.entries()) {
     const [, inode = '', links, blocks] = /^(\d+) (\d+) (\d+)$/.exec(answers[index] ?? '') ?? []
     if (links !== '0' || found.has(inode)) continue
-    const name = (await readFile(`/proc/${pid}/comm`, 'utf8').catch(() => '?')).trim()
+    const name = await commOf(pid)
     const bytes = Number(blocks) * STAT_BLOCK_BYTES
     found.set(inode, { pid: Number(pid), name, path, bytes })
   }
@@ -64,7 +65,7 @@ async function findCandidates(root: string, held: number | null, deadline: numbe
   const candidates: Candidate[] = []
   for (const pid of await readdir('/proc')) {
     if (!/^\d+$/.test(pid)) continue
-    for (const one of await readdir(`/proc/${pid}/fd`).catch(() => [])) {
+    for (const one of await fdsOf(pid)) {
       if (performance.now() > deadline || candidates.length === MAX_CANDIDATES)
         return { complete: false, candidates }
       const link = `/proc/${pid}/fd/${one}`

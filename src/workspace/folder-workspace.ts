@@ -12,6 +12,7 @@ import { findLargest, LARGEST_LIMIT_MS } from './find-largest.ts'
 import { createFlusher } from './flusher.ts'
 import { type FolderLease, keepFolder } from './folder-lease.ts'
 import { type FolderUsage, watchFolderUsage } from './folder-usage.ts'
+import { newReceipt } from './new-receipt.ts'
 import type { Workspace } from './types.ts'
 
 export interface FolderSettings {
@@ -161,17 +162,5 @@ function problemOf(path: string): string | null {
 }
 
 function receiptOf(outcome: Receipt['outcome'], errors: readonly string[]): Receipt {
-  return {
-    at: new Date().toISOString(),
-    generation: null,
-    device: null,
-    outcome,
-    dirtyBytes: 0,
-    flushMs: 0,
-    ms: 0,
-    errorsSince: 'flush',
-    errors: [...errors],
-    heldBy: null,
-    clean: errors.length === 0,
-  }
+  return newReceipt({ generation: null, device: null, errorsSince: 'flush', outcome }, errors)
 }

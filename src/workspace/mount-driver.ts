@@ -4,7 +4,6 @@ import type { Report } from '../events/steps.ts'
 import type { Receipt, StopReason } from '../protocol/schemas.ts'
 import { sleep } from '../util/sleep.ts'
 import type { Owner } from '../volume/owner.ts'
-import { volumeReceipt } from './device-receipt.ts'
 import { emitMounted } from './mount-events.ts'
 import { mountReason } from './mount-reason.ts'
 import {
@@ -16,6 +15,7 @@ import {
   transition,
 } from './mount-state.ts'
 import type { MountedVolume } from './mounted-volume.ts'
+import { volumeReceipt } from './new-receipt.ts'
 import { type StopBudget, type StopParts, startBudget } from './stop-budget.ts'
 import type { WorkspaceHooks } from './types.ts'
 
