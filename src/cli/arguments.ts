@@ -1,4 +1,4 @@
-/** Reads command lines by tables of options. */
+/** Parses command lines by tables of options. */
 
 import { type ParseArgsOptionsConfig, parseArgs } from 'node:util'
 import { type Arguments, type OptionRow, UsageError } from './command-spec.ts'
@@ -9,7 +9,7 @@ export interface ParseOptions {
   readonly stopsAtOperand: boolean
 }
 
-/** @throws UsageError for an option that is unknown, lacks its value, or has one too many */
+/** @throws UsageError for an unknown option, a missing value, or a value that the option does not take */
 export function parseArguments(
   args: readonly string[],
   { rows, stopsAtOperand }: ParseOptions,
@@ -29,7 +29,7 @@ export function parseArguments(
   }
 }
 
-/** Every option is multiple to the parser, so that the last of several is what counts. */
+/** The parser takes every option as multiple. The last of several counts. */
 function configOf(rows: readonly OptionRow[]): ParseArgsOptionsConfig {
   return Object.fromEntries(
     rows.flatMap(({ name, short, value, word }) => {
@@ -42,12 +42,12 @@ function configOf(rows: readonly OptionRow[]): ParseArgsOptionsConfig {
   )
 }
 
-/** The switches that take a word. */
+/** The switches that accept a word. */
 function wordsOf(rows: readonly OptionRow[]): ReadonlyMap<string, string> {
   return new Map(rows.flatMap(({ name, word }) => (word === undefined ? [] : [[name, word]])))
 }
 
-/** A switch of its own to the parser, which knows no values that may be missing. */
+/** The parser has no optional values, so a switch with its word is another switch to it. */
 function switchOf(name: string, word: string): string {
   return `${name}.${word}`
 }
@@ -64,7 +64,7 @@ function asSwitches(args: readonly string[], words: ReadonlyMap<string, string>)
   })
 }
 
-/** The index of the first operand; a `--` before it is left to the options. */
+/** The index of the first operand. A `--` before it belongs to the options. */
 function operandsBegin(args: readonly string[], options: ParseArgsOptionsConfig): number {
   const lenient = { args: [...args], options, strict: false, allowPositionals: true, tokens: true }
   const first = parseArgs({ ...lenient, tokens: true }).tokens.find(
@@ -83,7 +83,7 @@ function parseStrictly(args: string[], options: ParseArgsOptionsConfig) {
   }
 }
 
-/** The parser's advice behind it is about its own habits. */
+/** The parser adds advice after the first sentence, which does not apply here. */
 function firstSentence(message: string): string {
   const sentence = message.split(/\. |\n/)[0] ?? message
   return sentence.charAt(0).toLowerCase() + sentence.slice(1).replace(/\.$/, '')

@@ -1,16 +1,16 @@
-/** What a command of guestctl is made of. */
+/** The parts of a guestctl command. */
 
 import type { GuestdClient } from '../client/index.ts'
 import type { Sink } from './sink.ts'
 
-/** One row of a command's options: what is parsed, and what `--help` shows. */
+/** One option of a command. It is parsed, and `--help` shows it. */
 export interface OptionRow {
   readonly name: string
   readonly short?: string
-  /** What its value is called in help; an option without one is a switch. */
+  /** Name of its value in the help. An option without a value is a switch. */
   readonly value?: string
   readonly multiple?: true
-  /** A switch that takes this word too, as `--name=WORD`. */
+  /** The switch also accepts this word, as `--name=WORD`. */
   readonly word?: string
   readonly help: string
 }
@@ -19,20 +19,20 @@ export interface CliCommand {
   readonly name: string
   /** One line for the list of commands. */
   readonly summary: string
-  /** What stands behind the options in the usage line. */
+  /** The text after the options in the usage line. */
   readonly operands: string
   readonly options: readonly OptionRow[]
   /** Paragraphs below the options. */
   readonly details: string
-  /** Until when `--wait` waits; default: until guestd answers. `volume` needs no guest. */
+  /** What `--wait` waits for. Default: until guestd answers. `volume` needs no guest. */
   readonly waitsUntil?: 'ready' | 'answers' | 'nothing'
-  /** Options end at the first operand, so that those of a command to run are its own. */
+  /** Options end at the first operand, so that the command to run can have its own options. */
   readonly stopsAtOperand?: true
   /** Returns the exit code. */
   run(args: Arguments, context: Context): Promise<number>
 }
 
-/** The command line of one command, read by its option rows. */
+/** The parsed command line of one command. */
 export interface Arguments {
   readonly operands: readonly string[]
   has(name: string): boolean
@@ -48,15 +48,15 @@ export interface Context {
   readonly env: NodeJS.ProcessEnv
   /** Signals that were ignored when guestctl was started, as under nohup. */
   readonly ignored: readonly NodeJS.Signals[]
-  /** Made at the first call. @throws UsageError without an address */
+  /** Created at the first call. @throws UsageError without an address */
   client(): GuestdClient
-  /** A line on stderr, after `guestctl: `. */
+  /** Prints a line to stderr, after `guestctl: `. */
   say(line: string): Promise<void>
   /** The same, with `--verbose` only. */
   remark(line: string): void
 }
 
-/** The command line is wrong: told with where to read more. */
+/** The command line is wrong. The message is printed with a reference to `--help`. */
 export class UsageError extends Error {
   override readonly name = 'UsageError'
 }

@@ -3,23 +3,23 @@
 import type { ExitFacts } from '../protocol/frames.ts'
 import { signalNumber } from './values.ts'
 
-/** As timeout(1), docker run and the shell have them. */
+/** The same codes as those of timeout(1), docker run and the shell. */
 export const exitCodes = {
   ok: 0,
   timeout: 124,
-  /** guestd's or guestctl's own error, the command line's included. */
+  /** An error of guestd or guestctl, such as a wrong command line. */
   ownError: 125,
   cannotExecute: 126,
   notFound: 127,
   /** 128 and SIGKILL. */
   killed: 137,
-  /** 128 and SIGPIPE: who read our output has gone. */
+  /** 128 and SIGPIPE: the reader of the output has closed it. */
   outputClosed: 141,
 } as const
 
 const SIGNALLED = 128
 
-/** The code of `guestctl run` for the end of its command. */
+/** The exit code of `guestctl run` after the end of its command. */
 export function exitCodeOf(facts: ExitFacts): number {
   switch (facts.cause) {
     case 'exit':
@@ -41,7 +41,7 @@ export function exitCodeOf(facts: ExitFacts): number {
   }
 }
 
-/** 128 + n; a signal without a number here counts as SIGKILL, what guestd ends things with. */
+/** 128 + n. A signal without a known number counts as SIGKILL, with which guestd ends commands. */
 export function bySignal(name: string | null): number {
   const number = name === null ? null : signalNumber(name)
   return number === null ? exitCodes.killed : SIGNALLED + number

@@ -1,14 +1,14 @@
-/** Why a command ended, in words, where its exit code alone would leave one guessing. */
+/** Explains why a command ended, if its exit code alone does not say it. */
 
 import type { RunRequest } from '../client/index.ts'
 import type { ExitFacts } from '../protocol/frames.ts'
 import { exitCodeOf, exitCodes } from './exit-code.ts'
 import { printable } from './text-table.ts'
 
-/** What of the request an explanation names. */
+/** The fields of the request that an explanation names. */
 export type Asked = Pick<RunRequest, 'argv' | 'cwd' | 'user'>
 
-/** A sentence, or null for a command that ended by itself or by somebody's signal. */
+/** A sentence, or null for a command that exited or got a signal from another process. */
 export function explainEnd(facts: ExitFacts, asked: Asked): string | null {
   switch (facts.cause) {
     case 'exit':
@@ -52,7 +52,7 @@ function explainSpawn(facts: ExitFacts, { argv, cwd, user }: Asked): string {
   return `${name} ${isNotFound ? 'was not found' : 'cannot be executed'}: ${failure}`
 }
 
-/** A line that ends with CRLF has made the carriage return part of the name. */
+/** If the line ends with CRLF, the carriage return is part of the name. */
 function explainInterpreter(name: string, interpreter: string, failure: string): string {
   const why = interpreter.endsWith('\r')
     ? ': its first line ends with CRLF; save it with LF line ends'
@@ -60,7 +60,7 @@ function explainInterpreter(name: string, interpreter: string, failure: string):
   return `${name} needs the interpreter '${escaped(interpreter)}', which was not found${why} (${failure})`
 }
 
-/** Control characters as in a string of JSON: a terminal acts on them. */
+/** Escapes control characters as JSON does, because a terminal acts on them. */
 function escaped(text: string): string {
   return printable(
     JSON.stringify(text)

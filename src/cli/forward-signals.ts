@@ -1,14 +1,14 @@
-/** Ctrl-C and its kin go to the command in the guest. */
+/** Forwards Ctrl-C and other signals to the command in the guest. */
 
 import { GuestdError, type RunningCommand } from '../client/index.ts'
 import type { Context } from './command-spec.ts'
 import { bySignal } from './exit-code.ts'
 import { errorText } from './report-error.ts'
 
-/** What a terminal, a shell or a service manager ends a program with: sent to the command. */
+/** The signals with which a terminal, a shell or a service manager ends a program. */
 export const forwarded = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const
 
-/** A command was left without waiting for its end. */
+/** guestctl exits without waiting for the end of the command. */
 export class GivenUp extends Error {
   override readonly name = 'GivenUp'
   readonly exitCode: number
@@ -19,15 +19,15 @@ export class GivenUp extends Error {
   }
 }
 
-/** The signal, of whichever kinds, that ends guestctl without waiting for the guest. */
+/** guestctl exits at this signal, counted over all kinds, without waiting for the guest. */
 const LAST_SIGNAL = 3
 
 /**
- * Each signal goes to the command's process group; a second SIGINT kills all of it; the third signal, of
- * whichever kind, gives up waiting, for a guest that no longer answers. Signals that were ignored when
- * guestctl was started stay ignored.
+ * Forwards each signal to the command's process group. The second SIGINT kills the command. The third signal of
+ * any kind ends the wait, for a guest that no longer answers. Signals that were ignored when guestctl was started
+ * stay ignored.
  *
- * @returns what ends the forwarding
+ * @returns a function that stops the forwarding
  */
 export function forwardSignals(
   command: RunningCommand,
@@ -57,5 +57,5 @@ export function forwardSignals(
   }
 }
 
-/** The command ended before the signal came. */
+/** The command ended before the signal arrived. */
 const overCodes: ReadonlySet<string> = new Set(['command_ended', 'command_not_found'])

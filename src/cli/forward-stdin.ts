@@ -1,12 +1,12 @@
-/** guestctl's own standard input goes to a command, as fast as the command reads it. */
+/** Forwards the standard input of guestctl to a command, as fast as the command reads it. */
 
 import { GuestdError, type StdinWriter } from '../client/index.ts'
 import { messageOf } from '../util/message-of.ts'
 
-/** Our own standard input cannot be read. */
+/** The standard input of guestctl cannot be read. */
 export class UnreadableInput extends Error {
   override readonly name = 'UnreadableInput'
-  /** Some of it was read before, so that what the command got is not all. */
+  /** Part of it was read before the error, so the command got an incomplete input. */
   readonly isCut: boolean
 
   constructor(cause: unknown, isCut: boolean) {
@@ -16,10 +16,10 @@ export class UnreadableInput extends Error {
 }
 
 /**
- * Resolves with null once the command took all of it, EOF included; else with why it does not read.
+ * Resolves with null when the command has got all of it and EOF, or with the error if the command stopped reading.
  *
- * @param open makes the stream, which is closed in the end
- * @throws UnreadableInput; what the writer throws
+ * @param open opens the stream, which is closed at the end
+ * @throws UnreadableInput; the error of the writer
  */
 export async function forwardStdin(
   open: () => NodeJS.ReadStream,
@@ -48,7 +48,7 @@ async function* readChunks(open: () => NodeJS.ReadStream): AsyncGenerator<Buffer
   } catch (error) {
     throw new UnreadableInput(error, isCut)
   } finally {
-    // What a terminal or a pipe still has would keep this process.
+    // An open terminal or pipe would keep this process alive.
     input?.destroy()
   }
 }

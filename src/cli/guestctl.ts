@@ -1,4 +1,4 @@
-/** Finds the command, gives it its context, and turns what it throws into an exit code. */
+/** Runs the command of a command line, and turns errors into exit codes. */
 
 import { createClient, type GuestdClient } from '../client/index.ts'
 import { version } from '../version.ts'
@@ -48,18 +48,18 @@ export const commands: readonly CliCommand[] = [
 ]
 
 export interface Surroundings {
-  /** Without the program itself. */
+  /** The arguments, without the program. */
   readonly argv: readonly string[]
   readonly env: NodeJS.ProcessEnv
   /** Signals that were ignored when this process was started. */
   readonly ignored: readonly NodeJS.Signals[]
-  /** Opened only where it is read. */
+  /** Opens the standard input. Called only by commands that read it. */
   stdin(): NodeJS.ReadStream
   readonly stdout: Sink
   readonly stderr: Sink
 }
 
-/** Resolves with the exit code once all output has left. */
+/** Resolves with the exit code when all output is written. */
 export async function guestctl(around: Surroundings): Promise<number> {
   let name = ''
   try {
@@ -73,7 +73,7 @@ export async function guestctl(around: Surroundings): Promise<number> {
   } catch (error) {
     if (error instanceof GivenUp) return error.exitCode
     if (error instanceof OutputClosed) return exitCodes.outputClosed
-    // Where stderr is gone too there is nobody to tell.
+    // If stderr is closed too, the error cannot be printed.
     const known = commands.some(command => command.name === name) ? name : ''
     await around.stderr
       .write(`guestctl: ${printableLines(errorText(error, known))}\n`)
@@ -146,7 +146,7 @@ function contextOf(around: Surroundings, top: Arguments, args: Arguments): Conte
       client ??= createClient({
         connect,
         ...tokenOption(args.value('token-file') ?? top.value('token-file'), env),
-        // The same error again tells nothing more.
+        // Each error is printed once, however often it repeats.
         onLost: ({ message }) => {
           if (message !== lastLoss) remark(`trying again: ${message}`)
           lastLoss = message

@@ -1,27 +1,27 @@
-/** The texts of `--help`, made from the tables that parse. */
+/** The texts of `--help`, made from the tables that parse the options. */
 
 import type { CliCommand, OptionRow } from './command-spec.ts'
 import { exitCodes } from './exit-code.ts'
 
-/** Options that every command takes, before its name or after it. */
+/** Options of every command, before or after its name. */
 export const commonOptions: readonly OptionRow[] = [
   {
     name: 'connect',
     value: 'URI',
-    help: 'Where guestd is; default: GUESTCTL_CONNECT',
+    help: 'Address of guestd; default: GUESTCTL_CONNECT',
   },
   {
     name: 'wait',
     value: 'TIME',
-    help: 'Wait this long for a guest that starts: 60s; run, flush and status until it is ready',
+    help: 'Wait this long for the guest to start, such as 60s; run, flush and status: to be ready',
   },
   {
     name: 'token-file',
     value: 'FILE',
-    help: 'File with the token of guestd; default: GUESTCTL_TOKEN, else GUESTCTL_TOKEN_FILE',
+    help: 'File with the token of guestd; default: GUESTCTL_TOKEN, then GUESTCTL_TOKEN_FILE',
   },
-  { name: 'verbose', help: 'Tell of lost connections and of what lives on, on stderr' },
-  { name: 'help', short: 'h', help: 'Print this and exit' },
+  { name: 'verbose', help: 'Report lost connections and processes that still run, on stderr' },
+  { name: 'help', short: 'h', help: 'Print this help and exit' },
 ]
 
 export const topOptions: readonly OptionRow[] = [
@@ -30,26 +30,26 @@ export const topOptions: readonly OptionRow[] = [
 ]
 
 const ADDRESSES = `A URI is one of:
-  unix:PATH                    a Unix socket of guestd's own
-  firecracker:UDS_PATH:PORT    the Unix socket of a VM's vsock device, as Firecracker, Cloud
-                               Hypervisor and vhost-device-vsock have it; guestd's port in an image is 1023
+  unix:PATH                    a Unix socket of guestd
+  firecracker:UDS_PATH:PORT    the Unix socket of a VM's vsock device (Firecracker, Cloud Hypervisor,
+                               vhost-device-vsock); guestd's images use port 1023
   vsock:CID:PORT               AF_VSOCK of this host
   tcp:HOST:PORT                TCP`
 
 const EXIT_CODES = `Exit codes:
-  ${exitCodes.ok}      done; of run, wait and output --follow: the command's own code, ${exitCodes.ok} to 255
+  ${exitCodes.ok}      success; run, wait and output --follow: the exit code of the command, ${exitCodes.ok} to 255
   ${exitCodes.timeout}    run: the command's time limit passed
-  ${exitCodes.ownError}    an error of guestctl or guestd: wrong usage, no connection, a refusal
+  ${exitCodes.ownError}    an error of guestctl or guestd: wrong usage, no connection, a refused request
   ${exitCodes.cannotExecute}    run: the command cannot be executed
   ${exitCodes.notFound}    run: the command was not found
   128+n  run: signal n ended the command; ${exitCodes.killed} also: out of memory, or killed
-  ${exitCodes.outputClosed}    who read the output has gone; of run: the command gets SIGPIPE`
+  ${exitCodes.outputClosed}    the reader of the output has closed it; run: the command gets SIGPIPE`
 
 export function topHelp(commands: readonly CliCommand[]): string {
   const rows = commands.map(({ name, summary }) => [name, summary] as const)
   return `Usage: guestctl [--connect URI] COMMAND
 
-Runs commands in a guest, and looks after them.
+Runs and manages commands in a guest.
 
 Commands:
 ${columns(rows)}
@@ -61,7 +61,7 @@ ${ADDRESSES}
 
 ${EXIT_CODES}
 
-'guestctl COMMAND --help' tells more of a command.
+Run 'guestctl COMMAND --help' for the options of a command.
 `
 }
 

@@ -1,8 +1,7 @@
 /**
- * Signals that the caller of guestctl has set to be ignored, as nohup(1) does with SIGHUP and a shell with
- * SIGINT and SIGQUIT of a background job. Node resets them before any script runs, so those who start
- * guestctl hand them over in a variable: the first lines of the program itself, and the script of the
- * package.
+ * Signals that the caller of guestctl ignores: nohup(1) ignores SIGHUP, and a shell ignores SIGINT and SIGQUIT
+ * of a background job. Node resets them before a script runs. So the shell code that starts guestctl (its own
+ * first lines, and the script of the Debian package) passes them on in a variable.
  */
 
 import { readFileSync, readlinkSync } from 'node:fs'
@@ -15,7 +14,7 @@ export const IGNORED_VARIABLE = 'GUESTCTL_IGNORED_SIGNALS'
 const ACCESS_MODE = 0o3
 const WRITE_ONLY = 0o1
 
-/** @param signals those that are asked about */
+/** @param signals the signals to look up */
 export function ignoredSignals<S extends NodeJS.Signals>(
   signals: readonly S[],
   env: NodeJS.ProcessEnv,
@@ -31,7 +30,7 @@ function maskOf(text: string): bigint {
   return /^[0-9a-f]{1,32}$/.test(text) ? BigInt(`0x${text}`) : 0n
 }
 
-/** Where nohup takes a terminal away, it leaves `/dev/null` as standard input, open for writing only. */
+/** If standard input is a terminal, nohup replaces it by `/dev/null`, open for writing only. */
 function isUnderNohup(): boolean {
   try {
     const [, flags = '0'] =

@@ -1,4 +1,4 @@
-/** The options that limit a command, or the commands of a session. */
+/** The options that limit a command or the commands of a session. */
 
 import type { CommandLimits } from '../client/index.ts'
 import type { Arguments, OptionRow } from './command-spec.ts'
@@ -7,11 +7,11 @@ import { parseCount, parseNumber, parseSize } from './values.ts'
 export const limitOptions: readonly OptionRow[] = [
   { name: 'memory', value: 'SIZE', help: 'Limit of memory: 512MiB, 1G' },
   { name: 'pids', value: 'N', help: 'Limit of processes and threads' },
-  { name: 'cpus', value: 'N', help: 'Limit of processor time per time, such as 0.5' },
+  { name: 'cpus', value: 'N', help: 'Limit of processors, such as 0.5' },
   { name: 'nofile', value: 'N', help: 'Limit of open files of each process' },
 ]
 
-/** `undefined` where none is given. @throws UsageError */
+/** `undefined` if no limit is given. @throws UsageError */
 export function readLimits(args: Arguments): CommandLimits | undefined {
   const readers = [
     ['memoryBytes', 'memory', parseSize],

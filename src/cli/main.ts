@@ -1,4 +1,4 @@
-/** guestctl: the command line of hosts. */
+/** guestctl: the command line for hosts. */
 
 import { fstatSync } from 'node:fs'
 import { forwarded } from './forward-signals.ts'
@@ -14,12 +14,12 @@ const code = await guestctl({
   ignored,
   env: process.env,
   stdin: () => {
-    // Node would take it for an empty input.
+    // Node reads a directory as an empty input.
     if (fstatSync(0).isDirectory()) throw new Error('EISDIR: it is a directory')
     return process.stdin
   },
   stdout: createSink(process.stdout),
   stderr: createSink(process.stderr),
 })
-// Connections that are kept, and a standard input that nobody ends, shall not keep this process.
+// Idle connections and an open standard input would keep this process alive.
 process.exit(code)

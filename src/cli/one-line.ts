@@ -1,4 +1,4 @@
-/** A command's state in a few words. */
+/** The state of a command in a few words. */
 
 import type { CommandInfo } from '../client/index.ts'
 

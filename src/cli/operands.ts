@@ -1,4 +1,4 @@
-/** How many operands a command takes. */
+/** Checks the number of operands. */
 
 import { type Arguments, UsageError } from './command-spec.ts'
 

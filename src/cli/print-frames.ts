@@ -1,4 +1,4 @@
-/** Writes a command's frames to guestctl's own stdout and stderr. */
+/** Prints a command's frames to stdout and stderr. */
 
 import type { EndFrame, ExitFrame, Frame } from '../client/index.ts'
 import { encodeNdjson } from '../protocol/ndjson.ts'
@@ -10,7 +10,7 @@ export interface LastFrames {
   readonly end: EndFrame | null
 }
 
-/** Each byte goes to the stream it came from, or with `json` each frame to a line of stdout. */
+/** Prints each byte to the stream that it came from, or with `json` each frame as a line on stdout. */
 export async function printFrames(
   frames: AsyncIterable<Frame>,
   { stdout, stderr, say }: Context,

@@ -1,6 +1,6 @@
 /**
- * Bytes of the command line and the environment that are not UTF-8. Node replaces them by U+FFFD, and the
- * API takes only text: they are refused, never changed.
+ * Refuses arguments and variables that are not UTF-8. Node replaces such bytes with U+FFFD, and the API accepts
+ * text only, so the command would get other bytes than the user gave.
  */
 
 import { isUtf8 } from 'node:buffer'
@@ -12,7 +12,7 @@ const NUL = 0
 
 /**
  * @param args the last arguments of this process, as Node gives them
- * @throws UsageError where it is not UTF-8
+ * @throws UsageError if it is not UTF-8
  */
 export function checkArguments(args: readonly string[]): void {
   if (!args.some(arg => arg.includes(REPLACEMENT))) return
@@ -25,7 +25,7 @@ export function checkArguments(args: readonly string[]): void {
 /**
  * The value of a variable of this process's environment, or `undefined`.
  *
- * @throws UsageError where it is not UTF-8
+ * @throws UsageError if it is not UTF-8
  */
 export function ownVariable(env: NodeJS.ProcessEnv, name: string): string | undefined {
   const value = Object.hasOwn(env, name) ? env[name] : undefined
@@ -36,7 +36,7 @@ export function ownVariable(env: NodeJS.ProcessEnv, name: string): string | unde
   throw new UsageError(`the value of the variable ${name} is not UTF-8: it cannot be sent`)
 }
 
-/** What is separated by NUL; nothing where there is no such file. */
+/** The entries of a file, each ended by NUL. No entries if the file does not exist. */
 function entriesOf(path: string): readonly Buffer[] {
   const entries: Buffer[] = []
   let rest = readOrEmpty(path)

@@ -1,4 +1,4 @@
-/** A receipt for people. */
+/** A receipt as text. */
 
 import type { Receipt } from '../client/index.ts'
 import { formatBytes, formatDuration, renderFacts } from './text-table.ts'
@@ -17,7 +17,7 @@ export function describeReceipt(receipt: Receipt): string {
   ])
 }
 
-/** It cannot be taken away from whoever holds it. */
+/** A process still uses the mount, so guestd cannot remove it. */
 const LEFT =
   "the mount, and an image's loop device, until the holder has ended: then start guestd with the same workspace, which cleans up, or 'umount' and 'losetup -d'"
 

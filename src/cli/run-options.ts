@@ -1,4 +1,4 @@
-/** The options that make a run request. */
+/** The options of a run request. */
 
 import type { RunRequest } from '../client/index.ts'
 import { type Arguments, type OptionRow, UsageError } from './command-spec.ts'
@@ -11,7 +11,7 @@ export const requestOptions: readonly OptionRow[] = [
     short: 'e',
     value: 'NAME=VALUE',
     multiple: true,
-    help: "Set a variable; NAME alone takes guestctl's own value",
+    help: 'Set a variable; NAME alone takes the value that guestctl has',
   },
   {
     name: 'cwd',
@@ -23,24 +23,28 @@ export const requestOptions: readonly OptionRow[] = [
   {
     name: 'timeout',
     value: 'TIME',
-    help: 'End it after this long: 30s, 5m, 500ms; a plain number is seconds, 0: never. Default: 5m, with --detach never',
+    help: 'Time limit: 30s, 5m, 500ms; a plain number is in seconds; 0: none. Default: 5m, with --detach none',
   },
   { name: 'merge', help: 'Send stderr to stdout, in the order in which both are written' },
-  { name: 'id', value: 'ID', help: 'Name it; the same id and command attaches, never runs twice' },
+  {
+    name: 'id',
+    value: 'ID',
+    help: 'Id of the command; the same id and command attaches to it and never runs twice',
+  },
   ...limitOptions,
   {
     name: 'allow-over-cap',
-    help: 'Run it in a workspace that is past its cap too, to make room',
+    help: 'Also run in a workspace that is past its cap, to make room',
   },
   {
     name: 'background',
     value: 'keep|kill',
-    help: 'Processes that outlive the command; default: keep',
+    help: 'What happens to processes that outlive the command; default: keep',
   },
   {
     name: 'on-disconnect',
     value: 'keep|kill',
-    help: 'The command, when guestctl is gone; default: keep',
+    help: 'What happens to the command when guestctl is gone; default: keep',
   },
 ]
 

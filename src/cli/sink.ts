@@ -1,19 +1,19 @@
-/** guestctl's own stdout and stderr: writes wait while nobody reads, and a closed pipe is an error. */
+/** The stdout and stderr of guestctl. A write waits for the reader, and a closed pipe is an error. */
 
 export interface Sink {
   /**
    * Resolves once there is room for more.
    *
-   * @throws OutputClosed where the reader is gone
+   * @throws OutputClosed if the reader has closed the pipe
    */
   write(chunk: Uint8Array | string): Promise<void>
-  /** Resolves when all that was written has left. */
+  /** Resolves when everything is written. */
   flush(): Promise<void>
-  /** Fires with the error once writing has failed, which may be long after the write. */
+  /** Aborts with the error of a failed write, which can come long after the call. */
   readonly failed: AbortSignal
 }
 
-/** Whoever read this output has gone, as `head` does: other tools die of SIGPIPE then. */
+/** The reader has closed the pipe, as `head` does. Other programs get SIGPIPE then. */
 export class OutputClosed extends Error {
   override readonly name = 'OutputClosed'
 }

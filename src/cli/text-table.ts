@@ -1,6 +1,6 @@
-/** Text in columns, and numbers as people read them. */
+/** Formats tables, facts, sizes and durations as text. */
 
-/** Rows under a header, columns two spaces apart, the last one as long as it is. */
+/** Rows under a header, with two spaces between columns. */
 export function renderTable(header: readonly string[], rows: readonly (readonly string[])[]) {
   const all = [header, ...rows].map(row => row.map(printable))
   const widths = header.map((_, column) => Math.max(...all.map(row => row[column]?.length ?? 0)))
@@ -15,10 +15,10 @@ export function renderTable(header: readonly string[], rows: readonly (readonly 
     .join('')
 }
 
-/** A name, and its value or values. */
+/** A name and its value or values. */
 export type Fact = readonly [name: string, value: string | readonly string[]]
 
-/** Names on the left, values on the right, each on a line. */
+/** One line for each value, with its name on the left. */
 export function renderFacts(facts: readonly Fact[]): string {
   const width = Math.max(...facts.map(([name]) => name.length)) + 2
   return facts
@@ -32,14 +32,14 @@ export function renderFacts(facts: readonly Fact[]): string {
 }
 
 /**
- * A terminal must neither obey a text nor show it in another order. Control characters become a blank; those of
- * bidirectional text, and the separators of lines that are no control characters, an escape such as `\\u202e`.
+ * Makes a text safe for a terminal. Control characters become a space. Characters that change the direction of
+ * text, and Unicode line separators, become an escape such as `\\u202e`.
  */
 export function printable(text: string): string {
   return text.replace(/\p{Cc}+/gu, ' ').replace(/[\p{Bidi_Control}\u2028\u2029]/gu, escapeOf)
 }
 
-/** The same for a text of several lines, which stay. */
+/** The same for several lines. Newlines stay. */
 export function printableLines(text: string): string {
   return text.split('\n').map(printable).join('\n')
 }

@@ -1,15 +1,15 @@
-/** Where guestctl finds the token of guestd. */
+/** Finds the token of guestd. */
 
 import { messageOf } from '../util/message-of.ts'
 import { readSecretFile } from '../util/secret-file.ts'
 import { UsageError } from './command-spec.ts'
 
 /**
- * `--token-file` goes over `GUESTCTL_TOKEN`, which goes over `GUESTCTL_TOKEN_FILE`. There is no option
- * for the token itself: every process of the machine can read the arguments of the others.
+ * `--token-file` comes before `GUESTCTL_TOKEN`, and that before `GUESTCTL_TOKEN_FILE`. There is no option for the
+ * token itself, because every process can read the arguments of others.
  *
  * @param file value of `--token-file`
- * @throws UsageError where the file cannot be read, others may read or write it, or it is empty
+ * @throws UsageError if the file cannot be read, is open to other users, or has no token
  */
 export function tokenOption(
   file: string | undefined,
@@ -26,7 +26,7 @@ export function tokenOption(
   }
 }
 
-/** Other characters cannot be in a header. */
+/** A header cannot have other characters. */
 function checked(text: string, from: string): { readonly token: string } {
   const token = text.trim()
   if (!/^[!-~]+$/.test(token)) throw new UsageError(`${from} has no token`)

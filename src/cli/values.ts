@@ -1,4 +1,4 @@
-/** Values on the command line: durations, sizes, numbers, signals, variables. */
+/** Parses values of the command line: durations, sizes, numbers, signals, variables. */
 
 import { constants } from 'node:os'
 import { UsageError } from './command-spec.ts'
@@ -12,7 +12,7 @@ const MS_PER_UNIT: Readonly<Record<string, number>> = {
   d: 86_400_000,
 }
 
-/** `500ms`, `30s`, `1m30s`, `1.5h`; a bare number is seconds, as timeout(1) has it. In milliseconds. */
+/** `500ms`, `30s`, `1m30s`, `1.5h`; a plain number is in seconds, as in timeout(1). Returns milliseconds. */
 export function parseDuration(option: string, text: string): number {
   if (/^\d+(\.\d+)?$/.test(text)) return Math.round(Number(text) * 1_000)
   if (!/^(\d+(\.\d+)?(ms|s|m|h|d))+$/.test(text)) {
@@ -27,7 +27,7 @@ export function parseDuration(option: string, text: string): number {
 
 const POWERS = 'kmgt'
 
-/** `512MiB`, `1G`, `64k`, `1024`: letters are powers of 1,024, as docker has it. In bytes. */
+/** `512MiB`, `1G`, `64k`, `1024`: letters are powers of 1,024, as in docker. Returns bytes. */
 export function parseSize(option: string, text: string): number {
   const [, number, letter] = /^(\d+(?:\.\d+)?)(?:([kmgt])?(?:i?b)?)$/i.exec(text) ?? []
   const power = letter === undefined ? 0 : POWERS.indexOf(letter.toLowerCase()) + 1
@@ -77,7 +77,7 @@ function signalName(number: number): string {
   return found?.[0] ?? String(number)
 }
 
-/** The number of a signal's name, or null where there is none. */
+/** The number of a signal, or null for an unknown name. */
 export function signalNumber(name: string): number | null {
   const realtime = /^SIGRTMIN(?:\+(\d{1,2}))?$/.exec(name)
   if (realtime !== null) {
@@ -88,12 +88,12 @@ export function signalNumber(name: string): number | null {
   return numbers[name] ?? null
 }
 
-/** `NAME=value`; `NAME` alone takes this process's own value, and nothing where it has none. */
+/** `NAME=value`. `NAME` alone takes the value of this process, and is left out if it has none. */
 export function parseEnv(
   texts: readonly string[],
   own: NodeJS.ProcessEnv,
 ): Readonly<Record<string, string>> {
-  // A map, as a variable may be called `__proto__`.
+  // A map, because a variable can be named `__proto__`.
   const env = new Map<string, string>()
   for (const text of texts) {
     const equals = text.indexOf('=')

@@ -1,15 +1,15 @@
-/** The check of a volume for people. */
+/** The check of a volume as text. */
 import type { Checked } from '../volume/check-volume.ts'
 import { printableLines } from './text-table.ts'
 
-/** What e2fsck said, of a full repair the list of its changes, and the verdict. */
+/** The output of e2fsck, the list of changes of a full repair, and the result. */
 export function renderCheck(checked: Checked): string {
   const { text, changes, sound } = checked
   const isListed = changes !== null && (sound || changes.length > 0)
   const listed = isListed
     ? ['', changesTitle(changes.length), ...changes.map(one => `  ${one}`)]
     : []
-  // The names of files are in it.
+  // The text contains names of files.
   return printableLines([text, ...listed, verdictOf(checked), ''].join('\n'))
 }
 
@@ -21,7 +21,7 @@ function changesTitle(count: number): string {
 
 function verdictOf({ sound, content, needsFull }: Checked): string {
   if (!sound) return needsFull ? `NOT SOUND: ${WAY_ON}` : 'NOT SOUND'
-  // What is wrong in a check that writes nothing may be only what the journal has still to say.
+  // A check that writes nothing does not replay the journal, so it can report errors that the replay removes.
   const leftClean = content.kind !== 'ext4' || content.clean
   return leftClean
     ? 'Sound'

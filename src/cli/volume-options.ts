@@ -1,4 +1,4 @@
-/** What `guestctl volume create` is asked for. */
+/** The options of `guestctl volume create`. */
 import { BLOCK_BYTES, type CreateOptions, MAX_BYTES, MIN_BYTES } from '../volume/create-volume.ts'
 import { type Arguments, UsageError } from './command-spec.ts'
 import { parseCount, parseSize } from './values.ts'
@@ -6,7 +6,7 @@ import { parseCount, parseSize } from './values.ts'
 export const DEFAULT_SIZE = '1GiB'
 export const DEFAULT_LABEL = 'guestd-workspace'
 
-/** @throws UsageError with what would be allowed */
+/** @throws UsageError with the allowed values */
 export function readCreateOptions(args: Arguments): CreateOptions {
   const bytes = sizeOf(args.value('size') ?? DEFAULT_SIZE)
   return {
@@ -20,9 +20,9 @@ export function readCreateOptions(args: Arguments): CreateOptions {
 
 /** EXT4_LABEL_MAX, e2label(8). */
 const MAX_LABEL_BYTES = 16
-/** `1GB`: a disk of that size has 1,000 ** 3 bytes. */
+/** `1GB` is ambiguous: disks of that size have 1,000 ** 3 bytes. */
 const DECIMAL = /^([\d.]+)([kmgt])b$/i
-/** As sessions have it. */
+/** The same pattern as in the API. */
 const SESSION_ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/
 
 function sizeOf(text: string): number {
@@ -37,7 +37,7 @@ function sizeOf(text: string): number {
   return bytes
 }
 
-/** More files than blocks would only be empty ones. */
+/** More files than blocks could only be empty ones. */
 function filesOf(text: string | undefined, bytes: number): number | null {
   if (text === undefined) return null
   const files = parseCount('--files', text)

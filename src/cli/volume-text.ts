@@ -1,4 +1,4 @@
-/** Volumes for people. */
+/** Volumes as text. */
 
 import { contentWords } from '../volume/content.ts'
 import { holderWords } from '../volume/image-users.ts'
@@ -117,7 +117,7 @@ function stateWords({ holders, content, markPlace, mark }: Inspected): string {
   return mark.state === 'clean' ? 'clean' : 'not clean'
 }
 
-/** One line each, and the sum. */
+/** One line for each volume, and the sum. */
 export function renderSwept(swept: readonly Swept[]): string {
   const lines = swept.map(({ path, outcome, reason, sessionId, idleMs }) => {
     const whose = sessionId === null ? '' : `, session ${sessionId}`

@@ -1,19 +1,19 @@
-/** The workspace for people. */
+/** The workspace as text. */
 
 import type { WorkspaceInfo, WorkspaceLargest } from '../client/index.ts'
 import { type Fact, formatBytes, renderTable } from './text-table.ts'
 
-/** @param told reasons that are told elsewhere, and not again */
+/** @param shown reasons that another line shows already */
 export function workspaceFacts(
   { path, ok, reason, device, usage, capEnforcement, enforcedFor }: WorkspaceInfo,
-  told: readonly string[],
+  shown: readonly string[],
 ): Fact[] {
   const where = device === null ? path : `${path} on ${device}`
-  const isTold = reason === null || told.some(one => one.endsWith(reason))
-  const facts: Fact[] = [['Workspace', isTold ? where : `${path}: ${reason}`]]
+  const isShown = reason === null || shown.some(one => one.endsWith(reason))
+  const facts: Fact[] = [['Workspace', isShown ? where : `${path}: ${reason}`]]
   const cap: Fact = ['Cap', capText(capEnforcement, enforcedFor)]
   if (usage === null && !ok) return facts
-  // Without a cap nobody measures it.
+  // A workspace without a cap is not measured.
   if (usage === null) return [...facts, ...(capEnforcement === 'none' ? [] : [NOT_YET]), cap]
   const { usedBytes, capBytes, usedInodes, availableInodes, full } = usage
   const percent = Math.round((usedBytes / Math.max(capBytes, 1)) * 100)

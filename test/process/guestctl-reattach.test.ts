@@ -104,7 +104,7 @@ t.test('giving up prints how to find the command', async t => {
   t.equal(code, 125)
   t.match(
     err,
-    /is not guestd.*\nguestctl: the command is far: 'guestctl output --follow far' reads on\n$/,
+    /is not guestd.*\nguestctl: the command is far: 'guestctl output --follow far' continues to read it\n$/,
   )
   const nowhere = join(guestd.dir, 'nowhere')
   const refused = await guestctl(['run', '--', 'x'], { connect: `unix:${nowhere}` })

@@ -190,7 +190,7 @@ t.test('guestctl says how to read on when more output may follow', async t => {
   t.match(open, { code: 0, out: 'now\n' })
   t.equal(
     open.err,
-    `guestctl: 2 of its processes live on, and more output may follow: 'guestctl output open --follow' reads it, ${ends('open')}\n`,
+    `guestctl: 2 of its processes still run, and more output may follow: 'guestctl output open --follow' reads it, ${ends('open')}\n`,
   )
   t.equal((await guestctl(['output', 'open', '--follow'], { connect })).out, 'now\nlate\n')
 
@@ -198,7 +198,7 @@ t.test('guestctl says how to read on when more output may follow', async t => {
   t.match(await run('--id', 'shut', '--', script), { code: 0, err: '' })
   const verbose = ['run', '--verbose', '--id', 'noted', '--', script]
   const noted = await guestctl(verbose, { connect })
-  t.equal(noted.err, `guestctl: 1 of its processes live on: ${ends('noted')}\n`)
+  t.equal(noted.err, `guestctl: 1 of its processes still run: ${ends('noted')}\n`)
   for (const id of ['shut', 'noted']) await guestctl(['kill', id], { connect })
 })
 

@@ -68,7 +68,7 @@ t.test('guestctl prints what to correct', async t => {
   t.notMatch(status.out, /Workspace|Commands/)
   const run = await guestctl(['run', '--', 'true'], { connect })
   t.equal(run.code, 125)
-  t.match(run.err, /killGraceMs: "soon".*\(misconfigured\): mend the settings in the guest/)
+  t.match(run.err, /killGraceMs: "soon".*\(misconfigured\): correct the settings in the guest/)
 })
 
 t.test('corrected settings are used at the next start', async t => {

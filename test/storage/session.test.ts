@@ -78,7 +78,7 @@ t.test('where it is required nothing is touched and nothing runs before', async 
   t.match((await guestd.request('GET', '/readyz')).text, 'PUT /v1/session')
   const { connect } = guestd
   const refused = await guestctl(['run', '--', 'true'], { connect })
-  t.match(refused.err, "(starting): 'guestctl session set --id ID' says it\n")
+  t.match(refused.err, "(starting): assign the session with 'guestctl session set --id ID'\n")
   const { out } = await guestctl(['status'], { connect })
   t.equal(out.split('PUT /v1/session').length, 2, 'it is logged once')
   t.equal(mountOptions(at), null)

@@ -8,15 +8,15 @@ import { printable } from '../text-table.ts'
 
 export const events: CliCommand = {
   name: 'events',
-  summary: 'Tell what happened to the session',
+  summary: 'Show the events of the session',
   operands: '',
   options: [
-    { name: 'follow', short: 'f', help: 'Go on until the session has stopped' },
-    { name: 'cursor', value: 'C', help: 'Begin after this event; default: all that is held' },
+    { name: 'follow', short: 'f', help: 'Continue until the session has stopped' },
+    { name: 'cursor', value: 'C', help: 'Begin after this event; default: with the oldest' },
     { name: 'json', help: 'Print them as JSON, one a line, with their cursors' },
   ],
-  details: `What is no longer held is told as a gap. A lost connection is made again, and each event comes
-once. It works on a session that has stopped, too.`,
+  details: `Events that guestd no longer holds are shown as a gap. guestctl reconnects after a lost connection and
+prints each event once. It also works after the session has stopped.`,
   run: async (args, { client, stdout, stderr }) => {
     noOperands(args)
     const all = client().events({

@@ -7,11 +7,11 @@ import { describeReceipt } from '../receipt-text.ts'
 
 export const flush: CliCommand = {
   name: 'flush',
-  summary: 'Make durable all that was written to the workspace',
+  summary: 'Write out the workspace, so that it survives a power cut',
   operands: '',
   options: [{ name: 'json', help: 'Print the receipt as JSON' }],
-  details: `It succeeds when all that was written before is on the device, and no write has failed since the
-workspace was mounted.`,
+  details: `It succeeds if everything that was written before is on the device, and no write has failed since
+the workspace was mounted.`,
   waitsUntil: 'ready',
   run: async (args, { client, stdout }) => {
     noOperands(args)

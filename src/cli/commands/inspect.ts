@@ -9,7 +9,7 @@ import { formatBytes, formatDuration, renderFacts } from '../text-table.ts'
 
 export const inspect: CliCommand = {
   name: 'inspect',
-  summary: 'Tell all that is known of a command',
+  summary: 'Show everything about a command',
   operands: 'ID',
   options: [{ name: 'json', help: 'Print it as JSON' }],
   details: '',

@@ -19,17 +19,17 @@ export const kill: CliCommand = {
       name: 'signal',
       short: 's',
       value: 'SIGNAL',
-      help: 'Only send this: TERM, SIGTERM or 15',
+      help: 'Only send this signal: TERM, SIGTERM or 15',
     },
     {
       name: 'target',
       value: targets.join('|'),
-      help: 'Who gets the signal; default: the process group',
+      help: 'Where to send the signal; default: group',
     },
     { name: 'json', help: 'Print the proof as JSON' },
   ],
-  details: `Without --signal it returns once no process of the command is left, and says who proves it:
-the cgroup, for the whole tree; or the process group, which a process can leave.`,
+  details: `Without --signal it returns when no process of the command is left, and names the proof: the cgroup,
+for all descendants; or the process group, which a process can leave.`,
   run: async (args, { client, stdout }) => {
     const id = oneId(args)
     const signal = args.value('signal')
@@ -50,7 +50,7 @@ the cgroup, for the whole tree; or the process group, which a process can leave.
 
 function describe(before: CommandInfo, { proof, moved = [] }: KillReply): string {
   const elsewhere =
-    moved.length === 0 ? '' : `; in other cgroups these live on: pid ${moved.join(', ')}`
+    moved.length === 0 ? '' : `; these still run in other cgroups: pid ${moved.join(', ')}`
   const left = `no process is left (${proof})${elsewhere}`
   return before.state === 'ended' ? `it had ended before (${describeState(before)}); ${left}` : left
 }

@@ -9,16 +9,16 @@ import { parseCount } from '../values.ts'
 
 export const output: CliCommand = {
   name: 'output',
-  summary: 'Print what a command has written',
+  summary: 'Print the output of a command',
   operands: 'ID',
   options: [
-    { name: 'follow', short: 'f', help: 'Go on until the command and its output end' },
+    { name: 'follow', short: 'f', help: 'Continue until the command and its output end' },
     { name: 'cursor', value: 'N', help: 'Begin after this many bytes; default: 0' },
     { name: 'json', help: 'Print the frames, one JSON object a line' },
   ],
-  details: `Its stdout and stderr go to guestctl's own. Reading does not hold the command up: what is no
-longer held is reported on stderr. A lost connection re-attaches by itself. With --follow it ends with the exit code
-of the command, as run does.`,
+  details: `Prints to stdout and stderr as the command did. It does not slow the command down: a gap in the output
+is reported on stderr. guestctl reconnects after a lost connection. With --follow it exits with the exit
+code of the command, as run does.`,
   run: async (args, context) => {
     const id = oneId(args)
     const cursor = args.value('cursor')

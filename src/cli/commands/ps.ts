@@ -8,7 +8,7 @@ import { describeState } from '../one-line.ts'
 import { noOperands } from '../operands.ts'
 import { formatBytes, formatDuration, renderTable } from '../text-table.ts'
 
-/** Characters of a command's text in the list. */
+/** How many characters of a command the list shows. */
 const SHOWN_CHARACTERS = 60
 
 export const ps: CliCommand = {
@@ -16,10 +16,10 @@ export const ps: CliCommand = {
   summary: 'List running commands',
   operands: '',
   options: [
-    { name: 'all', short: 'a', help: 'Ended ones too, as far as guestd still holds them' },
+    { name: 'all', short: 'a', help: 'Also list ended commands that guestd still holds' },
     { name: 'json', help: 'Print them as JSON' },
   ],
-  details: 'A command that has ended is listed while processes that it left are alive.',
+  details: 'An ended command stays in the list while any of its processes run.',
   run: async (args, { client, stdout }) => {
     noOperands(args)
     const held = await client().list()

@@ -15,31 +15,31 @@ import { printFrames } from '../print-frames.ts'
 import { errorText } from '../report-error.ts'
 import { readRequest, requestOptions } from '../run-options.ts'
 
-/** Longest that the news of an output that failed may take to reach the guest, in milliseconds. */
-const FAREWELL_LIMIT_MS = 1_000
-/** How long the end may wait for the answer whether output may follow, in milliseconds. */
+/** Limit for the signal to a command whose output cannot be written any more, in milliseconds. */
+const SIGPIPE_LIMIT_MS = 1_000
+/** Limit for the question whether more output may follow, in milliseconds. */
 const INSPECT_LIMIT_MS = 2_000
 
 export const run: CliCommand = {
   name: 'run',
-  summary: 'Run a command, with its output here, and end with its exit code',
+  summary: 'Run a command, print its output, and exit with its exit code',
   operands: '-- COMMAND...',
   options: [
     ...requestOptions,
     {
       name: 'interactive',
       short: 'i',
-      help: "Forward standard input; with --detach leave it to 'guestctl stdin'",
+      help: "Forward standard input; with --detach, write it with 'guestctl stdin'",
     },
     { name: 'detach', short: 'd', help: 'Print the id and leave the command running' },
     { name: 'json', help: 'Print the frames, one JSON object a line' },
   ],
-  details: `One argument after -- is a bash script, as typed; several are a program and its arguments, run
-with no shell.
+  details: `One argument after -- is a bash script. Several are a program and its arguments, run without a
+shell.
 
-Ctrl-C, SIGTERM, SIGHUP and SIGQUIT go to the command's process group; a second Ctrl-C kills all
-of the command. The third signal, of whichever kind, ends guestctl at once, with 128+n: the command
-may go on. A lost connection re-attaches by itself.
+Ctrl-C, SIGTERM, SIGHUP and SIGQUIT go to the command's process group. A second Ctrl-C kills the
+command. The third signal of any kind ends guestctl at once with 128+n; the command may continue.
+guestctl reconnects after a lost connection.
   guestctl run -- 'make -j2 && ./app | tee log'
   guestctl run -C src -e CI=1 --timeout 10m -- npm test
   tar c . | guestctl run -i -- tar x`,
@@ -70,32 +70,32 @@ async function runHere(request: RunRequest, args: Arguments, context: Context): 
     () => {},
   )
   const stopForwarding = forwardSignals(command, giveUp, context)
-  const isCut = args.has('interactive') ? feed(command, context, signal) : () => false
+  const isCut = args.has('interactive') ? forwardInput(command, context, signal) : () => false
   try {
     const printed = printFrames(command, context, args.has('json'))
-    // The signal also ends a wait for whoever reads our output.
+    // The signal also ends a write that waits for the reader of the output.
     const { exit, end } = await Promise.race([printed, rejectionOf(signal)])
-    if (exit === null) throw new Error('guestd did not tell how the command ended')
-    if (end !== null && end.descendants > 0) await sayWhatLives(context, command.id, end)
+    if (exit === null) throw new Error('guestd did not report how the command ended')
+    if (end !== null && end.descendants > 0) await reportDescendants(context, command.id, end)
     const explanation = explainEnd(exit, request)
     if (explanation !== null) await context.say(explanation)
     const code = exitCodeOf(exit)
     return code === exitCodes.ok && isCut() ? exitCodes.ownError : code
   } catch (error) {
-    if (signal.aborted && !giveUp.signal.aborted) await tellClosed(context, command)
+    if (signal.aborted && !giveUp.signal.aborted) await sendSigpipe(context, command)
     if (!(error instanceof ConnectError && isAccepted)) throw error
     await context.say(errorText(error, 'run'))
     const { id } = command
-    await context.say(`the command is ${id}: 'guestctl output --follow ${id}' reads on`)
+    await context.say(`the command is ${id}: 'guestctl output --follow ${id}' continues to read it`)
     return exitCodes.ownError
   } finally {
     stopForwarding()
   }
 }
 
-/** That output may follow is said in any case: without it, late output looks like lost output. */
-async function sayWhatLives(context: Context, id: string, end: EndFrame): Promise<void> {
-  const lives = `${end.descendants} of its processes live on`
+/** If more output may follow, this prints it without --verbose too. Otherwise late output looks like lost output. */
+async function reportDescendants(context: Context, id: string, end: EndFrame): Promise<void> {
+  const lives = `${end.descendants} of its processes still run`
   const kill = `'guestctl kill ${id}' ends them`
   const signal = AbortSignal.timeout(INSPECT_LIMIT_MS)
   const info = await context
@@ -108,8 +108,12 @@ async function sayWhatLives(context: Context, id: string, end: EndFrame): Promis
   )
 }
 
-/** Returns whether our input broke off, so that the command worked on a part of it. */
-function feed(command: RunningCommand, context: Context, signal: AbortSignal): () => boolean {
+/** Returns a function: whether the input broke off, so that the command got only part of it. */
+function forwardInput(
+  command: RunningCommand,
+  context: Context,
+  signal: AbortSignal,
+): () => boolean {
   let isOver = false
   let isCut = false
   const input = () => context.stdin
@@ -125,7 +129,7 @@ function feed(command: RunningCommand, context: Context, signal: AbortSignal): (
     void context.say(`standard input: ${errorText(error, 'run')}`)
     if (!(error instanceof UnreadableInput)) return
     isCut = error.isCut
-    // The command shall not wait for what never comes.
+    // Without EOF the command would wait forever.
     command.stdin.end().catch(() => {})
   })
   return () => isCut
@@ -138,9 +142,9 @@ function rejectionOf(signal: AbortSignal): Promise<never> {
   })
 }
 
-/** Our output is closed or full: the command learns it as of a pipe that nobody reads, by SIGPIPE. */
-async function tellClosed(context: Context, { id }: RunningCommand): Promise<void> {
-  const signal = AbortSignal.timeout(FAREWELL_LIMIT_MS)
+/** The output of guestctl is closed or full. The command gets SIGPIPE, as if its pipe had no reader. */
+async function sendSigpipe(context: Context, { id }: RunningCommand): Promise<void> {
+  const signal = AbortSignal.timeout(SIGPIPE_LIMIT_MS)
   await context
     .client()
     .signal(id, 'SIGPIPE', 'group', { signal })

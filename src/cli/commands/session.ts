@@ -8,42 +8,46 @@ import { parseDuration, parseEnv } from '../values.ts'
 
 export const session: CliCommand = {
   name: 'session',
-  summary: 'Set which session this is, or renew its environment and limits',
+  summary: 'Assign the session, or replace its environment and limits',
   operands: 'set --id ID',
   options: [
-    { name: 'id', value: 'ID', help: 'Whose it is; the volume has to be that of the same one' },
+    {
+      name: 'id',
+      value: 'ID',
+      help: 'Id of the session; the volume must belong to the same session',
+    },
     {
       name: 'runtime-version',
       value: 'VERSION',
-      help: 'Of what runs in the guest; kept in the mark of the volume',
+      help: 'Version of the software in the guest; stored in the mark of the volume',
     },
     {
       name: 'env',
       short: 'e',
       value: 'NAME=VALUE',
       multiple: true,
-      help: "Set a variable for all commands; NAME alone takes guestctl's own value",
+      help: 'Set a variable for all commands; NAME alone takes the value that guestctl has',
     },
     {
       name: 'idle',
       value: 'TIME',
-      help: 'Stop it after so long without work: 30m; a plain number is seconds; 0: never',
+      help: 'Stop the session after this time without work: 30m; a plain number is in seconds; 0: never',
     },
     {
       name: 'lifetime',
       value: 'TIME',
-      help: 'Stop it so long after guestd was first started in this boot: 8h; 0: never',
+      help: 'Stop the session this long after the first start of guestd in this boot: 8h; 0: never',
     },
     ...limitOptions,
     {
       name: 'host-time',
-      help: "Send this host's time: retention goes by it, and onExpired: reset needs it",
+      help: 'Send the time of this host, for the expiry of the volume; onExpired: reset needs it',
     },
     { name: 'json', help: 'Print the session as JSON' },
   ],
-  details: `With the id and the runtime version of the session that is set, it replaces all the rest: what is left
-out is as the settings of guestd have it. The limits are those of commands that do not ask for their own.
-Commands that run keep what they started with.
+  details: `With the id and the runtime version of the current session, it replaces everything else. Options that
+are left out get the values of guestd's settings. The limits apply to commands that set none of their
+own. Running commands keep the values that they started with.
   guestctl session set --id s-42 -e CI=1 --idle 30m --lifetime 8h`,
   run: async (args, { client, stdout, env }) => {
     const [verb, extra] = args.operands

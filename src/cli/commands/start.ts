@@ -9,8 +9,8 @@ export const start: CliCommand = {
   summary: 'Start a stopped session again',
   operands: '',
   options: [{ name: 'json', help: 'Print the answer as JSON' }],
-  details: `A stop counts until the next boot, also when guestd is started again. This ends guestd, and its
-service manager starts it with the session; without a service manager it has to be started by hand.`,
+  details: `A stop lasts until the next boot, even if guestd is restarted. This command makes guestd exit. Its
+service manager starts it again with the session; without a service manager, start it by hand.`,
   run: async (args, { client, stdout }) => {
     noOperands(args)
     const answer = await client().startSession()

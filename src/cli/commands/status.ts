@@ -9,14 +9,14 @@ import { renderLargest, workspaceFacts } from '../workspace-text.ts'
 
 export const status: CliCommand = {
   name: 'status',
-  summary: 'Tell how guestd and its session are',
+  summary: 'Show the state of guestd and its session',
   operands: '',
   options: [
     { name: 'largest', help: 'Also show what takes the space of the workspace, and memory' },
     { name: 'json', help: 'Print it as JSON' },
   ],
-  details: `It succeeds wherever guestd answers, ready or not. With --wait it succeeds only where guestd is ready
-within that time: 'guestctl --wait 0 status' asks once.`,
+  details: `It succeeds if guestd answers, ready or not. With --wait it succeeds only if guestd is ready within that
+time; 'guestctl --wait 0 status' asks once.`,
   waitsUntil: 'ready',
   run: async (args, { client, stdout }) => {
     noOperands(args)
@@ -45,7 +45,7 @@ function factsOf(session: SessionInfo, health: Health): Fact[] {
     ['Started', session.startedAt],
     ['Boot', session.bootId],
   ]
-  // It has looked at nothing, and runs nothing.
+  // A misconfigured guestd has no session and no workspace.
   if (session.state === 'misconfigured') return [...beginning, ...end]
   return [
     ...beginning,
@@ -55,7 +55,7 @@ function factsOf(session: SessionInfo, health: Health): Fact[] {
     ['Started empty', session.reset === null ? [] : resetWords[session.reset]],
     ['Expired', session.expired ? 'yes, when it was started' : []],
     ['Expires', session.expiresAt ?? []],
-    ['Mended', session.recovery],
+    ['Recovery', session.recovery],
     ...workspaceFacts(workspace, reasons),
     ['Commands', `${commands.running} running of ${limits.maxCommands}, ${commands.ended} ended`],
     ['Contained by', cgroup.mode === 'group' ? 'process groups only' : `cgroups in ${cgroup.path}`],
@@ -68,13 +68,13 @@ function factsOf(session: SessionInfo, health: Health): Fact[] {
   ]
 }
 
-/** Whose the volume is, where that is not this session. */
+/** The session of the volume, if it is not this one. */
 function ownerOf({ id, workspace }: SessionInfo): string[] {
   const { sessionId } = workspace
   return sessionId === null || sessionId === id ? [] : [`the session ${sessionId}`]
 }
 
-/** A folder has none. */
+/** The history of a volume. A folder has none. */
 function historyOf({ generation, resumed }: SessionInfo): Fact[] {
   return [
     ['Generation', generation === null ? 'unknown: the volume has no mark' : String(generation)],
@@ -97,7 +97,7 @@ function isEnding(state: SessionInfo['state']): boolean {
   return state === 'stopping' || state === 'stopped'
 }
 
-/** Nothing where it has ended, or is about to. */
+/** Empty if the session has ended or is stopping. */
 function endText({ state, idleMs, lifetimeMs, idleSince, endsAt }: SessionInfo): string[] {
   if (isEnding(state)) return []
   const idle = idleMs === 0 ? [] : [`${formatDuration(idleMs)} without work`]

@@ -8,12 +8,11 @@ import { errorText } from '../report-error.ts'
 
 export const stdin: CliCommand = {
   name: 'stdin',
-  summary: "Write guestctl's own standard input to that of a command, and end it",
+  summary: 'Write the standard input of guestctl to that of a command, and end it',
   operands: 'ID',
   options: [],
-  details: `The command has to have been started with an open standard input, as 'guestctl run --detach -i'
-does.
-What is written goes after what the command has been given already.`,
+  details: `The command must have an open standard input, as from 'guestctl run --detach -i'. The input goes after
+the bytes that the command has been given before.`,
   run: async (args, context) => {
     const { client, say } = context
     const id = oneId(args)

@@ -9,12 +9,11 @@ import { formatDuration, printable } from '../text-table.ts'
 
 export const stop: CliCommand = {
   name: 'stop',
-  summary: 'Stop the session: end the commands, make the workspace durable, unmount it',
+  summary: 'Stop the session: end the commands, write out the workspace, unmount it',
   operands: '',
-  options: [{ name: 'json', help: 'Print the steps and the receipt as they come, JSON a line' }],
-  details: `Every step is told, and then the receipt. It succeeds when the workspace was left clean. Asked again
-it tells of the same stop. guestd stays and answers as stopped, unless its setting powerOff says
-otherwise.`,
+  options: [{ name: 'json', help: 'Print each step and the receipt as a line of JSON' }],
+  details: `It prints each step and then the receipt, and succeeds if the workspace is clean. A second call prints
+the same stop. guestd keeps running as stopped, unless its setting powerOff says otherwise.`,
   run: async (args, { client, stdout }) => {
     noOperands(args)
     let clean = false

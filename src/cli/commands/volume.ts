@@ -17,40 +17,47 @@ const DEFAULT_IDLE = '14d'
 
 export const volume: CliCommand = {
   name: 'volume',
-  summary: 'Make, inspect, check, list and sweep workspace volumes on this host',
+  summary: 'Create, inspect, check, list and sweep workspace volumes on this host',
   operands: 'create|inspect|check|adopt FILE, or list|sweep FOLDER',
   options: [
     {
       name: 'size',
       value: 'SIZE',
-      help: `create: what users get, 16MiB to 8TiB; default: ${DEFAULT_SIZE}`,
+      help: `create: space for users, 16MiB to 8TiB; default: ${DEFAULT_SIZE}`,
     },
-    { name: 'files', value: 'N', help: 'create: room for so many; default: one for every 4 KiB' },
-    { name: 'mmp', help: 'create: for a device that several hosts see: they keep each other out' },
+    { name: 'files', value: 'N', help: 'create: number of files; default: one for every 4 KiB' },
+    {
+      name: 'mmp',
+      help: 'create: protect a device that several hosts share from use by two of them at once',
+    },
     { name: 'label', value: 'LABEL', help: `create: default: ${DEFAULT_LABEL}` },
     {
       name: 'session',
       value: 'ID',
-      help: 'create, adopt: whose it is; create: default: the first to use it',
+      help: 'create, adopt: session of the volume; default for create: the first that uses it',
     },
     {
       name: 'repair',
       word: 'full',
-      help: 'check: repair what loses nothing; full: all, and list each change',
+      help: 'check: repair what loses no data; full: repair all, and list each change',
     },
-    { name: 'idle', value: 'TIME', help: `When one expires; default: ${DEFAULT_IDLE} unused` },
-    { name: 'dry-run', help: 'sweep: only tell what would be deleted' },
+    {
+      name: 'idle',
+      value: 'TIME',
+      help: `Time without use after which a volume expires; default: ${DEFAULT_IDLE}`,
+    },
+    { name: 'dry-run', help: 'sweep: only show what would be deleted' },
     { name: 'json', help: 'Print JSON' },
   ],
   details: `It needs no guest and no root. create makes an image file whose ext4 gives users exactly the
-size, to the byte, with a place for guestd's mark after it. sweep DELETES the volumes that nobody has
-used for the time of --idle; a file that was never used, or is no volume, stays. adopt gives a volume whose
-mark cannot be read to the session of --session; its files stay.
+size, to the byte, with room for guestd's mark after it. sweep DELETES the volumes that have not been
+used for the time of --idle. Files that were never used, or are not volumes, stay. adopt assigns a
+volume whose mark cannot be read to the session of --session. Its files stay.
 
-A volume that is in use is left alone: inspect and check are refused, with who has it; list tells it.
-In use is one with a lock of QEMU's kind, with a loop device or a mount, or open for writing; processes
-of other users only root can see. check ends with ${exitCodes.ownError} when the file system is not sound, list and
-sweep when a file could not be read or deleted.`,
+A volume in use is never changed: inspect and check fail and name the user of the volume, and list
+shows it. A volume is in use if QEMU has locked it, if it has a loop device or a mount, or if a process
+has it open for writing. Only root sees the processes of other users. check exits with ${exitCodes.ownError} if the file
+system is not sound, and list and sweep if a file could not be read or deleted.`,
   waitsUntil: 'nothing',
   run: async (args, context) => {
     const [verb, path, extra] = args.operands
@@ -72,7 +79,7 @@ sweep when a file could not be read or deleted.`,
   },
 }
 
-/** Which of them take an option; all take the others. */
+/** The verbs that take an option. All verbs take the options that are not listed. */
 const verbsOf: Readonly<Record<string, readonly string[]>> = {
   size: ['create'],
   files: ['create'],
@@ -95,9 +102,9 @@ const verbs: Readonly<Record<string, Verb>> = {
     return exitCodes.ok
   },
   async inspect(path, args, { stdout }) {
-    const seen = await inspectVolume(path, idleOf(args))
-    if (seen.holders.length > 0) throw new InUseError(path, seen.holders)
-    await stdout.write(args.has('json') ? json(seen) : describeVolume(seen))
+    const found = await inspectVolume(path, idleOf(args))
+    if (found.holders.length > 0) throw new InUseError(path, found.holders)
+    await stdout.write(args.has('json') ? json(found) : describeVolume(found))
     return exitCodes.ok
   },
   async check(path, args, { stdout }) {
@@ -109,8 +116,8 @@ const verbs: Readonly<Record<string, Verb>> = {
     const id = sessionOf(args.value('session'))
     if (id === null) throw new UsageError('volume adopt: say whose it is: --session ID')
     await adoptVolume(path, id)
-    const seen = await inspectVolume(path, idleOf(args))
-    await stdout.write(args.has('json') ? json(seen) : describeVolume(seen))
+    const found = await inspectVolume(path, idleOf(args))
+    await stdout.write(args.has('json') ? json(found) : describeVolume(found))
     return exitCodes.ok
   },
   async list(path, args, { stdout }) {
@@ -133,12 +140,14 @@ function repairOf(args: Arguments): Repair {
   return args.value('repair') === 'full' ? 'full' : 'safe'
 }
 
-/** A bare number would be seconds: who means days would lose all that there is. */
+/** A plain number would mean seconds. A user who meant days would lose all volumes. */
 function idleOf(args: Arguments): number {
   const text = args.value('idle') ?? DEFAULT_IDLE
   if (/^[\d.]+$/.test(text))
     throw new UsageError(`--idle: '${text}' has no unit: ${text}d, ${text}h or ${text}m`)
   const idleMs = parseDuration('--idle', text)
   if (idleMs > 0) return idleMs
-  throw new UsageError(`--idle: with '${text}' all that was ever used has expired: say 1s for that`)
+  throw new UsageError(
+    `--idle: with '${text}' every volume that was ever used has expired: use 1s for that`,
+  )
 }

@@ -9,11 +9,11 @@ import { oneId } from '../operands.ts'
 
 export const wait: CliCommand = {
   name: 'wait',
-  summary: 'Wait until a command ends, and end with its exit code',
+  summary: 'Wait until a command ends, and exit with its exit code',
   operands: 'ID',
   options: [],
-  details: `It prints nothing but, on stderr, why a command was ended. Of a command that has ended it returns at
-once. A lost connection re-attaches by itself.`,
+  details: `It prints only the reason if guestd ended the command, on stderr. If the command has ended, it returns
+at once. guestctl reconnects after a lost connection.`,
   run: async (args, { client, say }) => {
     const exit = await exitOf(client(), oneId(args))
     const explanation = explainEnd(exit, {})
@@ -28,5 +28,5 @@ async function exitOf(client: GuestdClient, id: string): Promise<ExitFacts> {
   for await (const frame of client.output(id, { cursor, follow: true })) {
     if (frame.type === 'exit') return frame
   }
-  throw new Error('guestd did not tell how the command ended')
+  throw new Error('guestd did not report how the command ended')
 }

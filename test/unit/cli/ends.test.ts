@@ -199,8 +199,11 @@ t.test('bytes and durations are as people read them', async t => {
 t.test('a refusal ends with what to do', async t => {
   const rows = [
     ['user_unknown', 'give another user with -u, or correct the setting user of guestd'],
-    ['stopped', "'guestctl start' starts the session again"],
-    ['stopping', "after the stop 'guestctl start' starts the session again, or a new guest does"],
+    ['stopped', "start the session again with 'guestctl start'"],
+    [
+      'stopping',
+      "after the stop, start the session again with 'guestctl start', or in a new guest",
+    ],
   ] as const
   for (const [code, advice] of rows)
     t.equal(errorText(new GuestdError(code, 'why'), 'run'), `why (${code}): ${advice}`)
