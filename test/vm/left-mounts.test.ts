@@ -1,7 +1,11 @@
 /** What root leaves on the workspace in a guest, where systemd shares all mounts: the stop takes it away, and nothing else. */
 import t from 'tap'
+import { until } from '../helpers/guestd.ts'
 import { asRoot, mounted, openClient } from './ask.ts'
 import { restoreGuest } from './harness.ts'
+
+/** A guest that is busy, on a host that is busy, still gets there. */
+const SETTLE_LIMIT_MS = 60_000
 
 const LEAVE = `set -e
 cd /mnt/workspace
@@ -35,3 +39,24 @@ t.test('mounts below it, a swap file and a mount elsewhere keep no stop', async 
   t.equal(await asRoot(client, MOUNTS), before)
   t.notMatch(await asRoot(client, 'cat /proc/swaps'), 'workspace')
 })
+
+t.test(
+  'root that grows the file system over the mark is reported, and no stop is clean',
+  async t => {
+    const guest = await restoreGuest(t)
+    const client = openClient(t, guest)
+    await asRoot(client, 'resize2fs /dev/vdb 2>&1')
+    const resized = /its file system was resized while it was in use, from \d+ to \d+ bytes/
+    await until(
+      async () => resized.test((await client.session()).workspace.reason ?? ''),
+      SETTLE_LIMIT_MS,
+    )
+    t.equal((await client.health()).ready, false)
+    const { code, out } = await guest.guestctl(['stop', '--json'])
+    t.equal(code, 125)
+    const { clean, errors } = JSON.parse(out.trimEnd().split('\n').at(-1) ?? '')
+    t.equal(clean, false)
+    t.match(errors.join('\n'), resized)
+    t.match(errors.join('\n'), /^mark: resize: .* \(ESTALE\)$/m)
+  },
+)

@@ -5,9 +5,11 @@ import t, { type Test } from 'tap'
 import { lookAtVolume } from '../../src/volume/look-at-volume.ts'
 import { makeVolume } from '../../vm/workspace-volume.ts'
 import { guestctl } from '../helpers/guestctl.ts'
+import { startGuestd } from '../helpers/guestd.ts'
 import { matchExactly } from '../helpers/match-exactly.ts'
 import { makeScratch } from '../helpers/scratch.ts'
-import { fsck } from '../helpers/volume.ts'
+import { fsck, makeMountPoint } from '../helpers/volume.ts'
+import { unavailable } from '../storage/support.ts'
 import { mounted, openClient, run, seen } from './ask.ts'
 import { bootGuest, type Guest } from './harness.ts'
 
@@ -96,6 +98,15 @@ t.test('before the first write the disk says that it is in use', async t => {
   t.equal((await guest.run('echo first >first')).code, 0)
   // guestctl leaves a volume that a machine has alone.
   matchExactly(t, lookAtVolume(volume).mark, { state: 'inUse', generation: 1, receipt: null })
+  const native = await startGuestd(t, {
+    config: { workspace: volume, workspaceMount: makeMountPoint(t) },
+  })
+  t.match(
+    await unavailable(native),
+    /qemu-system-x86.* \(pid \d+\) has its lock$/,
+    'guestd on the host leaves it alone, too',
+  )
+  t.equal(await native.stop(), 0)
   line = await workAndFlush(t, guest, 'killed')
   await guest.kill()
   t.match(await inspect(), { mark: { state: 'inUse', generation: 1 } })
