@@ -98,7 +98,7 @@ export class GuestdError extends Error {
   }
 }
 
-/** Any thrown value as a GuestdError: one that is not becomes `internal`, with the value as its `cause`. */
+/** Returns a GuestdError as it is. Any other thrown value becomes `internal`, with the value as its `cause`. */
 export function asGuestdError(thrown: unknown): GuestdError {
   if (thrown instanceof GuestdError) return thrown
   const message = thrown instanceof Error ? thrown.message : String(thrown)
