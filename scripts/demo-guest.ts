@@ -21,7 +21,7 @@ const dist = join(import.meta.dirname, '../dist')
 const START_LIMIT_MS = 20_000
 const POLL_MS = 20
 
-/** Told without a stack: it is not this program that is wrong. */
+/** Printed without a stack, because the fault is not in this program. */
 export class DemoError extends Error {}
 
 export interface Guest {

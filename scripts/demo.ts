@@ -39,7 +39,7 @@ async function main(): Promise<number> {
   // Ctrl-C reaches everything in the foreground: guestctl forwards it, and this waits for guestctl.
   const interrupted = once(process, 'SIGINT')
   process.on('SIGINT', () => {})
-  // Who read the output has gone, as `head` does: guestctl meets the same, and ends its step with 141.
+  // The reader has closed the output, as `head` does. guestctl gets the same error and exits with 141.
   process.stdout.on('error', () => {})
   const terminated = Promise.race([once(process, 'SIGTERM'), once(process, 'SIGHUP')])
   const dir = mkdtempSync(join(tmpdir(), 'guestd-run-'))

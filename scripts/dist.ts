@@ -18,7 +18,7 @@ export interface Package {
 
 /**
  * The package of what is in `dist/` now, from the cache, or made in some seconds (`small`: half a
- * minute). The same inputs give the same bytes, whoever makes it, where and when.
+ * minute). The same inputs give the same bytes on every machine, for every user, at any time.
  * @throws Error when guestd is not built
  */
 export async function buildPackage(compression: Compression = 'quick'): Promise<Package> {

@@ -8,7 +8,7 @@ const TEMPLATE = join(root, 'packaging/npm')
 /** Documents about the work on guestd, and about guests. */
 const NOT_FOR_HOSTS = new Set(['architecture.md', 'guarantees.md', 'images.md', 'install.md'])
 
-/** `require` of an ES module gives one instance of the library, whoever loads it (Node 22.12 and later). */
+/** Loads the ES module, so that `import` and `require` get the same instance (Node 22.12 and later). */
 const COMMON_JS = "module.exports = require('./client.js')\n"
 
 export interface NpmPackage {
@@ -19,9 +19,7 @@ export interface NpmPackage {
   readonly licences: string
 }
 
-/**
- * Fills `dist/npm`, from what the build left in `dist/`. The folder is ready for `npm pack`.
- */
+/** Fills `dist/npm` from the build's output in `dist/`, ready for `npm pack`. */
 export async function writeNpmPackage({ version, types, licences }: NpmPackage): Promise<void> {
   const dist = join(root, 'dist')
   const folder = join(dist, 'npm')

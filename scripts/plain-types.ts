@@ -1,10 +1,9 @@
 /**
- * Declarations of the API's types in plain TypeScript, made from their JSON Schemas. The source
- * has them as types of the schema library, which those who use the client do not have; and here
- * each field carries its description.
+ * Declarations of the API's types in plain TypeScript, made from their JSON Schemas. In the source they are types
+ * of the schema library, which users of the client do not have. Each field gets its description as a comment.
  */
 
-/** What of JSON Schema the API uses. */
+/** The part of JSON Schema that the API uses. */
 interface Schema {
   readonly type?: string
   readonly description?: string
@@ -19,8 +18,8 @@ interface Schema {
 }
 
 /**
- * @param exports of a module: those that are schemas become a type of their name
- * @throws Error for a schema of a kind that the API does not use so far
+ * @param exports of a module: each schema becomes a type with its name
+ * @throws Error for a kind of schema that this does not know
  */
 export function plainTypes(exports: Readonly<Record<string, unknown>>): string {
   const types = Object.entries(exports)

@@ -8,7 +8,7 @@ export interface PackagedFile {
   /** A file of this checkout, or what to write. */
   readonly from: string | { readonly text: string }
   readonly mode: number
-  /** A compiled program or library, whose symbol table nobody there reads. */
+  /** Removes the symbol table of a compiled program or library. */
   readonly strip?: boolean
 }
 

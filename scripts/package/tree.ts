@@ -5,7 +5,7 @@ import { execa } from 'execa'
 import { sourceDateEpoch } from '../source-date.ts'
 import type { PackagedFile } from './inputs.ts'
 
-/** Fills a folder. Modes and times do not depend on who does it, and when. */
+/** Fills a folder. Modes and times do not depend on the user, the umask or the time. */
 export async function writeTree(folder: string, files: readonly PackagedFile[]): Promise<void> {
   for (const { to, from, mode, strip } of files) {
     const file = join(folder, to)
