@@ -16,7 +16,7 @@ import { ConnectError } from './connect-error.ts'
 import { CLIENT_API_VERSION } from './http-reply.ts'
 import { stopSession } from './stop.ts'
 import type { Transport } from './transport.ts'
-import type { GuestdClient } from './types.ts'
+import type { GuestdClient, Health } from './types.ts'
 import { waitUntilReady } from './wait-ready.ts'
 
 export type Calls = Pick<
@@ -43,38 +43,14 @@ interface Readiness {
 }
 
 export function createCalls(transport: Transport): Calls {
-  const get = async <T>(
-    path: string,
-    signal: AbortSignal | undefined,
-    timeoutMs?: number,
-  ): Promise<T> => await transport.json<T>({ method: 'GET', path, signal, timeoutMs })
-
-  const session = async (signal: AbortSignal | undefined, timeoutMs?: number) => {
-    const info = await get<SessionInfo>('/v1/session', signal, timeoutMs)
-    if (info.apiVersion === CLIENT_API_VERSION) return info
-    throw new ConnectError('version_mismatch', transport.at, {
-      detail: `guestd ${info.version} has API version ${info.apiVersion}, this client ${CLIENT_API_VERSION}`,
-    })
-  }
-
-  const health = async (signal: AbortSignal | undefined, timeoutMs?: number) => {
-    const exchange = {
-      method: 'GET',
-      path: '/readyz',
-      signal,
-      timeoutMs,
-      acceptedStatuses: [503],
-    } as const
-    const { ready, reasons } = await transport.json<Readiness>(exchange)
-    return { alive: true, ready, reasons }
-  }
-
   return {
     list: async ({ state, signal } = {}) => {
       const query = state === undefined ? '' : `?state=${state}`
-      return (await get<CommandList>(`/v1/commands${query}`, signal)).commands
+      const path = `/v1/commands${query}`
+      return (await transport.json<CommandList>({ method: 'GET', path, signal })).commands
     },
-    inspect: async (id, { signal } = {}) => await get<CommandInfo>(commandPath(id), signal),
+    inspect: async (id, { signal } = {}) =>
+      await transport.json<CommandInfo>({ method: 'GET', path: commandPath(id), signal }),
     kill: async (id, { signal } = {}) =>
       await transport.json<KillReply>({
         method: 'DELETE',
@@ -90,7 +66,7 @@ export function createCalls(transport: Transport): Calls {
         signal,
         ownConnection: true,
       }),
-    session: async ({ signal } = {}) => await session(signal),
+    session: async ({ signal } = {}) => await readSession(transport, signal),
     assignSession: async (request, { signal } = {}) =>
       await transport.json<SessionInfo>({
         method: 'PUT',
@@ -121,15 +97,40 @@ export function createCalls(transport: Transport): Calls {
     startSession: async ({ signal } = {}) =>
       await transport.json<SessionStart>({ method: 'POST', path: '/v1/session/start', signal }),
     stop: ({ signal } = {}) => stopSession(transport, signal),
-    health: async ({ signal } = {}) => await health(signal),
+    health: async ({ signal } = {}) => await readHealth(transport, signal),
     ready: async (options = {}) =>
       await waitUntilReady(
         {
           at: transport.at,
-          health: async (timeoutMs, signal) => await health(signal, timeoutMs),
-          session: async (timeoutMs, signal) => await session(signal, timeoutMs),
+          health: async (timeoutMs, signal) => await readHealth(transport, signal, timeoutMs),
+          session: async (timeoutMs, signal) => await readSession(transport, signal, timeoutMs),
         },
         options,
       ),
   }
+}
+
+/** @throws ConnectError `version_mismatch` if guestd has another version of the API */
+async function readSession(
+  transport: Transport,
+  signal: AbortSignal | undefined,
+  timeoutMs?: number,
+): Promise<SessionInfo> {
+  const exchange = { method: 'GET', path: '/v1/session', signal, timeoutMs } as const
+  const info = await transport.json<SessionInfo>(exchange)
+  if (info.apiVersion === CLIENT_API_VERSION) return info
+  throw new ConnectError('version_mismatch', transport.at, {
+    detail: `guestd ${info.version} has API version ${info.apiVersion}, this client ${CLIENT_API_VERSION}`,
+  })
+}
+
+async function readHealth(
+  transport: Transport,
+  signal: AbortSignal | undefined,
+  timeoutMs?: number,
+): Promise<Health> {
+  const path = '/readyz'
+  const exchange = { method: 'GET', path, signal, timeoutMs, acceptedStatuses: [503] } as const
+  const { ready, reasons } = await transport.json<Readiness>(exchange)
+  return { alive: true, ready, reasons }
 }
