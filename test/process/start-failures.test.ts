@@ -1,10 +1,9 @@
-import { spawnSync } from 'node:child_process'
-import { hash } from 'node:crypto'
 import { once } from 'node:events'
 import { existsSync, statSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { ownCgroups } from '../helpers/own-cgroups.ts'
 import { type RawOptions, spawnGuestd } from '../helpers/raw-guestd.ts'
 import { makeScratch } from '../helpers/scratch.ts'
 
@@ -67,20 +66,12 @@ t.test('a stop during the start serves nothing and exits with 0', async t => {
   guestd.child.kill('SIGTERM')
   t.same(await guestd.ended, { code: 0, signal: null })
   t.match(guestd.output(), /"msg":"the session is stopped"[\s\S]*"msg":"stopped"/)
-  t.equal(cgroupsOf(guestd.dir), '')
+  t.equal(ownCgroups(guestd.dir), '')
 })
 
 async function fail(t: Test, options: RawOptions) {
   const guestd = spawnGuestd(t, options)
   t.same(await guestd.ended, { code: 1, signal: null })
-  t.equal(cgroupsOf(guestd.dir), '', 'no cgroup is left')
+  t.equal(ownCgroups(guestd.dir), '', 'no cgroup is left')
   return { output: guestd.output() }
-}
-
-function cgroupsOf(dir: string): string {
-  const name = `guestd-${hash('sha256', join(dir, 'run')).slice(0, 12)}`
-  // Others may remove folders meanwhile: then find fails, and has found what is there.
-  return spawnSync('find', ['/sys/fs/cgroup', '-maxdepth', '5', '-name', name], {
-    encoding: 'utf8',
-  }).stdout
 }

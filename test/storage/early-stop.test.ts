@@ -1,11 +1,11 @@
 import { execFileSync, spawn, spawnSync } from 'node:child_process'
-import { hash } from 'node:crypto'
 import { chmodSync, copyFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { until } from '../helpers/guestd.ts'
 import { openNotifySocket } from '../helpers/notify-socket.ts'
+import { ownCgroups } from '../helpers/own-cgroups.ts'
 import { spawnGuestd } from '../helpers/raw-guestd.ts'
 import { makeScratch } from '../helpers/scratch.ts'
 import { fsck, makeImage, run } from '../helpers/volume.ts'
@@ -128,9 +128,7 @@ function openPlace(t: Test, image: string, slow: number | null) {
       const mounts = readFileSync(`/proc/${holder.pid}/mountinfo`, 'utf8')
       t.notMatch(mounts, new RegExp(` ${at} `), `${when}: no mount`)
       t.equal(run('losetup', '-j', image), '', `${when}: no loop device`)
-      const name = `guestd-${hash('sha256', join(of, 'run')).slice(0, 12)}`
-      const found = run('find', '/sys/fs/cgroup', '-maxdepth', '5', '-name', name)
-      t.equal(found, '', `${when}: no cgroup`)
+      t.equal(ownCgroups(of), '', `${when}: no cgroup`)
     },
   }
 }
