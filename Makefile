@@ -1,4 +1,4 @@
-# Two commands for a newcomer: `make run` and `make test`. All of them install what is missing.
+# Two commands for a newcomer: `make run` and `make test`. Every target except `clean` installs what is missing.
 # `make check` and `make test-fast` are parts of `make test`, for work on guestd.
 
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)

@@ -10,7 +10,7 @@ export const reasonTable = {
   workspace_unavailable: 'the workspace cannot be used; the message says why',
   workspace_failed:
     'the file system of the workspace has errors, refuses writes, or was resized; commands still run',
-  session_mismatch: 'the workspace belongs to another session than the one that the host has set',
+  session_mismatch: "the workspace belongs to a session other than the host's",
   user_unknown: 'the user of commands does not exist',
   disk_full: 'the root file system, or that of `runDir`, has less than 1 MiB or no inode free',
   memory: 'files in memory and shared memory leave commands less than an eighth of their memory',
