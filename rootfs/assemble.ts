@@ -47,7 +47,7 @@ export async function assembleImage(parts: ImageParts, folder: string): Promise<
   await finish(parts.base, folder)
 }
 
-/** All that `assemble.sh` reads in one folder, where whoever runs it may read it. */
+/** Copies everything that `assemble.sh` reads into one folder, readable by every user. */
 async function layOut({ base, deb, agent }: ImageParts, desk: string): Promise<void> {
   await cp(INPUTS, desk, { recursive: true, verbatimSymlinks: true })
   await chmod(path.join(desk, 'assemble.sh'), 0o755)
@@ -60,7 +60,7 @@ async function layOut({ base, deb, agent }: ImageParts, desk: string): Promise<v
   await execa('chmod', ['-R', 'a+rX', desk])
 }
 
-/** The kernels, the initramfs and the manifest, of what the script left. */
+/** Adds kernels, initramfs and manifest. */
 async function finish({ suite }: BaseImage, folder: string): Promise<void> {
   const at = (name: string): string => path.join(folder, name)
   const [version = ''] = await readdir(at('modules'))

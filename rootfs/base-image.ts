@@ -9,7 +9,7 @@ import { makeDebian } from './debian.ts'
 
 const INPUTS = path.join(import.meta.dirname, 'base')
 const SUITE = 'bookworm'
-/** What no command in a guest reads: half of the image, and a third of the time to install it. */
+/** Files that no command in a guest reads: half of the image, and a third of the time to install it. */
 const EXCLUDED = ['man', 'doc', 'info', 'locale', 'bash-completion']
 
 export interface BaseImage {
@@ -49,7 +49,7 @@ export async function ensureBaseImage(
 
 const ARCHIVE = 'base.tar'
 
-/** Makes the archive anew, whatever the cache has. */
+/** Makes the archive without using the cache. */
 export async function buildBase(packages: readonly string[], file: string): Promise<void> {
   const hook = path.join(INPUTS, 'kernel.sh')
   await makeDebian({ suite: SUITE, packages, hook, excluded: EXCLUDED }, file)

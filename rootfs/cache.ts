@@ -1,6 +1,5 @@
 /**
- * The folder where everything is kept that takes long to make: images by the hash of what they
- * are made from, so that a second run starts at once, and tools by their version.
+ * Caches what is slow to build: images by a hash of their inputs, tools by version.
  */
 
 import { randomUUID } from 'node:crypto'
@@ -10,7 +9,7 @@ import path from 'node:path'
 import { lock } from 'proper-lockfile'
 import { prune } from './prune.ts'
 
-/** A builder refreshes its lock at this interval; one that died is taken over after `LOCK_STALE_MS`. */
+/** A builder refreshes its lock at this interval; the lock of a dead builder is taken over after `LOCK_STALE_MS`. */
 const LOCK_UPDATE_MS = 2_000
 const LOCK_STALE_MS = 15_000
 /** How often a second builder looks whether the first is done. */
@@ -23,7 +22,7 @@ export interface CacheEntry {
   key: string
   /** Fills an empty folder; what it leaves there becomes the entry. */
   build: (folder: string) => Promise<void>
-  /** Whether an entry that is there is whole; one that is not is built again. Default: it is. */
+  /** Whether an existing entry is complete; an incomplete one is rebuilt. Default: true. */
   isWhole?: (folder: string) => Promise<boolean>
 }
 
@@ -36,8 +35,8 @@ export function cacheFolder(): string {
 }
 
 /**
- * The folder of an entry, built if it is not there. It is complete or absent (built aside, then
- * renamed), and of two who want it at once one builds and the other waits. Treat it as read-only.
+ * Returns an entry's folder, building it if needed. It is complete or absent. Of two concurrent callers one builds and
+ * the other waits. Read-only.
  */
 export async function cached({ kind, key, build, isWhole }: CacheEntry): Promise<string> {
   const folder = path.join(cacheFolder(), `${kind}-${key}`)
@@ -50,7 +49,7 @@ export async function cached({ kind, key, build, isWhole }: CacheEntry): Promise
     update: LOCK_UPDATE_MS,
     stale: LOCK_STALE_MS,
     retries: { forever: true, minTimeout: LOCK_POLL_MS, maxTimeout: LOCK_POLL_MS, unref: false },
-    // Whoever took the lock over builds the same content; the later rename gives way.
+    // Another builder that takes over the lock builds the same content; the later rename is ignored.
     onCompromised: () => {},
   })
   try {

@@ -13,12 +13,12 @@ export interface Child {
 
 /** After SIGTERM a program has this long. QEMU takes some 100 ms. */
 const TERM_LIMIT_MS = 5_000
-/** Of a program's last words. */
+/** Characters kept of a program's stderr. */
 const MAX_STDERR_CHARS = 2_000
 
 /**
  * Starts a program that the kernel kills when this process dies. It is not in the terminal's
- * foreground process group, so Ctrl-C reaches this process alone, which then ends things in order.
+ * foreground process group, so Ctrl-C reaches this process alone, which then stops the programs.
  */
 export async function startChild(program: string, args: readonly string[]): Promise<Child> {
   const [tied, tiedArgs] = await tiedCommand(program, args)

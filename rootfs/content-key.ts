@@ -1,4 +1,4 @@
-/** Names content by what it is: the key under which the cache keeps an image. */
+/** Computes cache keys from content. */
 
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'

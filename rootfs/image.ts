@@ -15,7 +15,7 @@ export interface ImageOptions {
   include?: readonly string[]
   /** A folder with an agent: its program `start`, or its own unit `agent.service`. */
   agent?: string
-  /** Told what goes on, in a few words a time. */
+  /** Called with a short text when each phase starts. */
   onPhase?: (phase: string) => void
 }
 

@@ -1,4 +1,4 @@
-/** What an image consists of, for whoever has to tell what runs in a machine. */
+/** The contents of an image, to identify what a machine runs. */
 
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
@@ -9,7 +9,7 @@ import { sourceDateEpoch } from '../scripts/source-date.ts'
 export interface Manifest {
   suite: string
   architecture: string
-  /** Release of the kernel, as `uname -r` tells it in the guest. */
+  /** Release of the kernel, as `uname -r` prints it in the guest. */
   kernel: string
   /** Seconds since 1970; the latest time that a file of the image has. */
   sourceDateEpoch: number

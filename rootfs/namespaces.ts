@@ -21,7 +21,7 @@ export interface BuildOptions {
  * Runs a command as root in namespaces that end with it, so that neither a mount nor a process of
  * it is left, whatever happens. An ordinary user gets a user namespace, in which the command can
  * write nowhere but to its own temporary files and stdout.
- * @throws VmError with the end of what it said
+ * @throws VmError with the end of its output
  */
 export async function buildAsRoot(
   command: readonly [string, ...string[]],

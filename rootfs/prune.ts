@@ -9,8 +9,8 @@ const KEPT_ENTRIES = 3
 const MIN_AGE_MS = 30 * 60 * 1000
 
 /**
- * Removes the least recently used entries of a kind beyond `KEPT_ENTRIES`, and what builders that
- * died left. A machine that runs from a removed image keeps it open, so it loses nothing.
+ * Removes the least recently used entries of a kind beyond `KEPT_ENTRIES`, and leftovers of dead builders. A
+ * machine that runs from a removed image keeps it open, so it loses nothing.
  *
  * @param kept the entry that stays whatever its age
  */

@@ -1,4 +1,4 @@
-/** Temporary folders that are gone when the process that made them is. */
+/** Temporary folders, removed when their process exits. */
 
 import { existsSync, rmSync } from 'node:fs'
 import { mkdtemp, readdir, rm } from 'node:fs/promises'

@@ -41,8 +41,8 @@ export async function findVhostDevice(): Promise<string> {
 }
 
 /**
- * Makes a disk image of a folder's content without mounting anything. Files of whoever runs this
- * belong to root in the image, also where that is an ordinary user.
+ * Makes a disk image of a folder's content without mounting anything. The caller's files belong to root in the image,
+ * even if the caller is an ordinary user.
  *
  * @param size as mke2fs takes it: `64M`, `4G`
  */

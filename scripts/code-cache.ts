@@ -12,8 +12,8 @@ import { compileDaemon, runDaemon } from '../src/launcher/daemon-bundle.ts'
 import { NODE_FOLDER, root } from './package/inputs.ts'
 
 /**
- * For the same bytes every time: the order of V8's tables depends on the seed, the collector drops code, and the
- * compilers of hot functions, which run on other threads, leave marks. They take up no function without feedback.
+ * Options that make V8's output reproducible: a fixed hash seed, no code collection, no background compilers. The last
+ * option keeps those from starting: they compile no function without feedback.
  */
 const RECORD_FLAGS = [
   '--hash-seed=1',

@@ -17,7 +17,7 @@ import { createClient } from '../src/client/index.ts'
 
 const dist = join(import.meta.dirname, '../dist')
 
-/** Far above any honest start. */
+/** Far above any normal start. */
 const START_LIMIT_MS = 20_000
 const POLL_MS = 20
 

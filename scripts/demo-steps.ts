@@ -1,6 +1,6 @@
 /**
- * What `make run` shows. A job: a repository, a suite that fails, a fix, a suite that passes. And the
- * life of its workspace: full, made room in, stopped with a receipt, resumed.
+ * The steps of `make run`: in a repository a suite fails, is fixed and passes. As root a volume is also filled, stopped
+ * and resumed.
  */
 
 export interface Step {
@@ -66,7 +66,7 @@ chmod +x test.sh && ls -l`,
     exitCode: 1,
   },
   {
-    title: 'Mend the program',
+    title: 'Fix the program',
     options: IN_PROJECT,
     script: 'sed -i "s/| tr/| tr -s \\" \\" | tr/" slug.sh && git diff',
     exitCode: 0,
@@ -128,10 +128,10 @@ export function quote(word: string): string {
   return /^[\w./=:@%+-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`
 }
 
-/** What is said when every step has ended as it must. */
+/** Printed after all steps. */
 export const VERDICT =
-  'The job went as it must: the suite failed with 1, was mended, and passed with 0.'
+  'The demonstration succeeded: the suite failed with exit code 1, was fixed, and passed with 0.'
 
-/** What is said when the workspace has come through its stop. */
+/** Printed after the resume. */
 export const LIFE_VERDICT =
   'The workspace went through a stop: it was full, was stopped with a receipt, and all of it is there.'

@@ -1,8 +1,7 @@
 /**
- * What `make run` shows: guestd on a Unix socket with a fresh workspace, and a real job through
- * guestctl; where volumes can be mounted, the life of a workspace too. Then it stays in the
- * foreground where standard input is a terminal. With CMD in the environment it runs that instead,
- * and ends with its exit code.
+ * `make run`: starts guestd with a new workspace and runs a demonstration through guestctl. As root it also fills,
+ * stops and resumes a volume. In a terminal it then keeps running. With CMD it runs that instead and exits with its
+ * code.
  */
 
 import { spawn } from 'node:child_process'

@@ -28,7 +28,7 @@ export async function buildPackage(compression: Compression = 'quick'): Promise<
     files.map(({ to, from, mode }) => `${to} ${mode} ${typeof from === 'string' ? '' : from.text}`),
     [
       ...files.flatMap(({ to, from }) =>
-        // 120 MB of the lock file's: its version is enough.
+        // Node's 120 MB: its version is enough.
         to.endsWith('/node') || typeof from !== 'string' ? [] : [from],
       ),
       join(NODE_FOLDER, 'package.json'),
@@ -53,7 +53,7 @@ export async function buildPackage(compression: Compression = 'quick'): Promise<
   return { version, deb: join(folder, 'guestd.deb') }
 }
 
-/** @returns the paths of what is in `dist/packages` then */
+/** @returns the paths of the files in `dist/packages` */
 async function dist(): Promise<string[]> {
   const { version, deb } = await buildPackage('small')
   const folder = join(root, 'dist/packages')

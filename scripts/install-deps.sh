@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs what is missing on a bare Debian 12 and nothing that is there; says nothing then.
+# Installs what is missing on a bare Debian 12; prints nothing if all is installed.
 #
 # install-deps.sh base   to build and run guestd
 # install-deps.sh vm     to boot it in a microVM: the above, QEMU, mmdebstrap, vhost-device-vsock

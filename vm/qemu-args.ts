@@ -54,12 +54,12 @@ const FAST_BOOT = [
   ...['mitigations=off', 'nokaslr', 'no_timer_check'],
 ]
 /**
- * On a busy host the kernel measures the speed of translated processors' TSC wrongly, by a factor
- * of ten at times, and its clock would run as wrong. The HPET needs no measuring.
+ * On a busy host the kernel measures an emulated TSC up to ten times wrong, and its clock runs at that speed. The HPET
+ * needs no calibration.
  */
 const SOUND_CLOCK = {
   pci: { kvm: [], tcg: ['tsc=unstable'] },
-  // Without an HPET the measuring would not end at all; with a speed given there is none.
+  // Without an HPET, calibration never ends; a given speed skips it.
   mmio: { kvm: [], tcg: ['tsc=unstable', 'tsc_early_khz=2000000'] },
 }
 const MACHINE = {

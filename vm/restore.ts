@@ -1,4 +1,4 @@
-/** A machine that goes on from a saved one, within seconds where a boot takes many. */
+/** Restores a machine from a saved state, in seconds instead of a full boot. */
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ensureImage } from '../rootfs/image.ts'
@@ -44,10 +44,9 @@ export type RestoreOptions = Pick<
 >
 
 /**
- * A machine as `startVm` makes it, ready, with a workspace of its own, which is forgotten at its end.
- * What a boot makes new is that of the saved machine, in every one: the boot id, the machine id, all
- * random numbers so far. Its clock goes on from the moment of the save. On KVM, where a boot takes a
- * second or two, it boots.
+ * A machine as `startVm` makes it, ready, with its own workspace, which is removed at its end. All restored machines
+ * share the saved machine's boot id, machine id, random numbers and clock. With KVM, where a boot takes a second or
+ * two, it boots instead.
  *
  * @param options.extraDisks at most two, read-only
  * @throws VmError with the end of the console

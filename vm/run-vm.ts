@@ -1,7 +1,7 @@
 /**
- * `make vm`: boots the microVM, shows the same job in it as `make run`, and, where standard input is
- * a terminal, tells what to try from another one and stays until Ctrl-C. With CMD in the environment
- * it runs that instead, and ends with its exit code. `vm-settings.ts` has the other variables.
+ * `make vm`: boots the microVM and runs the demonstration of `make run` in it. In a terminal it then prints commands to
+ * try in a second terminal, and keeps running until Ctrl-C. With CMD in the environment it runs that instead, and exits
+ * with its exit code. `vm-settings.ts` has the other variables.
  */
 
 import { mkdir } from 'node:fs/promises'
@@ -20,7 +20,7 @@ const REPOSITORY = path.dirname(import.meta.dirname)
 const GUESTCTL = path.join(REPOSITORY, 'dist', 'guestctl.js')
 /** Stays when the machine is gone. */
 const CONSOLE = path.join(REPOSITORY, 'build', 'vm', 'console.log')
-/** As guestctl's own errors: nothing of the command's. */
+/** The exit code of guestctl's own errors. */
 const FAILED = 125
 /** What a shell gives a program that Ctrl-C ended: 128 + SIGINT. */
 const INTERRUPTED = 130
@@ -35,7 +35,7 @@ process.exitCode = await main().catch(error => {
 })
 
 async function main(): Promise<number> {
-  // While it boots there is nothing to end in order: all of it goes with this process.
+  // While booting there is nothing to stop: everything ends with this process.
   const abandon = (): never => process.exit(INTERRUPTED)
   onSignals(abandon)
   const onPhase = (phase: string): void => console.error(`vm: ${phase}`)
@@ -58,7 +58,7 @@ async function main(): Promise<number> {
   }
 }
 
-/** As a host does it that keeps the workspace. A signal meanwhile cuts the machine's power. */
+/** Stops the session as a host does that keeps the workspace; a signal meanwhile cuts the power. */
 async function stopInOrder(vm: Vm): Promise<void> {
   const client = createClient({ connect: vm.connect, reattachLimitMs: 0 })
   const abandoned = new Promise<null>(resolve => onSignals(() => resolve(null)))
@@ -91,7 +91,7 @@ async function showJob(vm: Vm): Promise<boolean> {
   return true
 }
 
-/** Runs a command through guestctl, whose ways with signals hold: the first is the command's. */
+/** Runs a command through guestctl, which forwards the first signal to the command. */
 async function run(vm: Vm, words: readonly string[]): Promise<number> {
   const args = [GUESTCTL, '--connect', vm.connect, 'run', ...words]
   // In a session of its own, so that Ctrl-C reaches it once: from here.

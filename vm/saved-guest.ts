@@ -87,7 +87,7 @@ export async function unpackVolume(archive: string, folder: string): Promise<str
   return path.join(folder, VOLUME)
 }
 
-/** A machine that can be saved, and one that goes on from what was saved, have the same devices. */
+/** A machine to be saved and a machine restored from it need the same devices. */
 export function savableArgs(
   { image, memoryMiB, cpus }: Shape,
   files: { volume: string; qmpSocket: string; console: string },

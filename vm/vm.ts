@@ -23,9 +23,9 @@ export const DEFAULT_MEMORY_MIB = 1024
 export const DEFAULT_CPUS = 2
 /** A boot takes some 14 s where instructions are translated, many times that on a busy host. */
 export const DEFAULT_BOOT_LIMIT_MS = 300_000
-/** A guestd that has said nothing on the console by then is asked all the same. */
+/** After this time guestd is polled even without console output. */
 const SILENT_BOOT_MS = 60_000
-/** How often the booting guest is asked. */
+/** Poll interval. */
 const POLL_MS = 100
 
 export interface VmOptions {
@@ -33,17 +33,17 @@ export interface VmOptions {
   memoryMiB?: number
   /** Default 2. */
   cpus?: number
-  /** Default: the one of this checkout, made if need be. */
+  /** Default: the image of this checkout, built if needed. */
   image?: Image
   /** The file that holds the workspace, `/dev/vdb`; `null`: no such disk. Default: an empty one. */
   volume?: string | null
   /** Another kernel, an ELF file or a bzImage, that has drivers and file systems built in. */
   kernel?: string
-  /** How it has its virtio devices; default `pci`. `mmio` is a machine as Firecracker makes it. */
+  /** Bus of the virtio devices; default `pci`. `mmio` is a machine as Firecracker makes it. */
   transport?: Transport
   /** Default false: no network card. */
   network?: boolean
-  /** The file that gets what the guest writes to its console. Default: one that goes with it. */
+  /** The file that gets what the guest writes to its console. Default: a temporary file. */
   console?: string
   /** Beside the root and the workspace. */
   extraDisks?: readonly Disk[]
@@ -55,7 +55,7 @@ export interface VmOptions {
   bootLimitMs?: number
   /** The default waits for guestd's answer; false returns as soon as the machine runs. */
   waitForGuestd?: boolean
-  /** Told what goes on, in a few words a time. */
+  /** Called with a short text when each phase starts. */
   onPhase?: (phase: string) => void
 }
 
@@ -64,11 +64,11 @@ export interface Vm {
   connect: string
   /** The Unix socket in it: `CONNECT <port>\n` opens a stream to any port of the guest. */
   socketPath: string
-  /** From QEMU's start to guestd's first answer, or to the return where that is not waited for. */
+  /** From QEMU's start to guestd's first answer, or until `startVm` returns if it does not wait. */
   bootMs: number
   /** The process to stop and continue for a guest that hangs. */
   qemuPid: number
-  /** Settles when the machine has ended, by itself too, with how its QEMU did. */
+  /** Settles when the machine has ended, by itself too, with QEMU's exit status. */
   exited: Promise<string>
   /** What the guest wrote to its console so far; empty after `stop` and `kill`. */
   console: () => Promise<string>
@@ -78,14 +78,14 @@ export interface Vm {
   pressCtrlAltDel: () => Promise<void>
   /** Whether guestd answers now. */
   isHealthy: () => Promise<boolean>
-  /** Turns the machine off without the guest's doing; what it had flushed to its disks is there. */
+  /** Stops QEMU without a guest shutdown; flushed data is kept. */
   stop: () => Promise<void>
   /** The power cut: QEMU is killed. */
   kill: () => Promise<void>
 }
 
 /**
- * Boots a machine. It ends with this process at the latest, however that ends.
+ * Boots a machine. It never outlives this process.
  * @throws VmError with the end of the console
  */
 export async function startVm(options: VmOptions = {}): Promise<Vm> {

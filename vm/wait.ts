@@ -1,4 +1,4 @@
-/** Waits for a state of another program that does not tell by itself. */
+/** Polls for a state of another program that sends no notification. */
 
 import { setTimeout as sleep } from 'node:timers/promises'
 

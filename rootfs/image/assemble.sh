@@ -25,7 +25,7 @@ main() {
   tar -C "$out/image" -cf - .
 }
 
-# As anybody would: the package's scripts make the user and enable the units.
+# A normal dpkg install: the package's scripts make the user and enable the units.
 install_guestd() {
   mount -t proc proc "$root/proc"
   cp "$desk/guestd.deb" "$root/guestd.deb"
@@ -34,8 +34,7 @@ install_guestd() {
   umount "$root/proc"
 }
 
-# The folder's owners, and the bits of its modes that the umask of a checkout decides, do not count. Folders that
-# are there, such as /root, keep their modes.
+# Ignores the checkout's owners and umask. Existing folders, such as /root, keep their mode.
 copy_files() {
   tar -C "$desk/files" --owner=0 --group=0 --mode=u=rwX,go=rX -cf - . |
     tar -C "$root" --no-overwrite-dir -xpf -
@@ -69,11 +68,11 @@ install_agent() {
     { echo "agent.service has no [Install] section: nothing would start it" >&2; exit 1; }
 }
 
-# What a guest without login or timers has no use for costs time of its boot, and memory.
+# Disables units that a guest without logins or timers does not need; they cost boot time and memory.
 quieten_systemd() {
   units="$root/etc/systemd/system"
   while read -r unit; do
-    # What is enabled is a link in the folder of a target: with its unit masked it would be an error.
+    # An enabled unit has a link in a .wants folder; a link to a masked unit is an error.
     rm -f "$units"/*.wants/"$unit"
     ln -sf /dev/null "$units/$unit"
   done <"$desk/masked-units.txt"
@@ -82,7 +81,7 @@ quieten_systemd() {
     ln -sf /dev/null "$root/etc/systemd/system-generators/$(basename "$generator")"
   done
   # udevd still starts by its socket, at the first device that appears after the boot.
-  # The message bus starts with the first that asks it, a machine without a network never does.
+  # The message bus starts with its first client; a machine without a network has none.
   rm -f "$root"/usr/lib/systemd/system/multi-user.target.wants/dbus.service
   rm -f "$root"/usr/lib/systemd/system/sysinit.target.wants/systemd-udevd.service \
     "$root"/usr/lib/systemd/system/sysinit.target.wants/systemd-udev-trigger.service
@@ -91,8 +90,8 @@ quieten_systemd() {
   chroot "$root" systemctl --quiet enable systemd-networkd.service systemd-network-generator.service
 }
 
-# Empty, not absent, is the machine-id: each boot has its own, and none is a "first boot" with its
-# presets (machine-id(5)). What else is removed differs from one build to the next, or is of no use.
+# An empty machine-id gives each boot a new id without the presets of a first boot (machine-id(5)). The other removed
+# files differ between builds or are not needed.
 clean() {
   mkdir -p "$out/image/boot"
   cp "$root/boot/vmlinuz" "$root/boot/busybox" "$out/image/boot/"

@@ -1,4 +1,4 @@
-/** What the package of guestd is made from: where each of its files comes from, and goes. */
+/** The package's files: source and destination of each. */
 import { readdir, readFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 
