@@ -14,8 +14,8 @@ export interface Failure {
 
 /**
  * Returns the failures of the first member that fails, or of the value itself if all of its members are valid.
- * `Errors` of TypeBox describes every failing member: for a million bad ones that takes seconds and hundreds of MiB. So
- * it gets the failing part only.
+ * `Errors` of TypeBox describes every failing member: for a million bad members it takes seconds and hundreds of MiB.
+ * So it gets the failing part only.
  */
 export function firstFailures(schema: TSchema, value: unknown, path = ''): readonly Failure[] {
   const { items, properties, additionalProperties, propertyNames, ...own } = schema as Container

@@ -15,7 +15,7 @@ export interface BudgetMember {
   readonly ended: boolean
   /** The command has ended and its pipes are closed. */
   readonly isOver: boolean
-  /** Memory to keep for a starter that is owed every byte, in bytes; 0 without a starter. */
+  /** Memory to keep for a starter that must receive every byte, in bytes; 0 without a starter. */
   readonly reserveBytes: number
 }
 
@@ -58,7 +58,7 @@ export function createBudget(totalBytes: number): Budget {
         if (heldBytes <= totalBytes) return
         shrink(victim, heldBytes - totalBytes, victim.reserveBytes)
       }
-      // There can be many commands that are over: a gap for their starters is better than no memory for the others.
+      // Many commands can have ended: a gap for their starters is better than no memory for the others.
       for (const victim of members.keys()) {
         if (heldBytes <= totalBytes) return
         if (victim.isOver) shrink(victim, heldBytes - totalBytes, 0)

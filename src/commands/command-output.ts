@@ -138,8 +138,8 @@ function budgetMember(life: Life, log: OutputLog, reserveBytes: () => number): B
 }
 
 /**
- * What a starter at `place` has not read, in bytes of memory, and as much again that may be on its way when the stream
- * is cut. Pipes that only root can make larger do not raise it: a starter that lags by more gets a gap.
+ * Memory that is kept for a starter at `place`: what it has not read, and up to as much again that may be in transit
+ * when its stream is cut. Pipes that only root can make larger do not raise it: a starter that lags by more gets a gap.
  */
 function reserveOf(
   log: OutputLog,

@@ -37,7 +37,7 @@ export interface ProcessParts {
   readonly containment: Containment
   readonly lifecycle: Lifecycle
   readonly events: CommandEvents
-  /** Of `performance.now()`. */
+  /** A `performance.now()` time. */
   readonly beganAt: number
   /** 0: none. */
   readonly timeoutMs: number
@@ -78,7 +78,7 @@ export function createProcess(parts: ProcessParts): CommandProcess {
     const maxRssBytes = containment.peakBytes() ?? status.maxRssBytes
     recordExit({ ...status, maxRssBytes, cause, oomScope: cause === 'oom' ? oom : null })
     lifecycle.send({ type: 'exited', killRest: parts.killRest })
-    // The end may come much later: a daemon that restarts in between knows this much.
+    // The end may come much later; this record lets a restarted daemon report the exit.
     if (life.end === null && life.exit !== null)
       events.exited({ endedAt: life.exit.at, exit: life.exit.facts, end: endSoFar(output, 0) })
     output.wake()
@@ -113,7 +113,7 @@ export function createProcess(parts: ProcessParts): CommandProcess {
     const { cgroupPath } = containment
     const stdio = { stdin: parts.stdinFd, stdout, stderr }
     const launched = launch({ ...spec, ...stdio, cgroupPath }, containment.kill)
-    // While the thread of the launch is at work.
+    // Reading starts while the launch thread works.
     output.pipes.read()
     const outcome = await launched
     if (outcome.kind === 'running') started(outcome.process)
@@ -133,7 +133,7 @@ export function createProcess(parts: ProcessParts): CommandProcess {
   }
 }
 
-/** The ends for the process. Where one cannot be made, none stays open. */
+/** The child's ends. If one cannot be created, all are closed. */
 function openPipes(
   pipes: OutputPipes,
   { stdinFd, isMerged }: Pick<ProcessParts, 'stdinFd' | 'isMerged'>,

@@ -222,11 +222,11 @@ function afterExit(
     : { name: 'draining', ending }
   if (killRest) return beginKill(state)
   if (state.name === 'drained') return finish(state)
-  // Where guestd ends it, a process outside may hold the pipes: they need no time once all processes are gone.
+  // While guestd ends the command, an outside process may hold the pipes; no drain is needed.
   return to(state, ending === 'grace' || ending === 'killed' ? 'probe' : 'drain')
 }
 
-/** The end comes as soon as guestd has ended what it is to end. */
+/** Sends `end` once guestd has ended the processes that it must end. */
 function finish(state: Drained): Step {
   const { ending, pipesClosed, isGone } = state
   // Waits for `emptied`, so that the end does not count processes that are dying.

@@ -1,4 +1,4 @@
-/** One command: from its launch over its exit to the last byte of its pipes. */
+/** One command, from its launch to the last byte of its pipes. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { KillReply } from '../protocol/schemas.ts'
 import { inputPipe } from '../sys/pipes.ts'
@@ -63,7 +63,7 @@ function newLife({ id, cwd, user }: CommandOptions): Life {
   return { id, startedAt, cwd, user, pid: null, exit: null, end: null, closed: false }
 }
 
-/** The request itself is not among them: a script may have 1 MiB, and an ended command is kept for long. */
+/** The request itself is not among them: a script may have 1 MiB, and an ended command is kept for a long time. */
 interface Parts {
   readonly life: Life
   readonly output: Output

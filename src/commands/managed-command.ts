@@ -37,7 +37,7 @@ export interface CommandEvents {
   readonly announced: () => void
   /** Ended, no descendant is left, every pipe is closed: no event follows. */
   readonly settled: () => void
-  /** What of the workspace was full at any time since then, of `performance.now()`. */
+  /** Which resource of the workspace was full at any time since `since`, a `performance.now()` time. */
   readonly workspaceFull: (since: number) => ExitFacts['workspaceFull']
 }
 

@@ -26,7 +26,7 @@ const LARGEST_READ_BYTES = 256 * 1024
 const SMALLEST_READ_BYTES = 64 * 1024
 /** Free blocks that are kept though all commands together are at their bound: one drops what the next takes. */
 const SPARE_BLOCKS = 8
-/** A ring has at least so many blocks: it drops its oldest bytes a block at a time. */
+/** A ring has at least this many blocks: it drops its oldest bytes a block at a time. */
 const RING_BLOCKS = 8
 
 export function createOutputMemory(settings: OutputMemorySettings): OutputMemory {

@@ -88,7 +88,10 @@ function lostEnd(endedAt: string): EndRecord {
   return { endedAt, exit, end: { stdoutBytes: 0, stderrBytes: 0, descendants: 0 } }
 }
 
-/** An ended command whose output is a gap. How much a lost one had written is not known. */
+/**
+ * An ended command without its output. The output is a gap; for a `lost` command its length is unknown, so there is no
+ * gap.
+ */
 function recovered({ start, process }: Entry, { endedAt, exit, end }: EndRecord): Ended {
   const { id, startedAt, cwd, user, commandLine, detach, onDisconnect } = start
   const cursor = end.stdoutBytes + end.stderrBytes

@@ -25,7 +25,7 @@ export interface RegistryHooks {
   readonly room: () => Promise<void>
   /** Throws a GuestdError where no command may start in this working directory. */
   readonly admit: (cwd: string) => void
-  /** What of the workspace was full at any time since then, of `performance.now()`. */
+  /** Which resource of the workspace was full at any time since `since`, a `performance.now()` time. */
   readonly workspaceFull: (since: number) => 'bytes' | 'inodes' | null
   /** A command was launched. */
   readonly started: (id: string, user: string) => void

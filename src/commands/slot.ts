@@ -8,7 +8,7 @@ export interface Slot {
   readonly command: ManagedCommand | { readonly retired: Ended }
   /** Digest of the request; `null` where guestd made the id. */
   readonly digest: string | null
-  /** Settles with the launch, also for a request that is repeated meanwhile. `null`: long ago. */
+  /** Settles with the launch, also for a request that is repeated meanwhile. `null`: the launch is over. */
   readonly launched: Promise<void> | null
 }
 

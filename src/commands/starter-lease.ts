@@ -17,7 +17,7 @@ export interface StarterLease {
   done(cursor: () => number): void
   /** Compares the reader's cursor with the end of the log, and pauses or resumes the pipes. */
   check(): void
-  /** The cursor from which on the starter is owed every byte; `null` when the role is free. */
+  /** The cursor from which on the starter must receive every byte; `null` when the role is free. */
   readonly place: number | null
   readonly paused: boolean
   /** Ends the role for good: the pipes are never paused again. */

@@ -5,7 +5,7 @@ import type { Containment } from './containment.ts'
 /** First and longest pause between two checks whether the kill has emptied the containment. */
 const FIRST_PAUSE_MS = 1
 const LONGEST_PAUSE_MS = 50
-/** A process that survives SIGKILL for so long is stuck in the kernel. */
+/** A process that survives SIGKILL for this long is stuck in the kernel. */
 const STUCK_MS = 2_000
 /** Longest pause for a stuck process: it may stay for hours. */
 const LONGEST_STUCK_PAUSE_MS = 1_000

@@ -24,7 +24,7 @@ export interface Turns {
 }
 
 interface Holder {
-  /** Since when it sends nothing, of `performance.now()`; `null`: its bytes are being written. */
+  /** Since when it sends nothing, a `performance.now()` time; `null`: its bytes are being written. */
   silentSince: number | null
   /** Ends the wait for its next bytes. */
   fail: ((error: Error) => void) | null

@@ -1,4 +1,4 @@
-/** The order in which guestd comes up and goes down. */
+/** The order in which guestd starts and stops. */
 import { createApi } from '../api/app.ts'
 import type { Config } from '../config/types.ts'
 import { GuestdError } from '../errors.ts'

@@ -22,7 +22,7 @@ export interface Events {
   /** The session has stopped, and a reader at the cursor has all of its events. */
   isOver(cursor: string): boolean
   /**
-   * @param cursor of the last event that the reader has; `null`: begin at the oldest one that is kept
+   * @param cursor of the last event that the reader has; `null`: start at the oldest kept event
    * @throws GuestdError `invalid_request`, `cursor_out_of_range`
    */
   attach(cursor: string | null, follow: boolean): EventReader

@@ -12,7 +12,7 @@ export interface Activity extends WorkSource {
   add(source: WorkSource): void
   /** Work has begun or ended just now. Costs an assignment. */
   touch(): void
-  /** When work last began or ended, of `performance.now()`: `now` while work goes on. */
+  /** When work last began or ended, a `performance.now()` time: `now` while work goes on. */
   lastAt(now: number): number
   /** Milliseconds since the last work; 0 while work goes on. */
   idleForMs(): number

@@ -8,7 +8,7 @@ export interface Boot {
   readonly id: string
   /** guestd was started before in this boot. */
   readonly restarted: boolean
-  /** Time of the first start, by `performance.now()` of this process: below 0 after a restart. */
+  /** When the first start was, a `performance.now()` time of this process: below 0 after a restart. */
   readonly firstStartAt: number
   /** Writes it again, after `runDir` was lost. @throws if it cannot be written */
   save(): void

@@ -24,7 +24,7 @@ export interface SessionLimits {
 
 export interface SessionLimitsOptions {
   readonly limits: () => LimitSettings
-  /** When the lifetime began, of `performance.now()`. */
+  /** When the lifetime began, a `performance.now()` time. */
   readonly bornAt: number
   readonly activity: Pick<Activity, 'isBusy' | 'lastAt'>
   /** The stop of the session has begun: no limit is reached any more. */

@@ -2,7 +2,7 @@
 import { readdir, readFile } from 'node:fs/promises'
 
 export interface ScanOptions {
-  /** In terms of `performance.now()`: later processes are not searched. */
+  /** A `performance.now()` time: later processes are not searched. */
   readonly deadline: number
   /** Called for each process that is left at the deadline. */
   readonly onUnseen?: ((pid: number) => void) | undefined

@@ -2,7 +2,7 @@
 import { native } from './native.ts'
 
 export interface ProcessTable {
-  /** In terms of `performance.now()`, before the first process was read. */
+  /** A `performance.now()` time, before the first process was read. */
   readonly takenAt: number
   /** By pid. */
   readonly processes: ReadonlyMap<number, ProcessRow>
@@ -36,7 +36,7 @@ let unused: NodeJS.Timeout | undefined
  * A table that may be some milliseconds old, and older with thousands of processes: reading takes at most a tenth of
  * guestd's time. `null` when it cannot be read, as without a free descriptor.
  *
- * @param after in terms of `performance.now()`: the table is newer
+ * @param after a `performance.now()` time: the table is newer
  */
 export function processTable(after = Number.NEGATIVE_INFINITY): ProcessTable | null {
   const isUsable =

@@ -32,7 +32,7 @@ const INODE_BYTES = 256
 const GUESSED_OVERHEAD_BLOCKS = 12_800
 /** The reserved ones, and the folder lost+found that e2fsck may make. */
 const OWN_INODES = RESERVED_INODES + 1
-/** A block of 4 KiB holds so many inodes. */
+/** A block of 4 KiB holds this many inodes. */
 const INODES_PER_BLOCK = 16
 /** The size that mke2fs gives to lost+found, which is removed at the end. */
 const LOST_AND_FOUND_BYTES = 16 * 1024

@@ -14,7 +14,7 @@ export interface MarkPlace {
   /**
    * Writes the mark with the next sequence, and reads it back. Durable when it resolves.
    *
-   * @param deadline of `performance.now()`; at most 15 s from now, the default
+   * @param deadline a `performance.now()` time; at most 15 s from now, the default
    * @throws HelperError; ESTALE if the file system does not end there any more: nothing was written
    */
   write(mark: Omit<Mark, 'sequence' | 'at'>, deadline?: number): Promise<void>

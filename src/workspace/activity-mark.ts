@@ -12,7 +12,7 @@ const EVERY_MS = 3_600_000
 const LEAST_CHANGE_MS = 1_000
 
 export interface ActivityKeeper {
-  /** No write begins after it. One that is under way is finished by the queue of the history. */
+  /** No write starts after this call. The history's queue finishes a write in progress. */
   stop(): void
 }
 

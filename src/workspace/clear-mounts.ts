@@ -56,8 +56,8 @@ export async function findDependents(
  * It unmounts nothing lazily or by force. It takes less than a millisecond if there is nothing, else up to 6 s. Never
  * fails.
  *
- * @param loopDeadline of `performance.now()`: with loop devices it may take until then, if that is later, as an unmount
- *   writes out what is on them
+ * @param loopDeadline a `performance.now()` time: with loop devices it may take until then, if that is later, as an
+ *   unmount writes out what is on them
  */
 export async function clear(place: Place, loopDeadline = 0): Promise<Cleared> {
   const began = performance.now()

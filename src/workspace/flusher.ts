@@ -33,7 +33,7 @@ export interface Flusher {
   /**
    * Stops the background flushes. A flush that begins from now on ends by the deadline, but always has 5 s.
    *
-   * @param deadline of `performance.now()`
+   * @param deadline a `performance.now()` time
    */
   finish(deadline: number): void
 }

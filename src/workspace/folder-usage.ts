@@ -18,7 +18,7 @@ export interface FolderUsage {
   /**
    * What has run out since then; `null`: nothing was seen.
    *
-   * @param time of `performance.now()`
+   * @param time a `performance.now()` time
    */
   fullSince(time: number): Full | null
   /**

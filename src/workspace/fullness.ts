@@ -12,7 +12,7 @@ export interface Fullness {
   /**
    * What has run out since then, or now; `null`: nothing was seen.
    *
-   * @param time of `performance.now()`
+   * @param time a `performance.now()` time
    */
   fullSince(time: number): Full | null
   stop(): void

@@ -17,7 +17,7 @@ export type StopParts = readonly (readonly [part: StopPart, ms: number])[]
 
 /**
  * In the order of the stop, in milliseconds. A part may also use the time that the parts before it have left over, so
- * each has at least what stands here, and all of them end within the sum.
+ * each has at least the time listed here, and all of them end within the sum.
  */
 export function stopParts(flushLimitMs: number): StopParts {
   return [
@@ -57,7 +57,7 @@ export function totalMs(parts: StopParts): number {
 }
 
 export interface StopBudget {
-  /** When the part has to be over, as `performance.now()` has it. */
+  /** When the part must be over, a `performance.now()` time. */
   deadline(part: StopPart): number
   /** Until the deadline of the part, in milliseconds: 0 or more, and `mostMs` at most. */
   leftMs(part: StopPart, mostMs?: number): number

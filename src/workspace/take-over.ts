@@ -28,8 +28,8 @@ export function isMountedAt(device: BlockDevice, path: string): boolean {
 }
 
 /**
- * Whether the mount can be used as it is. One that takes no writes, such as after a shutdown of its file system, is
- * unmounted as soon as it is not busy.
+ * Whether the mount can be used as it is. A mount that refuses writes, such as after a shutdown of its file
+ * system, is unmounted as soon as it is not busy.
  *
  * @throws GuestdError `workspace_unavailable` if it is busy, or hidden by another mount
  */

@@ -62,13 +62,13 @@ export interface Workspace {
   /**
    * What has run out since then; `null`: nothing was seen.
    *
-   * @param time of `performance.now()`
+   * @param time a `performance.now()` time
    */
   fullSince(time: number): 'bytes' | 'inodes' | null
   /**
    * @param cwd absolute
    * @throws GuestdError `workspace_unavailable` if it is below a workspace that cannot be used; `session_mismatch`
-   *   for every path, if the host has set another session than the one that owns the volume
+   *   for every path, if the volume belongs to a session other than the host's
    */
   admit(cwd: string): void
   /**

@@ -50,7 +50,7 @@ export interface History {
   /**
    * Writes to the mark how the volume is left, if there is a mark.
    *
-   * @param deadline of `performance.now()`
+   * @param deadline a `performance.now()` time
    * @throws HelperError
    */
   leave(receipt: Receipt, last: ActivityTime, deadline: number): Promise<void>

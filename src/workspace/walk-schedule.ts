@@ -20,11 +20,11 @@ export interface WalkCost {
 const FIRST_WALK_MS = 250
 /** Writers seldom stop after one file, in milliseconds. */
 const SETTLE_MS = 100
-/** Shortest pause after a walk, in milliseconds, */
+/** Shortest pause after a walk, in ms. */
 const LEAST_PAUSE_MS = 250
-/** as a multiple of its processor time: walks take at most 5 % of a processor, */
+/** The pause is at least this multiple of the walk's processor time: walks take at most 5 % of a processor. */
 const PAUSE_PER_CPU = 19
-/** and as a multiple of its duration: a slow disk is idle for most of the time. */
+/** The pause is at least this multiple of the walk's duration: a slow disk is idle for most of the time. */
 const PAUSE_PER_TIME = 4
 
 /** The pause after a walk, in milliseconds. Pure. */

@@ -12,7 +12,7 @@
 /* The line has 52 fields of at most 20 digits, and a name of at most 64 bytes. */
 #define LINE_BYTES 1536
 
-/* Numbers of the fields. Field 2 is the name, the last one that can contain a space. */
+/* Numbers of the fields. Field 2, the name, is the last field that can contain a space. */
 enum { STATE = 3, PARENT = 4, GROUP = 5, SESSION = 6, UTIME = 14, CSTIME = 17 };
 enum { THREADS = 20, START = 22, EXIT_CODE = 52 };
 

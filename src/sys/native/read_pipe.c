@@ -69,7 +69,7 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *into) {
   gd_must(napi_get_reference_value(env, reader->buffer, &callee), "napi_get_reference_value");
   gd_must(napi_get_global(env, &global), "napi_get_global");
   if (napi_call_function(env, global, callee, 0, NULL, &buffer) == napi_ok) {
-    /* Not a buffer, or one that is too large for libuv: the read fails with UV_ENOBUFS. */
+    /* Not a buffer, or a buffer larger than libuv accepts: the read fails with UV_ENOBUFS. */
     if (napi_get_typedarray_info(env, buffer, NULL, &length, &data, NULL, NULL) != napi_ok || length > INT_MAX)
       length = 0;
   } else if (napi_get_and_clear_last_exception(env, &thrown) == napi_ok) napi_fatal_exception(env, thrown);

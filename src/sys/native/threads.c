@@ -22,7 +22,7 @@ struct job {
   void *argument;
 };
 
-/* At most one thread is idle: another one that finishes its job ends. */
+/* At most one thread is idle; a second thread that finishes exits. */
 static struct {
   pthread_mutex_t lock;
   pthread_cond_t job_added;
