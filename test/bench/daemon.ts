@@ -10,7 +10,7 @@ export const DAEMON = join(import.meta.dirname, '../../dist/guestd.js')
 
 const PROFILER = join(import.meta.dirname, 'profiler.ts')
 
-/** Far above any honest start. */
+/** Far above any normal start. */
 const START_LIMIT_MS = 20_000
 const LOOK_MS = 5
 const READY = '"msg":"serving"'

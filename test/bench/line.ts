@@ -1,4 +1,4 @@
-/** What a row measures, and how it is told. */
+/** The result of a benchmark row, and its text. */
 
 export type Unit = 'ms' | 'µs' | 'MiB' | 'MiB/s' | '/s'
 

@@ -29,7 +29,7 @@ export interface Checked {
 }
 
 /** e2fsck(8): no errors, or all errors were corrected. */
-const MENDED = [0, 1]
+const REPAIRED = [0, 1]
 
 /**
  * Never throws for what is on the disk.
@@ -91,7 +91,8 @@ async function checkAll(
 async function recover(file: string, number: number): Promise<void> {
   if (number % 2 === 0) return
   const { status, text } = await runLimited('e2fsck', ['-p', file])
-  if (status === null || !MENDED.includes(status)) throw new Error(`e2fsck -p: ${status}: ${text}`)
+  if (status === null || !REPAIRED.includes(status))
+    throw new Error(`e2fsck -p: ${status}: ${text}`)
 }
 
 /** What is marked clean needs no recovery. */

@@ -88,12 +88,12 @@ t.test('the package lives in a Debian without a network', async t => {
     const noted = async (script: string) =>
       debian.run(`mkdir -p /run/systemd/system /run/bin
         for name in systemctl deb-systemd-invoke; do
-          printf '#!/bin/sh\\necho "\${0##*/} $*" >>/run/told\\n' >/run/bin/$name
+          printf '#!/bin/sh\\necho "\${0##*/} $*" >>/run/calls\\n' >/run/bin/$name
           chmod 755 /run/bin/$name
         done
         PATH=/run/bin:$PATH
         ${script} >/dev/null
-        grep ^deb-systemd-invoke /run/told`)
+        grep ^deb-systemd-invoke /run/calls`)
     t.equal(
       await noted('dpkg --install /root/guestd.deb'),
       'deb-systemd-invoke start guestd.socket\ndeb-systemd-invoke start guestd.service',

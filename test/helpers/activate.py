@@ -12,7 +12,7 @@ path, program = sys.argv[1], sys.argv[2:]
 sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
 sock.bind(path + ".new")
 sock.listen(64)
-# Whoever sees the path can connect.
+# Any process that can reach the path may connect.
 os.rename(path + ".new", path)
 # The descriptor may be the wanted one already, and then dup2 would leave it close-on-exec.
 copy = os.dup(sock.fileno())

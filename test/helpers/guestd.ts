@@ -17,10 +17,10 @@ const PRELOAD =
   GUESTD_TEST_PRELOAD === undefined
     ? {}
     : { LD_PRELOAD: GUESTD_TEST_PRELOAD, ASAN_OPTIONS: 'detect_leaks=0:quarantine_size_mb=8' }
-/** Far above any honest start, far below a test's limit. */
+/** Far above any normal start, far below a test's limit. */
 const START_LIMIT_MS = 20_000
 
-/** Far above any honest mount, and the check before it. */
+/** Far above any normal mount, and the check before it. */
 const MOUNT_LIMIT_MS = 60_000
 
 /** What a test needs of tap's `t`. */

@@ -1,7 +1,7 @@
 """A service manager's ear, sd_notify(3): prints each datagram as a line of JSON.
 
 notify-socket.py ADDRESS: a path, or "@NAME" for an abstract one. Descriptors that come along are
-told by their inode and closed.
+identified by their inode and closed.
 """
 import array
 import json

@@ -36,9 +36,10 @@ export async function openNotifySocket(t: Teardown, address: string): Promise<No
   const notices: Notice[] = []
   let listening = false
   createInterface({ input: child.stdout }).on('line', line => {
-    const told = JSON.parse(line)
-    if (told.listening === true) listening = true
-    else notices.push({ values: assignments(told.text), pid: told.pid, inodes: told.inodes })
+    const message = JSON.parse(line)
+    if (message.listening === true) listening = true
+    else
+      notices.push({ values: assignments(message.text), pid: message.pid, inodes: message.inodes })
   })
   await until(() => listening)
   return {

@@ -7,7 +7,7 @@ import { makeScratch } from './scratch.ts'
 
 const { GUESTD_TEST_DIST } = process.env
 const DAEMON = join(GUESTD_TEST_DIST ?? join(import.meta.dirname, '../../dist'), 'guestd.js')
-/** Far above any honest end. */
+/** Far above any normal end. */
 const LIMIT_MS = 60_000
 
 export interface RawOptions {

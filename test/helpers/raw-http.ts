@@ -1,4 +1,4 @@
-/** HTTP by hand: what no honest client would send, and what comes back for it. */
+/** HTTP by hand: what no normal client sends, and what comes back for it. */
 
 import { connect, type Socket } from 'node:net'
 

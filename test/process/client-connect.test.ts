@@ -95,7 +95,7 @@ t.test('a guest that never answers the handshake is a timeout', async t => {
   await t.rejects(client.session(), { code: 'timeout', message: /50 ms/ })
 })
 
-t.test('an answer to the handshake that is none is a wrong socket', async t => {
+t.test('an invalid answer to the handshake is a wrong socket', async t => {
   const web = peer(socket => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n'))
   const path = await serve(t, join(makeScratch(t), 's'), web)
   await t.rejects(createClient({ connect: `firecracker:${path}:1023` }).session(), {

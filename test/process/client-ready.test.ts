@@ -10,7 +10,7 @@ import { guestctl, startGuestctl } from '../helpers/guestctl.ts'
 import { startGuestd } from '../helpers/guestd.ts'
 import { makeScratch } from '../helpers/scratch.ts'
 
-/** Above any honest start on a busy machine. */
+/** Above any normal start on a busy machine. */
 const LONG_MS = 60_000
 
 function clientOf(t: Test, connect: string, options: Partial<ClientOptions> = {}): GuestdClient {

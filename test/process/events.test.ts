@@ -38,7 +38,7 @@ t.test(
   },
 )
 
-t.test('a launch that fails has an end, and one that is refused is no event', async t => {
+t.test('a failed launch has an end event; a refused one has no event', async t => {
   const guestd = await startGuestd(t)
   await run(guestd, { id: 'none', argv: ['/no/such/program'] })
   await guestd.request('POST', '/v1/commands', { body: { command: 'true', cwd: '/no/such' } })

@@ -119,7 +119,7 @@ t.test('with --verbose the same loss is printed once', async t => {
   t.match(err, /^guestctl: trying again: .*\n$/)
 })
 
-t.test('who comes back after the end is not made to wait for descendants', async t => {
+t.test('a client that reconnects after the end does not wait for descendants', async t => {
   const began = performance.now()
   let firstRetry: number | undefined
   const { proxy, connect } = await front(t, connection => {

@@ -193,7 +193,7 @@ t.test('the session and the settings have such variables too', async t => {
   t.equal((await guestctl(own, { connect })).out, 'own\n')
 })
 
-t.test('a verb that every object has is no verb', async t => {
+t.test('names of Object.prototype are not verbs', async t => {
   for (const verb of ['constructor', 'toString', '__proto__']) {
     const { code, err } = await guestctl(['volume', verb, '/tmp'])
     t.equal(code, 125)

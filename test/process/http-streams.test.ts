@@ -97,7 +97,7 @@ t.test('a client that is gone before the reply leaves its command running', asyn
   t.match(await inspect('orphan'), { cause: 'exit', exitCode: 0, stdoutBytes: 5 })
 })
 
-t.test('and kills it where the request says so', async t => {
+t.test('a client that is gone kills its command if the request says so', async t => {
   for (const accept of ['', 'Accept: application/json\r\n']) {
     const id = accept === '' ? 'doomed' : 'doomed-json'
     const connection = await connectRaw(guestd.socketPath)

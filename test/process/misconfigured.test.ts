@@ -76,8 +76,8 @@ t.test('corrected settings are used at the next start', async t => {
   guestd.child.kill('SIGKILL')
   await once(guestd.child, 'exit')
   writeFileSync(guestd.settings, JSON.stringify({ workspace: guestd.dir, runDir: guestd.runDir }))
-  const mended = await start(t, guestd.dir, {})
-  t.match(await ask(mended, 'GET', '/readyz'), { status: 200, body: { ready: true } })
+  const corrected = await start(t, guestd.dir, {})
+  t.match(await ask(corrected, 'GET', '/readyz'), { status: 200, body: { ready: true } })
 })
 
 t.test('--check and a start without sockets exit with 2, every bad key a line', async t => {

@@ -97,7 +97,7 @@ t.test('the numbers that C and TypeScript share are those of the kernel', t => {
   t.end()
 })
 
-t.test('what is right works', t => {
+t.test('valid arguments work', t => {
   const [read, write] = native.pipe(65_536)
   closeSync(read)
   closeSync(write)

@@ -59,7 +59,7 @@ t.test('without a manager nothing is sent and nothing fails', async t => {
   t.equal(await notifier.barrier(LIMIT_MS), false)
 })
 
-t.test('an address that is none fails once, and without an exception', async t => {
+t.test('an invalid address fails once, and without an exception', async t => {
   for (const address of [`/${'x'.repeat(107)}`, `@${'é'.repeat(60)}`, '/dev/null', '']) {
     const errors: string[] = []
     const notifier = createNotifier(address, errno => errors.push(errno))

@@ -91,7 +91,7 @@ t.test("another process's watchdog is not fed", async t => {
     env: { NOTIFY_SOCKET: address, WATCHDOG_USEC, WATCHDOG_PID: String(process.pid) },
   })
   await run(guestd, { command: 'true' })
-  // Told by a timer that is many times slower than the feeds would be.
+  // This status comes from a timer that is much slower than watchdog feeds.
   await manager.heard(({ values }) => / 1 ended/.test(values.STATUS ?? ''))
   t.notOk(manager.notices.some(({ values }) => 'WATCHDOG' in values))
 })

@@ -133,13 +133,13 @@ t.test('guestd answers while its log is not read, and writes all of it later', a
     replies.push(await ask('/nope'))
   }
   t.same(new Set(replies), new Set([404]))
-  let told = ''
+  let output = ''
   const { stdout } = child
   stdout?.setEncoding('utf8').on('data', (text: string) => {
-    told += text
+    output += text
   })
   stdout?.resume()
-  await until(() => (told.match(/"status":404/g) ?? []).length === replies.length)
+  await until(() => (output.match(/"status":404/g) ?? []).length === replies.length)
 })
 
 /** A guestd that logs all it can, with a stdout of the test's choice. */

@@ -124,7 +124,7 @@ t.test('a tree is counted, a file with two names once', t => {
   t.end()
 })
 
-t.test('steps of a release and of a drain go on after one that fails', t => {
+t.test('release and drain continue after a failed step', t => {
   const folder = folderFor(t)
   const info = openSync(folder, 'r')
   const [, id = ''] =

@@ -106,7 +106,7 @@ t.test(
   },
 )
 
-t.test('a volume that was shut down is had again once its last holder is gone', async t => {
+t.test('a volume that was shut down is mounted again once its last holder is gone', async t => {
   const workspace = attach(t, makeImage(t))
   const at = makeMountPoint(t)
   const guestd = await startGuestd(t, { config: { workspace, workspaceMount: at } })

@@ -84,7 +84,7 @@ ${script.replaceAll(/^/gm, '  ')}
 except OSError as error:
   print(errno.errorcode[error.errno])`
 
-t.test('by no kind of file', async t => {
+t.test('no kind of file exceeds the cap', async t => {
   const guestd = await onVolume(32 * MIB)
   const { capBytes } = await knownUsageOf(guestd)
   t.equal(capBytes, 32 * MIB)
@@ -106,7 +106,7 @@ t.test('by no kind of file', async t => {
   }
 })
 
-t.test('by no map of a file: the process gets SIGBUS', async t => {
+t.test('no mmap exceeds the cap: the process gets SIGBUS', async t => {
   const guestd = await onVolume(32 * MIB)
   const script = `${PRELUDE}
 import mmap
@@ -119,7 +119,7 @@ for at in range(0, 1 << 30, 4096): m[at] = 1`
   t.ok((await knownUsageOf(guestd)).usedBytes <= 32 * MIB)
 })
 
-t.test('by no attribute: chattr changes nothing about it', async t => {
+t.test('no file attribute exceeds the cap: chattr changes nothing', async t => {
   const guestd = await onVolume(32 * MIB)
   const command = `touch f; for a in +P +i +c +j; do chattr $a f 2>/dev/null; chattr -p 77 f 2>/dev/null; done
     chattr -i f 2>/dev/null; cat /dev/zero >>f; stat -c %s f`

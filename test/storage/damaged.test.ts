@@ -102,8 +102,11 @@ t.test('what a safe repair refuses a full one repairs, and lists each change', a
   const refused = { code: 125, sound: false, changes: null }
   t.same(await check(), { ...refused, needsFull: false })
   t.same(await check('--repair'), { ...refused, needsFull: true })
-  const told = await guestctl(['volume', 'check', workspace, '--repair'])
-  t.match(told.out, /\nNOT SOUND: --repair=full repairs the rest, and may lose files: keep a copy/)
+  const repair = await guestctl(['volume', 'check', workspace, '--repair'])
+  t.match(
+    repair.out,
+    /\nNOT SOUND: --repair=full repairs the rest, and may lose files: keep a copy/,
+  )
   await guestd.start()
   t.match(await unavailable(guestd), /'guestctl volume check FILE --repair=full' on the host/)
   await guestd.stop()

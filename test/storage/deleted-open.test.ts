@@ -21,7 +21,7 @@ function open(t: Test, path: string, flags: number | string): number {
   return fd
 }
 
-t.test('a file is found once, and one whose name ends as if it was deleted is not', async t => {
+t.test('a deleted open file is found once, a file named "f (deleted)" never', async t => {
   const folder = makeScratch(t)
   const [gone, there] = ['gone', 'f (deleted)'].map(name => join(folder, name))
   for (const path of [gone, there]) writeFileSync(path ?? '', Buffer.alloc(8192, 1))

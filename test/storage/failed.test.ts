@@ -54,11 +54,11 @@ t.test('an error of the file system is in status, readiness, events and receipts
     reasons: [{ code: 'workspace_failed', message: `workspace: ${ONE_ERROR}` }],
   })
   await until(async () => (await eventsOf(guestd)).some(({ type }) => type === 'not_ready'))
-  const told = (await eventsOf(guestd)).flatMap(event =>
+  const reasons = (await eventsOf(guestd)).flatMap(event =>
     event.type === 'workspace_unavailable' ? [event.reason] : [],
   )
-  t.equal(told.at(-1), ONE_ERROR)
-  t.ok(told.length <= 2, 'not each time that it is seen')
+  t.equal(reasons.at(-1), ONE_ERROR)
+  t.ok(reasons.length <= 2, 'not each time that it is seen')
 
   const flushed = await flush(guestd)
   t.equal(flushed.clean, false)

@@ -50,8 +50,8 @@ t.test(
     await third.stop()
     t.equal(await first.stop(), 0)
     await until(() => isThere(second), LIMIT_MS)
-    const told = (await second.request('GET', '/v1/events')).frames()
-    const ofWorkspace = told.filter(({ type }) => type.startsWith('workspace_'))
+    const events = (await second.request('GET', '/v1/events')).frames()
+    const ofWorkspace = events.filter(({ type }) => type.startsWith('workspace_'))
     matchExactly(t, ofWorkspace.slice(0, 2), [
       { type: 'workspace_unavailable' },
       { type: 'workspace_mounted', device: null, generation: null },
@@ -157,14 +157,14 @@ t.test('a holder in another pid namespace counts as long as it touches its lock'
 
 t.test('locks are in no place that another user could have made', t => {
   // No user of this machine, and none of another run of this test.
-  const nobody = 1_000_000 + process.pid
-  const path = `/tmp/guestd-locks-${nobody}`
+  const otherUser = 1_000_000 + process.pid
+  const path = `/tmp/guestd-locks-${otherUser}`
   t.teardown(() => rmSync(path, { recursive: true, force: true }))
   symlinkSync('/', path)
-  t.throws(() => lockPlace(nobody), /is not a folder of this user alone/)
+  t.throws(() => lockPlace(otherUser), /is not a folder of this user alone/)
   rmSync(path)
   mkdirSync(path)
-  t.throws(() => lockPlace(nobody), /is not a folder of this user alone/, 'it belongs to root')
+  t.throws(() => lockPlace(otherUser), /is not a folder of this user alone/, 'it belongs to root')
   t.equal(statSync(lockPlace(0)).mode & 0o777, 0o700)
   t.end()
 })

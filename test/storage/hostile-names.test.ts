@@ -92,11 +92,11 @@ t.test('a FUSE over the workspace or in it that does not answer blocks no call',
     const names = (entries as { path: string }[]).map(({ path }) => path.slice(at.length))
     t.same([complete, names.includes('/file')], [true, true])
   }
-  await t.test('in it', async t => {
+  await t.test('a FUSE inside the workspace', async t => {
     await mountDeafFuse(t, join(at, 'in'))
     await look()
   })
-  await t.test('over it', async t => {
+  await t.test('a FUSE over the workspace', async t => {
     await mountDeafFuse(t, at)
     await look()
   })

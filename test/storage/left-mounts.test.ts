@@ -160,7 +160,7 @@ t.test('folders that were bound into the workspace lose none of their own mounts
   t.same([at, outside].flatMap(mountsIn), [outside, below])
 })
 
-t.test('a mount that hides a bound folder does not change that', async t => {
+t.test('a bound folder that a mount hides loses none of its own mounts', async t => {
   const { guestd, at } = await onVolume(t)
   const { outside, below } = sharedFolder(t)
   await mounts(guestd, `mkdir r; mount --rbind ${outside} r; mount -t tmpfs left r`)
@@ -169,7 +169,7 @@ t.test('a mount that hides a bound folder does not change that', async t => {
   t.same([at, outside].flatMap(mountsIn), [outside, below])
 })
 
-t.test('nor do more mounts than one call of the helper takes', async t => {
+t.test('a bound folder keeps more mounts than one call of the helper takes', async t => {
   const { guestd, at } = await onVolume(t)
   const { outside, below } = sharedFolder(t)
   const many = Array.from({ length: 140 }, (_, n) => join(outside, `many-${n}`))

@@ -44,7 +44,7 @@ t.test('with another volume, a copy of the same one too, the state does not coun
   t.equal(await set(two, 's-2'), 200)
 })
 
-t.test('so it is with another folder', async t => {
+t.test('with another folder the state does not count', async t => {
   const runDir = join(makeScratch(t), 'run')
   const folders = makeScratch(t)
   for (const name of ['a', 'b']) mkdirSync(join(folders, name))

@@ -42,7 +42,7 @@ const listing = async (on: Guestd) =>
 const inspect = async (path: string) =>
   JSON.parse((await guestctl(['volume', 'inspect', path, '--json'])).out)
 
-/** Nobody's volume is started empty before it is known whose it is. */
+/** A volume without an owner is not reset before its session is known. */
 const reset = { onExpired: 'reset', requireSession: true }
 
 /** A volume that was used by the session `one` with runtime version 1, with a file. */
@@ -185,7 +185,7 @@ t.test("a volume expires by the host's time, and that is written to the mark", a
   t.ok(Date.parse(String(readMark(workspace).lastActivityAt)) >= Date.parse(later))
 })
 
-t.test('a time that is none is refused', async t => {
+t.test('an invalid time is refused', async t => {
   const guestd = await startGuestd(t)
   for (const wrong of ['2026-13-01T00:00:00Z', 'now', '1700000000', '2026-01-01T00:00:00+02:00']) {
     const reply = await putSession(guestd, { id: 'one', hostTime: wrong })

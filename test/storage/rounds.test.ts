@@ -114,9 +114,9 @@ t.test(
     t.equal(Number(commits), 20 + ROUNDS)
     const rows = execFileSync(process.execPath, ['--no-warnings', '-e', COUNT], limited)
     t.equal(rows, `${1_000 + ROUNDS} ok\n`)
-    const told = readFileSync(join(at, 'rounds'), 'utf8').trimEnd().split('\n')
+    const recorded = readFileSync(join(at, 'rounds'), 'utf8').trimEnd().split('\n')
     t.same(
-      told.map(Number),
+      recorded.map(Number),
       Array.from({ length: ROUNDS }, (_, index) => index + 1),
     )
     t.equal(await guestd.stop(), 0)

@@ -49,7 +49,7 @@ t.test("its environment is that of all commands, under a request's own", async t
   t.equal(stdout, 'image session own\n')
 })
 
-t.test('of hosts that say it at once one wins', async t => {
+t.test('of concurrent PUT requests one wins', async t => {
   const guestd = await startGuestd(t)
   const replies = await Promise.all(['a', 'b', 'c', 'd'].map(id => putSession(guestd, { id })))
   t.same(replies.map(reply => reply.status).sort(), [200, 409, 409, 409])

@@ -85,7 +85,7 @@ t.test('a stop by the API reports its steps, unmounts, and leaves guestd as stop
   t.equal(guestd.log().split('the session is stopped').length, 2)
 })
 
-t.test('all who ask for the stop while it goes get all of it', async t => {
+t.test('every caller of a running stop gets all of its steps', async t => {
   const { guestd, at } = await onVolume(t, { killGraceMs: 300 })
   const command = "trap '' TERM; touch begun; sleep 600"
   await guestd.request('POST', '/v1/commands', { body: { command, detach: true } })

@@ -15,11 +15,11 @@ export async function unavailable(on: Guestd): Promise<string> {
     body: { command: 'true', cwd: '/' },
   })
   const reason = workspace.reason ?? ''
-  const told = [ready.text, refused.text].every(text =>
+  const isReported = [ready.text, refused.text].every(text =>
     text.includes(JSON.stringify(reason).slice(1, -1)),
   )
   const codes = [ready.status, refused.status, elsewhere.status].join()
-  if (codes !== '503,503,200' || !told || refused.json().code !== 'workspace_unavailable')
+  if (codes !== '503,503,200' || !isReported || refused.json().code !== 'workspace_unavailable')
     throw new Error(`${codes} ${reason}\n${ready.text}\n${refused.text}`)
   return reason
 }

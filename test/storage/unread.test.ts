@@ -93,7 +93,7 @@ t.test('a deep folder that is moved while it is walked costs only that branch', 
   t.ok(least >= MIB, `${least} bytes`)
 })
 
-t.test('what can no longer be read is no room', async t => {
+t.test('files that become unreadable do not count as free space', async t => {
   const guestd = await startGuestd(t, {
     config: { workspaceCapBytes: MIB },
     wrap: ['bash', '-c', AS_NOBODY, 'bash'],

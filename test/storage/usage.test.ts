@@ -59,14 +59,14 @@ t.test('what a large write may fail for and leave over counts as run out', async
     const { exit } = await runCommand(guestd, { command })
     const { full, ...usage } = await knownUsageOf(guestd)
     await runCommand(guestd, { command: 'rm big; sync -f .' })
-    return { full, left: usage.availableBytes, told: exit.workspaceFull }
+    return { full, left: usage.availableBytes, reported: exit.workspaceFull }
   }
-  t.same(await leave(MIB + 4096), { full: null, left: MIB + 4096, told: null })
-  t.same(await leave(MIB), { full: 'bytes', left: MIB, told: 'bytes' })
-  t.same(await leave(256 * 1024), { full: 'bytes', left: 256 * 1024, told: 'bytes' })
+  t.same(await leave(MIB + 4096), { full: null, left: MIB + 4096, reported: null })
+  t.same(await leave(MIB), { full: 'bytes', left: MIB, reported: 'bytes' })
+  t.same(await leave(256 * 1024), { full: 'bytes', left: 256 * 1024, reported: 'bytes' })
 })
 
-t.test('root is held like everybody where nothing is reserved', async t => {
+t.test('root has the same limit as users if nothing is reserved', async t => {
   const guestd = await onVolume(t, { mkfs: ['-m', '0'] })
   const command = 'head -c 100M /dev/zero > big'
   const full = await runCommand(guestd, { command, user: 'root', cwd: '.' })

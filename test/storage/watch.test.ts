@@ -98,7 +98,7 @@ t.test('a guestd that starts on a full folder knows it before the first command'
 
 t.test('80, 90 and 100 % are logged, and also that there is room again', async t => {
   const guestd = await startGuestd(t, { config: { workspaceCapBytes: 10 * MIB } })
-  const told = () =>
+  const loggedPercents = () =>
     guestd
       .log()
       .split('\n')
@@ -114,12 +114,12 @@ t.test('80, 90 and 100 % are logged, and also that there is room again', async t
     // The folder holds no less meanwhile.
     writeFileSync(join(guestd.dir, 'data'), Buffer.alloc(mib * MIB))
     renameSync(join(guestd.dir, 'data'), join(guestd.workspace, 'data'))
-    await until(() => told().includes(percent))
+    await until(() => loggedPercents().includes(percent))
   }
-  t.same(told(), [80, 90, 100, 0])
+  t.same(loggedPercents(), [80, 90, 100, 0])
 })
 
-t.test('a cap of 0 is none', async t => {
+t.test('a cap of 0 means no cap', async t => {
   const guestd = await startGuestd(t, { config: { workspaceCapBytes: 0 } })
   await run(guestd, { command: 'head -c 2M /dev/zero > big' })
   matchExactly(t, (await infoOf(guestd)).workspace, {

@@ -164,7 +164,7 @@ t.test('no circle of files, not even of types', async t => {
   t.same(circles(new Map([['a', ['a']]])), [['a']])
 })
 
-t.test('no file name stands for two things', async t => {
+t.test('no file name is used twice', async t => {
   const paths = new Map<string, string[]>()
   for (const path of files) {
     const name = basename(path)

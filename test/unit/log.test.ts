@@ -47,8 +47,8 @@ t.test('lines over the limit are dropped and counted while stdout is not read', 
     .trimEnd()
     .split('\n')
     .map(line => JSON.parse(line))
-  const told = lines.filter(line => line.msg === 'line').length
+  const written = lines.filter(line => line.msg === 'line').length
   const dropped = lines.find(line => line.component === 'log')
   t.ok(dropped.lines > 0)
-  t.equal(told + dropped.lines, LINES)
+  t.equal(written + dropped.lines, LINES)
 })

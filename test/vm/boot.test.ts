@@ -73,7 +73,7 @@ ExecStart=/usr/bin/python3 /etc/gate.py
   '/etc/systemd/system/guestd.service.d/gate.conf': '[Unit]\nWants=gate.service\n',
 }
 
-t.test('who asks before guestd is even started waits, and is served', async t => {
+t.test('a request sent before guestd starts waits and is served', async t => {
   const guest = await bootGuest(t, { waitForGuestd: false, overlay: GATED })
   const first = await knock(guest.connect)
   const others = await Promise.all(
@@ -111,11 +111,11 @@ t.test('none is refused from the first moment that one is let in', async t => {
   await whenUp(client)
   const { listening, ready } = await clocks(client)
   t.ok(listening > 0 && listening < ready, 'by the guest’s own clock the socket was there first')
-  const told = await readyTimes(client)
-  t.equal(told.length, 1, 'guestd was ready once')
+  const times = await readyTimes(client)
+  t.equal(times.length, 1, 'guestd was ready once')
   const firstStart = Math.min(...answers.map(startOf))
   t.comment(`the socket listened ${(ready - listening) / 1_000} ms before guestd was ready`)
-  t.comment(`the first command started ${firstStart - (told[0] ?? 0)} ms after that`)
+  t.comment(`the first command started ${firstStart - (times[0] ?? 0)} ms after that`)
   await testPhases(t, guest, client)
 })
 

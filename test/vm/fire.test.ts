@@ -77,12 +77,12 @@ function isWhole(file: string): boolean {
 }
 
 /** What a writer had reported when its output ended. */
-const told: Record<string, Promise<number>> = {}
+const reported: Record<string, Promise<number>> = {}
 
 async function startWriter(name: string, how = 'exec'): Promise<void> {
   const command = `${how} python3 -c '${writer(name)}'`
   await client.start({ id: name, command })
-  told[name] = (async () => {
+  reported[name] = (async () => {
     let last = ''
     for await (const frame of client.output(name, { follow: true })) {
       if (frame.type === 'output') last = (last + Buffer.from(frame.bytes)).slice(-100)
@@ -134,7 +134,7 @@ t.test('the stop ends them all, and its receipt is true', async t => {
   t.equal(fsck(volume).status, 0)
   const at = makeMountPoint(t)
   runTool('mount', '-o', 'ro', attach(t, volume, '--read-only'), at)
-  for (const [name, last] of Object.entries(told)) {
+  for (const [name, last] of Object.entries(reported)) {
     const lines = readFileSync(path.join(at, name), 'utf8').trimEnd().split('\n')
     const whole = lines.every((line, n) => line === String(n))
     t.ok(whole, `${name}: ${lines.length} lines, in order`)

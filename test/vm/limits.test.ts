@@ -254,7 +254,11 @@ t.test('when the machine is out of memory the command goes, and never guestd', a
     t.ok(slowest < ANSWER_LIMIT_MS, `${slowest} ms`)
   }
   t.equal(await guestdPid(client), pid)
-  t.match(await client.inspect(small), { state: 'running' }, 'one that used little goes on')
+  t.match(
+    await client.inspect(small),
+    { state: 'running' },
+    'a command that used little memory continues',
+  )
   await client.kill(small)
   await ended(client, small)
 })

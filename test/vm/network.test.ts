@@ -42,8 +42,8 @@ async function testResolver(t: Test, client: GuestdClient): Promise<void> {
     readlink /etc/resolv.conf
     grep ^nameserver /etc/resolv.conf
     getent ahostsv4 some.localhost | head -n 1`
-  const told = await asRoot(client, ask)
-  t.match(told, /stub-resolv\.conf\nnameserver 127\.0\.0\.53\n127\.0\.0\.1 /)
+  const answer = await asRoot(client, ask)
+  t.match(answer, /stub-resolv\.conf\nnameserver 127\.0\.0\.53\n127\.0\.0\.1 /)
 }
 
 async function testNothingFailed(t: Test, client: GuestdClient): Promise<void> {

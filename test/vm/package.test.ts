@@ -155,15 +155,15 @@ async function askUntilServed(
 
 /** Facts in lines of the console: guestd no longer answers. */
 const LOOK = `
-  tell() { sed "s/^/fact $1: /" >/dev/console; }
+  report() { sed "s/^/fact $1: /" >/dev/console; }
   look() {
-    { ls -d /etc/guestd/* /usr/lib/guestd /usr/bin/guest* /run/guestd 2>/dev/null; true; } | tell "$1 files"
-    systemctl list-unit-files --plain --no-legend "guestd*" | tell "$1 units"
-    systemctl list-units --state=active,activating,failed --plain --no-legend "guestd*" | tell "$1 active"
-    find /etc/systemd/system -name "guestd*" | tell "$1 links"
-    systemctl --failed --plain --no-legend | tell "$1 failed"
-    ss --vsock -l -H | tell "$1 listening"
-    ls -l /proc/[0-9]*/exe 2>/dev/null | grep "/usr/lib/guestd" | tell "$1 running"
+    { ls -d /etc/guestd/* /usr/lib/guestd /usr/bin/guest* /run/guestd 2>/dev/null; true; } | report "$1 files"
+    systemctl list-unit-files --plain --no-legend "guestd*" | report "$1 units"
+    systemctl list-units --state=active,activating,failed --plain --no-legend "guestd*" | report "$1 active"
+    find /etc/systemd/system -name "guestd*" | report "$1 links"
+    systemctl --failed --plain --no-legend | report "$1 failed"
+    ss --vsock -l -H | report "$1 listening"
+    ls -l /proc/[0-9]*/exe 2>/dev/null | grep "/usr/lib/guestd" | report "$1 running"
   }`
 
 t.test(
@@ -171,15 +171,15 @@ t.test(
   async t => {
     await beside(`${LOOK}
     for step in remove purge; do
-      ${APT} $step guestd >/run/removal 2>&1; echo $? | tell "$step code"
-      tr "\\r" "\\n" </run/removal | grep guestd | tell log
+      ${APT} $step guestd >/run/removal 2>&1; echo $? | report "$step code"
+      tr "\\r" "\\n" </run/removal | grep guestd | report log
       look $step
     done
-    mount -o ro LABEL=guestd-workspace /media && cat /media/kept | tell "workspace kept"
+    mount -o ro LABEL=guestd-workspace /media && cat /media/kept | report "workspace kept"
     umount /media
-    id -un 1000 | tell "user"
-    systemctl is-system-running | tell "state"
-    echo | tell over`)
+    id -un 1000 | report "user"
+    systemctl is-system-running | report "state"
+    echo | report over`)
     await until(async () => (await guest.console()).includes('fact over:'), APT_LIMIT_MS)
     const console = (await guest.console()).replaceAll('\r', '')
     const facts = (what: string) =>

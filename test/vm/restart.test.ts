@@ -90,7 +90,7 @@ t.test(
 
 t.test('limits are in force after a crash', testLimits)
 
-t.test('and after another one, and a reload of systemd', async t => {
+t.test('limits are in force after another crash and a reload of systemd', async t => {
   await client.start({ command: 'while :; do sleep 0.1 & sleep 0.1; done', limits: { pids: 50 } })
   await crash(t)
   t.same(await agentProcesses(client), [])
@@ -127,8 +127,8 @@ t.test('when systemd stops guestd, readers get their last frames', async t => {
   const [exit, end] = frames.slice(-2)
   matchExactly(t, exit, { type: 'exit', cause: 'stopped', exitCode: 3, signal: null })
   t.match(end, { type: 'end', truncated: 0 })
-  const told = await asRoot(client, 'cat /run/stopped')
-  t.equal(told, 'success\n0\ninactive\n', 'guestd ended well and left no process')
+  const result = await asRoot(client, 'cat /run/stopped')
+  t.equal(result, 'success\n0\ninactive\n', 'guestd ended well and left no process')
   t.match(await client.inspect('polite'), { cause: 'stopped', exitCode: 3 })
   t.match(await client.inspect('stubborn'), { cause: 'stopped', signal: 'SIGKILL' })
 })

@@ -122,7 +122,7 @@ t.test('bad settings are reported to the host until they are corrected', async t
   t.equal(code, 125)
   t.match(err, /killGraceMs.*\(misconfigured\)/)
   await untilSession(({ state }) => state === 'ready')
-  t.equal((await run(client, { command: 'echo mended' })).out, 'mended\n')
+  t.equal((await run(client, { command: 'echo corrected' })).out, 'corrected\n')
 })
 
 t.test('what is ordered after guestd stops before it, and guestd before the machine', async t => {
@@ -136,8 +136,8 @@ t.test('what is ordered after guestd stops before it, and guestd before the mach
   await seen(client, 'watching', 'up')
   await guest.pressPowerButton()
   await guest.exited
-  const told = await guest.console()
-  const end = told.slice(told.lastIndexOf('"msg":"serving"'))
+  const output = await guest.console()
+  const end = output.slice(output.lastIndexOf('"msg":"serving"'))
   t.match(
     end,
     /the other is down[\s\S]*"msg":"stopping"[\s\S]*"command":"watching"[\s\S]*"msg":"stopped"[\s\S]*Power down/,

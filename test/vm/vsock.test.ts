@@ -113,7 +113,7 @@ t.test('a connection that the host cuts is noticed', async t => {
   t.same(await agentProcesses(client), [])
 })
 
-t.test('so is a guestctl that is killed', async t => {
+t.test('a guestctl that is killed is noticed', async t => {
   const args = ['run', '--id', 'orphan', '--on-disconnect', 'kill', '--', 'echo up; sleep 1000']
   const running = startGuestctl(args, { connect: guest.connect })
   await running.untilOutput('up')
@@ -167,11 +167,11 @@ t.test('100 MiB come out and arrive whole', async t => {
   const command = `head -c ${LARGE_BYTES} /dev/urandom | tee >(sha256sum >&2)`
   const hash = createHash('sha256')
   let bytes = 0
-  let told = ''
+  let stderr = ''
   for await (const frame of client.run({ command, timeoutMs: LONG_MS })) {
     if (frame.type === 'gap') t.fail(`a gap from ${frame.from} to ${frame.to}`)
     if (frame.type !== 'output') continue
-    if (frame.stream === 'stderr') told += Buffer.from(frame.bytes)
+    if (frame.stream === 'stderr') stderr += Buffer.from(frame.bytes)
     else {
       hash.update(frame.bytes)
       bytes += frame.bytes.length
@@ -179,7 +179,7 @@ t.test('100 MiB come out and arrive whole', async t => {
   }
   t.comment(speed(began))
   t.equal(bytes, LARGE_BYTES)
-  t.equal(told, `${hash.digest('hex')}  -\n`)
+  t.equal(stderr, `${hash.digest('hex')}  -\n`)
 })
 
 const speed = (began: number) =>

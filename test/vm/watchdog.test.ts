@@ -81,8 +81,8 @@ t.test(
     const stop = `kill -STOP ${pid}
     while grep -L "^State:.T" /proc/${pid}/task/*/status | grep -q .; do sleep 0.1; done`
     await asUnit(`${stop}; ${LISTEN}`)
-    const told = await knock(guest.connect.replace(/\d+$/, TELL_PORT))
-    told.socket.destroy()
+    const opened = await knock(guest.connect.replace(/\d+$/, STOPPED_PORT))
+    opened.socket.destroy()
     const began = performance.now()
     const answers = await Promise.all(
       Array.from({ length: REQUESTS }, (_, index) =>
@@ -116,8 +116,8 @@ t.test(
 )
 
 /** In the guest: opens a port for one connection. */
-const TELL_PORT = '1022'
-const LISTEN = `python3 -c "import socket; s = socket.socket(socket.AF_VSOCK); s.bind((socket.VMADDR_CID_ANY, ${TELL_PORT})); s.listen(); s.accept()"`
+const STOPPED_PORT = '1022'
+const LISTEN = `python3 -c "import socket; s = socket.socket(socket.AF_VSOCK); s.bind((socket.VMADDR_CID_ANY, ${STOPPED_PORT})); s.listen(); s.accept()"`
 
 t.test('requests made the moment after guestd was killed are served, none is refused', async t => {
   const [before, socket] = [await client.session(), await socketOf()]

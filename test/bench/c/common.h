@@ -65,7 +65,7 @@ static inline int connect_guest(const char *path, const char *port) {
   int length = snprintf(line, sizeof line, "CONNECT %s\n", port);
   write_all(fd, line, (size_t)length);
   for (size_t at = 0; at < sizeof line; at++) {
-    if (read(fd, line + at, 1) != 1) die_plain("nobody listens on that port of the guest");
+    if (read(fd, line + at, 1) != 1) die_plain("no listener on that port of the guest");
     if (line[at] == '\n') return fd;
   }
   die_plain("no answer to CONNECT");

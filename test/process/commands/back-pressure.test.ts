@@ -97,7 +97,7 @@ t.test('one stalled reader among 64 slows no other reader', async t => {
     return { frames, sha256: tally.sha256('stdout'), gaps: tally.gaps }
   }
   const [first, ...rest] = await Promise.all([read(starter), ...others.map(read)])
-  // Nobody has asked the stalled one's connection for a byte until here.
+  // So far no byte of the stalled reader's connection has been read.
   t.equal(stalled?.cursor, 0)
   t.equal(first.sha256, sha256(bytes))
   t.equal(rest.length, READERS - 1)

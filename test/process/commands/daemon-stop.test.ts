@@ -60,7 +60,7 @@ t.test(
   },
 )
 
-t.test('who ignores SIGTERM is killed after the grace', async t => {
+t.test('a command that ignores SIGTERM is killed after the grace', async t => {
   const killGraceMs = 700
   const guestd = await startGuestd(t, { config: { killGraceMs } })
   const { env, living } = mark(t)

@@ -96,8 +96,9 @@ t.test('what was written right before the exit is never lost', async t => {
       const outcome = await run(guestd, { command: length > 0 ? script : 'exit 7' })
       const { exit, end, stdout, stderr } = outcome
       const same = stdout.length === length && stderr.length === length
-      const told = end.stdoutBytes === length && end.stderrBytes === length && exit.exitCode === 7
-      if (!same || !told) wrong += 1
+      const isReported =
+        end.stdoutBytes === length && end.stderrBytes === length && exit.exitCode === 7
+      if (!same || !isReported) wrong += 1
     }
   }
   await Promise.all(Array.from({ length: AT_ONCE }, worker))

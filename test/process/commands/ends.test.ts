@@ -60,7 +60,7 @@ t.test('at the time limit comes SIGTERM, and what its handler says is kept', asy
   t.equal(end.descendants, 0)
 })
 
-t.test('who ignores SIGTERM is killed after the grace, with all of its tree', async t => {
+t.test('a command that ignores SIGTERM is killed after the grace, with its tree', async t => {
   const { env, living } = mark(t)
   const { exit, end, stdout } = await run(guestd, {
     command: 'trap "" TERM; setsid sleep 1000 & echo partial; while :; do sleep 1; done',

@@ -75,7 +75,7 @@ t.test(
   },
 )
 
-t.test('a role that was taken over is not that of the one who is cut', async t => {
+t.test('a cut reader that lost the starter’s role does not affect the command', async t => {
   const guestd = await startGuestd(t)
   const body = { id: 'role', command: 'echo up; sleep 1; exit 4', onDisconnect: 'kill' }
   const first = await openRun(guestd, body)
@@ -86,7 +86,7 @@ t.test('a role that was taken over is not that of the one who is cut', async t =
   t.match((await second.rest()).at(-2), { type: 'exit', cause: 'exit', exitCode: 4 })
 })
 
-t.test('who is killed at the end of a grace is not counted as living on', async t => {
+t.test('a process killed at the end of the grace is not counted as a descendant', async t => {
   const guestd = await startGuestd(t, { config: { killGraceMs: 500 } })
   const { env, living } = mark(t)
   const command = '(trap "" TERM; sleep 1000) & trap "exit 7" TERM; sleep 1000 & wait'

@@ -26,7 +26,7 @@ t.test('where there is no cgroup v2, the process group is what is killed', async
     t.match(await inspect(bare, 'tree'), { proof: 'group' })
   })
 
-  await t.test('who leaves the session is not promised', async t => {
+  await t.test('processes that leave the session may survive', async t => {
     const { env, living } = mark(t)
     const command = 'setsid bash -c "echo up; exec sleep 1000" & wait'
     const stream = await openRun(bare, { id: 'leaves', command, env })

@@ -123,10 +123,10 @@ t.test(`${COMMANDS} commands of all kinds leave nothing behind`, async t => {
   const after = await lookAtRest()
   t.same(after.counted, before.counted, 'descriptors, threads, processes, cgroups, timers, sockets')
   const growth = (of: 'heapUsed' | 'arrayBuffers' | 'rss') => after.insight[of] - before.insight[of]
-  const told = (bytes: number) => `${Math.round(bytes / 1024)} KiB`
-  t.ok(growth('heapUsed') < 3 * MIB, `heap grew by ${told(growth('heapUsed'))}`)
-  t.ok(growth('arrayBuffers') < 3 * MIB, `buffers grew by ${told(growth('arrayBuffers'))}`)
-  t.ok(growth('rss') < FRAGMENTS_BYTES, `resident memory grew by ${told(growth('rss'))}`)
+  const inKiB = (bytes: number) => `${Math.round(bytes / 1024)} KiB`
+  t.ok(growth('heapUsed') < 3 * MIB, `heap grew by ${inKiB(growth('heapUsed'))}`)
+  t.ok(growth('arrayBuffers') < 3 * MIB, `buffers grew by ${inKiB(growth('arrayBuffers'))}`)
+  t.ok(growth('rss') < FRAGMENTS_BYTES, `resident memory grew by ${inKiB(growth('rss'))}`)
   t.notMatch(guestd.log(), /MaxListenersExceeded|"level":"(error|fatal)"/)
 })
 

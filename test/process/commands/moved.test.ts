@@ -81,7 +81,7 @@ t.test(
   },
 )
 
-t.test('one whose first process has ended and left others elsewhere says so too', async t => {
+t.test('a command whose first process has ended reports processes that moved away', async t => {
   const { env, living } = mark(t)
   const command = `sleep 1000 > /dev/null 2>&1 & ${MOVE('$!')}; sleep 1000 & echo "moved $!"`
   const { end } = await run(guestd, { id: 'ended', command, env })

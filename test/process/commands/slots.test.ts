@@ -29,7 +29,7 @@ t.test('a killed command whose starter stalls takes no place', async t => {
   stream.cut()
 })
 
-t.test('nor does a command that its timeout ended', async t => {
+t.test('a command that its timeout ended takes no place', async t => {
   const guestd = await startGuestd(t, ONE)
   const stream = await openRun(guestd, { id: 'late', command: 'yes', timeoutMs: 300 })
   await until(async () => (await inspect(guestd, 'late')).state === 'ended')
@@ -47,7 +47,7 @@ t.test('a killed command whose pipe an outside process holds takes no place', as
   t.equal((await run(guestd, { command: 'echo next' })).stdout, 'next\n')
 })
 
-t.test('a timeout frees it too, without the grace when nothing is left to wait for', async t => {
+t.test('a timeout frees the place, without the grace when nothing is left to wait for', async t => {
   const guestd = await startGuestd(t, ONE)
   await detach(guestd, { id: 'held', command: 'sleep 300', timeoutMs: 1_000 })
   holdOutput(t, await pidOf(guestd, 'held'))

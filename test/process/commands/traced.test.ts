@@ -39,7 +39,7 @@ t.test('a first process that its tracer does not wait for ends with its own stat
   await until(() => zombies().length === 0)
 })
 
-t.test('so does a process that a signal ends', async t => {
+t.test('a traced first process that a signal ends has its own status', async t => {
   const { env, living } = mark(t)
   const { exit } = await run(guestd, {
     argv: TRACED_LEADER('kill "KILL", $$'),
@@ -51,7 +51,7 @@ t.test('so does a process that a signal ends', async t => {
   await until(() => zombies().length === 0)
 })
 
-t.test('a kill ends it while it runs, and says so', async t => {
+t.test('a kill ends a traced process while it runs, and reports it', async t => {
   const { env, living } = mark(t)
   const argv = TRACED_LEADER('sleep 1000')
   const stream = await openRun(guestd, { id: 'killed', argv, env })

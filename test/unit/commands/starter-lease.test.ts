@@ -45,7 +45,7 @@ t.test('without a reader that has the role nothing pauses', async t => {
   t.equal(lease.place, null)
 })
 
-t.test('a reader that takes the role over is the only one that counts', async t => {
+t.test('after a takeover only the new reader has the role', async t => {
   const { state, lease } = makeLease()
   const first = () => 0
   const second = () => 80

@@ -27,7 +27,7 @@ t.test('no byte can change, and none can be missing or added', async t => {
   t.equal(codeOf(Buffer.concat([file, Buffer.of(0)]), source), null)
 })
 
-t.test('stack traces name the file that was loaded, not the one that was recorded', async t => {
+t.test('stack traces name the loaded file, not the recorded one', async t => {
   const script = compileDaemon(source, '/usr/lib/guestd/loaded.cjs', code)
   t.equal(script.cachedDataRejected, false)
   const stack: string = script.runInThisContext()()

@@ -26,7 +26,7 @@ t.test('memory, processors, kernel, network, agent and packages', async t => {
   })
 })
 
-t.test('a volume that is missing is made, one that is there is taken as it is', async t => {
+t.test('a missing volume is created, an existing one is used unchanged', async t => {
   const file = path.join(t.testdir({ old: 'mine' }), 'new')
   t.same((await readVmSettings({ VOLUME: file })).machine, { volume: file })
   t.ok(existsSync(file))

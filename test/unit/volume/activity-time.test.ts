@@ -19,7 +19,7 @@ t.test(
   async t => {
     t.same(laterActivity(byMachine(LATE), byHost(EARLY)), byHost(EARLY))
     t.same(laterActivity(byHost(EARLY), byMachine(LATE)), byMachine(LATE))
-    // Somebody works now, so the activity is later than the host's time says, by an unknown amount.
+    // Work is in progress, so the activity is later than the host's time by an unknown amount.
     t.same(laterActivity(byHost(LATE), byMachine(EARLY)), byMachine(LATE))
   },
 )
