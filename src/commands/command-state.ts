@@ -192,7 +192,9 @@ const table: { readonly [S in CommandState as S['name']]: Row<S> } = {
     pipesClosed: state => settle({ ...state, pipesClosed: true }),
     gone: state => settle({ ...state, isGone: true }),
     sweep: settle,
-    stop: beginGrace,
+    // Root can move a process into the cgroup after the kill.
+    stop: state =>
+      state.ending === 'killed' && !state.isGone ? beginKill(state) : beginGrace(state),
     kill: beginKill,
     graceOver: endGrace,
     emptied: endKill,

@@ -263,6 +263,10 @@ t.test('an ended command settles once no process is left and the pipes are close
   )
 })
 
+t.test('a stop kills what was moved into the cgroup after a kill', async t => {
+  t.same(transition(ended('killed'), stop), { state: ended('killing'), effects: ['kill'] })
+})
+
 t.test('nothing changes a settled command', async t => {
   check(t, settled)
 })
