@@ -141,8 +141,10 @@ function createFailureList({ log, emit }: FlusherOptions) {
   const texts: string[] = []
   const reasons = new Set<string>()
   const report = (reason: string) => {
-    reasons.add(reason)
-    if (texts.length < MAX_FAILURES) texts.push(`${new Date().toISOString()} ${reason}`)
+    if (texts.length < MAX_FAILURES) {
+      reasons.add(reason)
+      texts.push(`${new Date().toISOString()} ${reason}`)
+    }
     log.error({ reason }, 'the flush failed')
     emit({ type: 'flush_failed', reason })
   }

@@ -61,6 +61,7 @@ export function createMountDriver(options: DriverOptions): MountDriver {
   let mounted: MountedVolume | null = null
   let attempt: Promise<void> = Promise.resolve()
   let ending: Ending | null = null
+  let retry: NodeJS.Timeout | undefined
   const cancelled = new AbortController()
   const ended = Promise.withResolvers<Receipt>()
 
@@ -84,7 +85,10 @@ export function createMountDriver(options: DriverOptions): MountDriver {
     attempt: () => {
       attempt = attemptNow()
     },
-    retryLater: () => void setTimeout(machine.dispatch, RETRY_MS, { type: 'retry' }).unref(),
+    retryLater: () => {
+      clearTimeout(retry)
+      retry = setTimeout(machine.dispatch, RETRY_MS, { type: 'retry' }).unref()
+    },
     cancel: () => cancelled.abort(),
     reportFailure: state => report(options, state, 'the workspace is not there'),
     reportRefusal: state => report(options, state, 'the workspace takes no commands'),

@@ -18,8 +18,6 @@ export interface Release {
   readonly uncovered: readonly string[]
 }
 
-/** One umount or shutdown, in milliseconds. */
-const CALL_LIMIT_MS = 10_000
 /** Opening the device, in milliseconds. */
 const DEVICE_LIMIT_MS = 15_000
 /** A killed process closes its files a moment after it is gone from its cgroup. */
@@ -43,7 +41,7 @@ export async function releaseMount(
   budget: StopBudget,
 ): Promise<Release> {
   const shutdownCall = (command: 'unmount' | 'remount' | 'shutdown', ...args: string[]) =>
-    runHelper(command, args, { limitMs: budget.leftMs('shutdown', CALL_LIMIT_MS) })
+    runHelper(command, args, { limitMs: budget.leftMs('shutdown') })
   // A mount on the volume keeps it busy in any case.
   if (left.length === 0 && (await isUnmounted(path, budget))) {
     if (await isFree(device.path, budget))
@@ -87,7 +85,7 @@ async function shutDown(
 async function isUnmounted(path: string, budget: StopBudget): Promise<boolean> {
   for (let attempt = 1; attempt <= BUSY_ATTEMPTS; attempt++) {
     if (attempt > 1) await sleep(BUSY_WAIT_MS)
-    const limitMs = budget.leftMs('unmount', CALL_LIMIT_MS)
+    const limitMs = budget.leftMs('unmount')
     if (limitMs === 0) return false
     try {
       await runHelper('unmount', [path], { limitMs })

@@ -114,7 +114,8 @@ async function flushStep(
     const cleared = await clear(volume, budget.deadline('flush'))
     const again = cleared.changed && !first.failed
     const last = again ? await flusher.flush() : first
-    done.flushed = { ...first, cleared, uncovered: [...cleared.lost, ...last.uncovered] }
+    const failed = first.failed || last.failed
+    done.flushed = { ...first, failed, cleared, uncovered: [...cleared.lost, ...last.uncovered] }
     // Reported as a failed step; the receipt has it from the flusher, with its time.
     if (flusher.errors.length > before) throw new Error(flusher.errors.at(-1))
   })

@@ -75,7 +75,12 @@ t.test(
     for (let i = 0; i < 2; i++) {
       const { clean, errors } = (await guestd.request('POST', '/v1/session/flush')).json()
       t.equal(clean, false)
-      matchExactly(t, errors, [/syncfs: .*(EIO|ENOSPC)/])
+      const failures = errors as readonly string[]
+      t.ok(failures.length > 0)
+      t.same(
+        failures.filter(text => !/syncfs: .*(EIO|ENOSPC)/.test(text)),
+        [],
+      )
     }
     const events = await guestd.request('GET', '/v1/events')
     t.match(events.text, /"type":"flush_failed",.*"reason":"syncfs: /)
