@@ -36,7 +36,7 @@ export const errorTable = {
   session_set: row(409, 'The session is set, and this field of it is fixed'),
   session_mismatch: row(409, 'The volume belongs to another session'),
   signal_not_allowed: row(403, 'guestd may not send signals to the process'),
-  busy: retryableRow(409, 'A command runs, or processes of one'),
+  busy: retryableRow(409, 'Commands and the removal of temporary files exclude each other'),
   command_ended: row(409, 'The command has ended'),
   stdin_closed: row(409, 'No process reads the standard input of the command'),
   stdin_taken: row(409, 'Another writer took over the standard input of the command'),

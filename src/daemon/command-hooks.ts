@@ -5,6 +5,7 @@ import { GuestdError } from '../errors.ts'
 import type { Emit } from '../events/event-log.ts'
 import type { Log } from '../log.ts'
 import type { Activity } from '../session/activity.ts'
+import type { TemporaryFiles } from '../session/clear-temporary.ts'
 import type { SessionSettings } from '../session/session-settings.ts'
 import type { Stop } from '../session/stop.ts'
 import type { Workspace } from '../workspace/workspace.ts'
@@ -20,17 +21,20 @@ export interface CommandHooksOptions {
   readonly stop: Pick<Stop, 'reason'>
   readonly idleTrim: IdleTrim
   readonly ipc: Pick<IpcCleaner, 'started' | 'settled'>
+  readonly temporary: Pick<TemporaryFiles, 'admit' | 'started'>
   /** Its component is `commands`. */
   readonly log: Log
   readonly emit: Emit
 }
 
 export function createCommandHooks(options: CommandHooksOptions): RegistryHooks {
-  const { config, workspace, activity, settings, stop, idleTrim, ipc, log, emit } = options
+  const { config, workspace, activity, settings, stop, idleTrim, ipc, temporary, log, emit } =
+    options
   return {
     admit(cwd) {
       const missing = settings.waitsFor()
       if (missing !== null) throw new GuestdError('starting', missing)
+      temporary.admit()
       workspace.admit(cwd)
     },
     room: workspace.room,
@@ -38,6 +42,7 @@ export function createCommandHooks(options: CommandHooksOptions): RegistryHooks 
     started(id, user) {
       idleTrim.touch()
       ipc.started(user)
+      temporary.started(user)
       emit({ type: 'command_started', id, user })
     },
     ended(command, details) {

@@ -8,6 +8,7 @@ import { checkSessionRequest } from '../protocol/schemas.ts'
 import { type Activity, createActivity } from '../session/activity.ts'
 import { type Announcer, createAnnouncer } from '../session/announcer.ts'
 import { ownerOf } from '../session/assign-session.ts'
+import { createTemporaryFiles, type TemporaryFiles } from '../session/clear-temporary.ts'
 import { createControl, type SessionControl } from '../session/control.ts'
 import { createMemoryWatch } from '../session/memory-watch.ts'
 import { createReadiness } from '../session/readiness.ts'
@@ -32,6 +33,7 @@ export interface Session {
   readonly limits: SessionLimits
   readonly commands: Registry
   readonly readyEvents: ReadyEvents
+  readonly temporary: TemporaryFiles
   readonly control: SessionControl
   /** Powers the machine off after a stop by the API or a limit, if so configured. */
   afterStop(): Promise<void>
@@ -54,7 +56,12 @@ export async function openSession(parts: SessionParts): Promise<Session> {
     if (config.powerOff !== null) await endMachine(config.powerOff, followed, log)
   }
 
-  const commands = await openCommands(parts, { workspace, activity, settings, stop })
+  const temporary = createTemporaryFiles({
+    isBusy: activity.hasProcesses,
+    user: config.user,
+    inUse: [workspace.path, config.runDir],
+  })
+  const commands = await openCommands(parts, { workspace, activity, settings, stop, temporary })
 
   const limits = createSessionLimits({
     limits: settings.sessionLimits,
@@ -81,6 +88,7 @@ export async function openSession(parts: SessionParts): Promise<Session> {
     limits,
     commands,
     readyEvents,
+    temporary,
     afterStop,
   }
   return { ...session, control: createSessionControl(parts, session) }
@@ -135,12 +143,13 @@ function createSessionStop(
 }
 
 function createSessionControl(
-  { config, log, runState, machine }: SessionParts,
+  { log, runState, machine }: SessionParts,
   session: Omit<Session, 'control'>,
 ): SessionControl {
-  const { announcer, activity, workspace, stop, limits, commands, readyEvents } = session
+  const { announcer, activity, workspace, stop, limits, readyEvents } = session
   return createControl({
     ...{ stop, workspace, assignment: runState.assignment, afterStop: session.afterStop },
+    temporary: session.temporary,
     check(request) {
       checkSessionRequest(request)
       checkLimits(request.limits, machine)
@@ -151,10 +160,6 @@ function createSessionControl(
       if (assigned.kind === 'set') activity.touch()
       readyEvents.check()
       limits.watch()
-    },
-    temporary: {
-      isBusy: activity.hasProcesses,
-      users: () => [config.user ?? [], commands.list().map(command => command.info().user)].flat(),
     },
     restart() {
       runState.memory.forget()

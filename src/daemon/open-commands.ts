@@ -2,6 +2,7 @@
 import { createRegistry, type Registry } from '../commands/registry.ts'
 import { strayWords } from '../commands/strays.ts'
 import type { Activity } from '../session/activity.ts'
+import type { TemporaryFiles } from '../session/clear-temporary.ts'
 import type { SessionSettings } from '../session/session-settings.ts'
 import type { Stop } from '../session/stop.ts'
 import { keepYoungGenerationSmall, releaseMemory } from '../sys/memory.ts'
@@ -17,6 +18,7 @@ export interface AroundCommands {
   readonly activity: Activity
   readonly settings: SessionSettings
   readonly stop: Stop
+  readonly temporary: TemporaryFiles
 }
 
 /** Resolves once no process is left of the commands of the previous guestd. */

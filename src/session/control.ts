@@ -10,7 +10,7 @@ import type {
 import { memoryPlaces } from '../sys/commands-memory.ts'
 import type { Workspace } from '../workspace/workspace.ts'
 import type { Assigned, SessionAssignment } from './assign-session.ts'
-import { clearTemporary, type TemporaryOwners } from './clear-temporary.ts'
+import type { TemporaryFiles } from './clear-temporary.ts'
 import type { Stop } from './stop.ts'
 
 export interface SessionControl {
@@ -18,7 +18,7 @@ export interface SessionControl {
   assignSession(request: SessionRequest): Promise<void>
   /** @throws GuestdError `workspace_unavailable`, `stopping` */
   flush(): Promise<Receipt>
-  /** @throws GuestdError `busy` while a process of a command is left */
+  /** @throws GuestdError `busy` while a process of a command is left, or another call runs */
   clearTemporary(): Promise<ClearedTemporary>
   /** @throws GuestdError `workspace_unavailable` */
   largest(count: number): Promise<WorkspaceLargest>
@@ -37,7 +37,7 @@ export interface ControlOptions {
   readonly stop: Stop
   readonly workspace: Workspace
   readonly assignment: SessionAssignment
-  readonly temporary: TemporaryOwners
+  readonly temporary: Pick<TemporaryFiles, 'clear'>
   /** Throws a GuestdError if guestd cannot serve a session with this request. */
   readonly check: (request: SessionRequest) => void
   /** Called with the time of the host, before the workspace is mounted. */
@@ -66,7 +66,7 @@ export function createControl(options: ControlOptions): SessionControl {
       const assigned = await assignment.assignSession(session, workspace.bind)
       if (assigned !== null) sessionAssigned(session, assigned)
     },
-    clearTemporary: async () => await clearTemporary(options.temporary),
+    clearTemporary: options.temporary.clear,
     largest: async count => ({ ...(await workspace.largest(count)), memory: memoryPlaces() }),
     stop() {
       if (stop.state === 'ready') void stop.run('request').then(afterStop)

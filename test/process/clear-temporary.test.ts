@@ -3,19 +3,22 @@ import { execFileSync, spawn } from 'node:child_process'
 import {
   chmodSync,
   chownSync,
+  existsSync,
   lchownSync,
   linkSync,
   mkdirSync,
   readdirSync,
   readFileSync,
+  rmSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
+import type { ClearedTemporary } from '../../src/client/index.ts'
 import { HELPER_PROGRAM } from '../../src/sys/helper.ts'
-import { startGuestd } from '../helpers/guestd.ts'
+import { run, startGuestd } from '../helpers/guestd.ts'
 import { makeScratch } from '../helpers/scratch.ts'
 
 /** Users that no entry has, so that no process of the machine is theirs. */
@@ -28,7 +31,7 @@ const DEPTH = 3_000
 const TICK_MS = 50
 
 const clear = (uids: readonly number[], ...folders: string[]) =>
-  execFileSync(HELPER_PROGRAM, ['clear', uids.join(','), ...folders], { encoding: 'utf8' })
+  execFileSync(HELPER_PROGRAM, ['clear', uids.join(','), '60000', ...folders], { encoding: 'utf8' })
 
 /** Files of a user as a command leaves them. */
 function leave(folder: string, uid: number): void {
@@ -97,6 +100,37 @@ t.test('what a call that was killed has moved away goes with the next one', asyn
   t.equal(clear([GONE], folder).split(' ')[0], '3')
   t.same(readdirSync(folder), [])
 })
+
+t.test('at the end of its time it stops, and the next call continues', async t => {
+  const folder = makeScratch(t)
+  leave(folder, GONE)
+  await sleep(TICK_MS)
+  const late = execFileSync(HELPER_PROGRAM, ['clear', `${GONE}`, '0', folder], { encoding: 'utf8' })
+  t.equal(late, '0 0 0\n')
+  t.equal(readdirSync(folder).length, 2)
+  t.equal(clear([GONE], folder).split(' ')[0], '5')
+  t.same(readdirSync(folder), [])
+})
+
+t.test(
+  'guestd clears for the users of its commands, and no folder above its workspace',
+  async t => {
+    const guestd = await startGuestd(t)
+    const [inTmp, inMemory] = [`/tmp/guestd-of-${GONE}`, `/dev/shm/guestd-of-${GONE}`]
+    t.teardown(() => {
+      for (const path of [inTmp, inMemory]) rmSync(path, { force: true })
+    })
+    const command = `touch ${inTmp} ${inMemory}`
+    t.equal((await run(guestd, { command, user: GONE, cwd: '/' })).exit.exitCode, 0)
+    await sleep(TICK_MS)
+    const reply = await guestd.request('POST', '/v1/session/clear-temporary')
+    t.equal(reply.status, 200, reply.text)
+    t.same([existsSync(inTmp), existsSync(inMemory)], [true, false])
+    const { removed, kept } = reply.json() as unknown as ClearedTemporary
+    t.ok(removed >= 1)
+    t.ok(kept >= 1, 'the folder above the workspace')
+  },
+)
 
 t.test('while a command runs guestd refuses', async t => {
   const guestd = await startGuestd(t)

@@ -74,6 +74,8 @@ t.test('numbers that are wrong, or out of range, are refused', t => {
     ['largest', file, '1', 'x'],
     ['enter'],
     ['clear'],
+    ['clear', '1000'],
+    ['clear', '1000', 'x', file],
   ]
   for (const args of wrong) {
     const { status, stderr } = call(args)
@@ -170,7 +172,7 @@ t.test('the rest of the commands', t => {
   t.match(call(['unmount', join(folder, 'none')]), { status: 1, stderr: /^umount ENOENT / })
   t.match(call(['power', 'other']), { status: 1, stderr: /^reboot EINVAL / })
   t.equal(succeeds(t, ['ipc', '0', 'x', '4294967294']).toString(), '0\n')
-  t.equal(succeeds(t, ['clear', '0,x,4294967294', folder]).toString(), '0 0 0\n')
+  t.equal(succeeds(t, ['clear', '0,x,4294967294', '1000', folder]).toString(), '0 0 0\n')
   t.match(call(['enter', '../none/none', join(folder, 'none')]), {
     ...{ status: 1, stderr: /^execv ENOENT / },
   })
