@@ -133,7 +133,7 @@ t.test('wrong usage is refused with the reason', async t => {
     [['volume', 'create', '/nope/x'], /there is no folder \/nope\n/],
     [['volume', 'list', '/dev/null'], /\/dev\/null is no folder\n/],
     [['volume', 'inspect', 'x', '--repair'], /volume inspect takes no --repair: that is for check/],
-    [['volume', 'sweep', '.', '--idle', '0d'], /all that was ever used has expired/],
+    [['volume', 'sweep', '.', '--idle', '0d'], /every volume that was ever used has expired/],
     [['volume', 'list', '/nope'], /there is no \/nope\n/],
   ]
   for (const [args, says] of cases) {

@@ -145,7 +145,8 @@ t.test('a user that stops all of its processes does not stop guestd', async t =>
     watch(),
   ])
   t.ok(answers > 20, `${answers} answers`)
-  t.ok(slowest < 1_000, `the slowest took ${Math.round(slowest)} ms`)
+  // A launch that held guestd would hold it for the 5 s that a launch may take.
+  t.ok(slowest < 3_000, `the slowest took ${Math.round(slowest)} ms`)
   t.match(reply, { status: 200, body: { empty: true } })
   t.ok(took < 3_000, `DELETE waited ${Math.round(took)} ms for a launch that hangs`)
   t.match(exit, { cause: 'killed' })
