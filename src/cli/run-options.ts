@@ -29,7 +29,7 @@ export const requestOptions: readonly OptionRow[] = [
   {
     name: 'id',
     value: 'ID',
-    help: 'Id of the command; the same id and command attaches to it and never runs twice',
+    help: 'Id of the command; with the same options and command it attaches, and never runs twice',
   },
   ...limitOptions,
   {
