@@ -10,6 +10,7 @@ const checkout = join(import.meta.dirname, '../..')
 const bin = join(checkout, 'node_modules/.bin')
 
 const MACHINE = 'it builds or boots a machine; test/vm and test/dist do that'
+const STAYS = 'guestd runs until it is ended; each test starts one'
 const VMM = 'it needs a virtual machine monitor and KVM'
 
 /** Blocks that this test cannot run, by their name, with the reason. */
@@ -19,6 +20,11 @@ const cannotRun: ReadonlyMap<string, string> = new Map([
     MACHINE,
   ],
   ['docs/install.md: apt install ./guestd_0.2.0_amd64.deb', MACHINE],
+  ['docs/install.md: export PATH="$PWD/node_modules/.bin:$PATH"', STAYS],
+  [
+    "docs/install.md: GUESTCTL_CONNECT=unix:/tmp/guestd/api.sock dist/guestctl.js run -- 'echo hello; pwd'",
+    STAYS,
+  ],
   ['docs/install.md: npm install ./guestd-0.2.0.tgz', MACHINE],
   [
     'docs/images.md: make vm AGENT=DIR INCLUDE="jq" VOLUME=work.img CMD=\'systemctl status agent; jq --version\'',
