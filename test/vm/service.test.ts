@@ -111,7 +111,7 @@ t.test('however often guestd crashes, its socket stays and it is started again',
 t.test('bad settings are reported to the host until they are corrected', async t => {
   await beside(`cd /etc/guestd; cp config.json good; echo '{"killGraceMs":"soon"}' >config.json
     systemctl restart guestd
-    until journalctl -u guestd | grep -q '"route":"/v1/commands","status":503'; do sleep 0.2; done
+    until journalctl -u guestd | grep -q '"method":"POST",.*"code":"misconfigured"'; do sleep 0.2; done
     mv good config.json; systemctl restart guestd`)
   await untilSession(({ state }) => state === 'misconfigured')
   matchExactly(t, await client.health(), {
