@@ -61,7 +61,6 @@ export function createMountDriver(options: DriverOptions): MountDriver {
   let mounted: MountedVolume | null = null
   let attempt: Promise<void> = Promise.resolve()
   let ending: Ending | null = null
-  let retry: NodeJS.Timeout | undefined
   const cancelled = new AbortController()
   const ended = Promise.withResolvers<Receipt>()
 
@@ -85,10 +84,7 @@ export function createMountDriver(options: DriverOptions): MountDriver {
     attempt: () => {
       attempt = attemptNow()
     },
-    retryLater: () => {
-      clearTimeout(retry)
-      retry = setTimeout(machine.dispatch, RETRY_MS, { type: 'retry' }).unref()
-    },
+    retryLater: createRetryTimer(() => machine.dispatch({ type: 'retry' })),
     cancel: () => cancelled.abort(),
     reportFailure: state => report(options, state, 'the workspace is not there'),
     reportRefusal: state => report(options, state, 'the workspace takes no commands'),
@@ -122,8 +118,7 @@ export function createMountDriver(options: DriverOptions): MountDriver {
         const failure = asGuestdError(error)
         if (!machine.isMounted || failure.code !== 'session_mismatch') throw error
         machine.dispatch({ type: 'refused', failure })
-        const detail = `${failure.message}; ${MOUNTED_ALREADY}`
-        throw new GuestdError('session_mismatch', detail, { field: 'id' })
+        throw mountedForAnother(failure)
       }
     },
     async end(reportStep, reason) {
@@ -137,6 +132,19 @@ export function createMountDriver(options: DriverOptions): MountDriver {
       return volumeReceipt(null, 'none', ['mount: it was still under way at the end of the stop'])
     },
   }
+}
+
+/** A call replaces the timer of the call before. */
+function createRetryTimer(retry: () => void): () => void {
+  let timer: NodeJS.Timeout | undefined
+  return () => {
+    clearTimeout(timer)
+    timer = setTimeout(retry, RETRY_MS).unref()
+  }
+}
+
+function mountedForAnother({ message }: GuestdError): GuestdError {
+  return new GuestdError('session_mismatch', `${message}; ${MOUNTED_ALREADY}`, { field: 'id' })
 }
 
 interface Machine {
