@@ -3,7 +3,8 @@
 import type { ServerResponse } from 'node:http'
 import type { EventReader } from '../events/event-log.ts'
 import type { SessionEvent } from '../protocol/schemas.ts'
-import { createKeepalive, NO_PROXY_BUFFER } from './keepalive.ts'
+import { beginStream } from './begin-stream.ts'
+import { createKeepalive } from './keepalive.ts'
 
 export interface EventStreamOptions {
   readonly response: ServerResponse
@@ -44,18 +45,7 @@ export function streamEvents(options: EventStreamOptions): void {
     reader.close()
   }
 
-  response.on('close', close)
-  // The client disconnected before the reply began.
-  if (response.destroyed) {
-    close()
-    return
-  }
-  response.writeHead(200, {
-    'Content-Type': mediaType,
-    'Cache-Control': 'no-store',
-    ...NO_PROXY_BUFFER,
-    'Guestd-Keepalive-Ms': String(keepaliveMs),
-  })
+  if (!beginStream(response, { mediaType, keepaliveMs }, close)) return
   response.flushHeaders()
   reader.onReadable = pump
   response.on('drain', pump)

@@ -6,7 +6,8 @@ import { asGuestdError } from '../errors.ts'
 import { createEncoder } from '../protocol/encoder.ts'
 import type { Frame } from '../protocol/frames.ts'
 import type { StreamMediaType } from '../protocol/negotiate.ts'
-import { createKeepalive, NO_PROXY_BUFFER } from './keepalive.ts'
+import { beginStream } from './begin-stream.ts'
+import { createKeepalive } from './keepalive.ts'
 
 /**
  * Most bytes of output in a frame. A client parses a text frame as a whole; it can pass on the bytes of a binary frame.
@@ -67,20 +68,7 @@ export function streamFrames(options: StreamOptions): void {
     }
   }
 
-  response.on('close', close)
-  // The client disconnected before the reply began: the reader is closed like any other.
-  if (response.destroyed) {
-    close()
-    return
-  }
-  response.writeHead(200, {
-    'Content-Type': mediaType,
-    'Cache-Control': 'no-store',
-    ...NO_PROXY_BUFFER,
-    // Clients derive from it when a silent connection is lost.
-    'Guestd-Keepalive-Ms': String(keepaliveMs),
-    ...headers,
-  })
+  if (!beginStream(response, { mediaType, keepaliveMs, headers }, close)) return
   reader.onReadable = pump
   response.on('drain', pump)
   pump()

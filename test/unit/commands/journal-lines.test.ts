@@ -10,20 +10,9 @@ import {
   isUnchecked,
   type Line,
   linesOf,
-  type StartRecord,
 } from '../../../src/commands/journal-lines.ts'
+import { startRecord as start } from '../../helpers/start-record.ts'
 
-const start: StartRecord = {
-  id: 'a',
-  digest: null,
-  startedAt: '2026-01-01T00:00:00.000Z',
-  cwd: '/',
-  user: 'agent',
-  commandLine: 'true',
-  detach: false,
-  onDisconnect: 'keep',
-  cgroupPath: null,
-}
 const process = { pid: 7, startTime: 123 }
 const end: EndRecord = {
   endedAt: '2026-01-01T00:00:01.000Z',

@@ -1,19 +1,9 @@
 import t from 'tap'
 import type { JournalAppender } from '../../../src/commands/journal-appender.ts'
-import type { Entry, Line, StartRecord } from '../../../src/commands/journal-lines.ts'
+import type { Entry, Line } from '../../../src/commands/journal-lines.ts'
 import { createStore } from '../../../src/commands/journal-store.ts'
+import { startRecord as record } from '../../helpers/start-record.ts'
 
-const record: StartRecord = {
-  id: 'a',
-  digest: null,
-  startedAt: '2026-01-01T00:00:00.000Z',
-  cwd: '/',
-  user: 'agent',
-  commandLine: 'true',
-  detach: false,
-  onDisconnect: 'keep',
-  cgroupPath: null,
-}
 const started: Line = { op: 'start', id: 'a', record }
 const launched: Line = { op: 'pid', id: 'a', record: { pid: 7, startTime: null } }
 
